@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cache of upstream's files, and the check that a file is the pinned one.
+
+It lies outside the checkout and is addressed by content:
+
+    objects/sha256/<2>/<digest>/<filename>   whole files, read-only
+    parts/<digest>                           transfers that were cut
+    locks/<digest>                           one run at a time fetches a file
+    stamps/<digest>                          which file was verified, see `check`
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from scripts.errors import Finding, Unusable
+from scripts.files import digest
+from scripts.lock import Artifact
+
+SETTLED = 2.0
+"""Seconds; a change in the same tick of a file system's clock is invisible."""
+
+
+def cache_dir() -> Path:
+    """$SM12X_CACHE, or `vllm-sm12x` below $XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        Unusable: None of them is set, and the user has no home.
+    """
+    if own := os.environ.get("SM12X_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says to ignore a relative path.
+    if base.startswith("/"):
+        return Path(base) / "vllm-sm12x"
+    try:
+        return Path.home() / ".cache/vllm-sm12x"
+    except RuntimeError as e:
+        raise Unusable(
+            "there is no place for the cache",
+            found="no SM12X_CACHE, no XDG_CACHE_HOME, no home folder",
+            next="set SM12X_CACHE to a folder that can be written to",
+        ) from e
+
+
+def object_path(artifact: Artifact) -> Path:
+    """Where the cache keeps the artifact; pip needs a wheel's own name."""
+    name = artifact.sha256
+    return cache_dir() / "objects/sha256" / name[:2] / name / artifact.filename
+
+
+def check(path: Path, artifact: Artifact) -> None:
+    """Raise unless the file at `path` is the artifact.
+
+    A verified file is not read again while device, inode, size and both times
+    stay: the stamp in the cache says which file that was. SM12X_PARANOID=1
+    reads it every time.
+
+    Raises:
+        Finding: It has another size or digest, or is no regular file.
+        Unusable: It cannot be read.
+    """
+    try:
+        before = path.stat()
+        if not stat.S_ISREG(before.st_mode):
+            raise wrong(path, artifact, "not a regular file")
+        if before.st_size != artifact.size:
+            raise wrong(path, artifact, f"{before.st_size:,} bytes")
+        stamp = cache_dir() / "stamps" / artifact.sha256
+        if not is_set("SM12X_PARANOID") and _read(stamp) == _identity(before):
+            return
+        found = digest(path)
+        if found != artifact.sha256:
+            raise wrong(path, artifact, f"{before.st_size:,} bytes, sha256 {found}")
+        after = path.stat()
+    except OSError as e:
+        raise Unusable(
+            f"cannot read {artifact.filename}: {e.strerror}", where=str(path)
+        ) from e
+    settled = time.time() - max(after.st_mtime, after.st_ctime) > SETTLED
+    if settled and _identity(before) == _identity(after):
+        _write_stamp(stamp, _identity(after))
+
+
+def _identity(status: os.stat_result) -> str:
+    s = status
+    return f"{s.st_dev} {s.st_ino} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns}\n"
+
+
+def _read(stamp: Path) -> str | None:
+    try:
+        return stamp.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _write_stamp(stamp: Path, text: str) -> None:
+    try:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(text, encoding="ascii")
+    except OSError:
+        # A cache that is read-only is slower, and as right; half a stamp
+        # equals no file's identity.
+        return
+
+
+def unwritable(where: Path, e: OSError) -> Unusable:
+    """The error for a cache that cannot take a file."""
+    return Unusable(
+        f"cannot write to the cache: {e.strerror or e}",
+        where=str(where),
+        next="make it writable, or set SM12X_CACHE to a folder that is",
+    )
+
+
+def wrong(where: Path | str, artifact: Artifact, found: str) -> Finding:
+    """The error for something that is not the artifact."""
+    return Finding(
+        f"{artifact.filename} is not the file that upstream.lock pins",
+        where=str(where),
+        expected=f"{artifact.size:,} bytes, sha256 {artifact.sha256}",
+        found=found,
+        next="remove or replace that file; if upstream.lock is what is wrong, "
+        "make pin VERSION=X.Y.Z",
+    )
+
+
+def is_set(name: str) -> bool:
+    """Whether an environment variable says yes."""
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no")
