@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`series` against the files of the folder: names, numbers, order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.series.check.problem import Problem, Rule, printable
+
+OTHERS = {"series", "README.md"}
+"""What lies in `patches/` beside patches."""
+
+
+def entries(text: str) -> list[tuple[int, str]]:
+    """Line and file name of each entry of `series`, as `folder.names` reads it."""
+    rows = (
+        (number, line.partition("#")[0].strip())
+        for number, line in enumerate(text.splitlines(), 1)
+    )
+    return [(number, name) for number, name in rows if name]
+
+
+def check(folder: Path) -> Iterator[Problem]:
+    """Compare the list with the folder; the order is that of the list."""
+    series = "patches/series"
+    try:
+        text = (folder / "series").read_bytes().decode("utf-8")
+    except OSError as e:
+        yield Problem(series, 1, Rule.SERIES, f"cannot be read: {e.strerror}")
+        return
+    except UnicodeDecodeError as e:
+        yield Problem(series, 1, Rule.SERIES, f"is not UTF-8: {e.reason}")
+        return
+    if "\r" in text:
+        at = text[: text.index("\r")].count("\n") + 1
+        yield Problem(series, at, Rule.SERIES, "has CRLF line ends")
+    seen: set[str] = set()
+    for count, (line, name) in enumerate(entries(text), 1):
+        shown = printable(name)
+        if name in seen:
+            yield Problem(series, line, Rule.SERIES, f"{shown} comes twice")
+            continue
+        seen.add(name)
+        if not (folder / name).is_file():
+            yield Problem(series, line, Rule.SERIES, f"{shown} is not there")
+        match = re.fullmatch(r"(\d{4})-[A-Za-z0-9._-]+\.patch", name)
+        if not match:
+            yield Problem(series, line, Rule.NAME, f"{shown} is not NNNN-slug.patch")
+        elif int(match[1]) != count:
+            yield Problem(
+                series, line, Rule.NAME, f"{shown} stands where {count:04} belongs"
+            )
+    for path in sorted(folder.iterdir()):
+        if path.name not in seen | OTHERS:
+            yield Problem(
+                f"patches/{printable(path.name)}",
+                1,
+                Rule.SERIES,
+                "is not in the file series",
+            )

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make export`: the commits in `build/vllm` as canonical mailbox patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.errors import Finding, Unusable
+from scripts.files import one_run, sweep, write
+from scripts.git import Git
+from scripts.series import folder
+from scripts.series.apply import make_commits, sdist_base
+from scripts.series.mailbox import Patch, parse
+from scripts.series.render import format_patches
+from scripts.series.workbench import State, Workbench
+from scripts.upstream import Source
+
+
+class Change(Enum):
+    """What `export` did to one file of `patches/`."""
+
+    ADDED = "added"
+    """A patch under this name is new."""
+    CHANGED = "changed"
+    """The bytes differ from those on disk."""
+    REMOVED = "removed"
+    """No commit gives this name any more."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` did."""
+
+    patches: list[Patch]
+    changes: dict[str, Change]
+    tree: str
+
+
+def _same_trees(git: Git, base: str, ours: str, theirs: str) -> None:
+    """Every canonical commit has the tree of the commit that it came from."""
+    sides = [
+        git.text("log", "--reverse", "--format=%T %h %s", f"{base}..{tip}").splitlines()
+        for tip in (ours, theirs)
+    ]
+    for mine, yours in zip(*sides, strict=True):
+        if mine.split()[0] != yours.split()[0]:
+            raise Finding(
+                "the patch does not give back its commit",
+                where=yours.partition(" ")[2],
+                expected=f"tree {yours.split()[0]}",
+                found=f"tree {mine.split()[0]}",
+            )
+
+
+def _ready(bench: Workbench) -> State:
+    if not bench.exists:
+        raise Unusable(
+            "there is nothing to export", where=str(bench.path), next="make apply"
+        )
+    state = bench.recover(force=False)
+    if operation := bench.operation():
+        raise Finding(
+            f"a git {operation} is under way",
+            where=str(bench.path),
+            next="end it (git status says how), then make export",
+        )
+    if dirty := bench.dirty(untracked=False):
+        raise Finding(
+            "export takes commits, and these files are not committed",
+            where=str(bench.path),
+            found="\n".join(dirty),
+            next="git commit or git stash in build/vllm, then make export",
+        )
+    if not state.complete:
+        raise Finding(
+            "only a prefix of the series is applied; exporting it would drop the rest",
+            where=str(bench.path),
+            next="make apply FORCE=1 (keeps your commits under refs/sm12x/backup/), "
+            "then cherry-pick them",
+        )
+    return state
+
+
+def export(
+    checkout: Checkout,
+    force: bool = False,
+    table: Callable[[list[Patch]], str] | None = None,
+) -> Exported:
+    """Write the series from the commits, and the lock's tree ids with it.
+
+    The patches are replayed and compared with the commits before the first
+    file is written. The branch then stands at the canonical commits.
+
+    Args:
+        checkout: Its patches, lock and `build/vllm`.
+        force: Overwrite patches that changed since they were applied.
+        table: Renders `patches/README.md`; None leaves it alone.
+
+    Raises:
+        Finding: The commits cannot be patches, or work would be lost.
+        Unusable: There is no `build/vllm`, or another run is at work.
+    """
+    patches_dir = checkout.patches
+    with one_run(checkout.run_lock, "make export"):
+        bench = Workbench(checkout.build / "vllm")
+        state = _ready(bench)
+        on_disk = _on_disk(patches_dir)
+        if not (force or state.exporting) and on_disk != state.series:
+            raise Finding(
+                "patches/ changed since it was applied; exporting would undo that",
+                where=str(patches_dir),
+                next="git diff patches; then git checkout -- patches to keep the "
+                "commits, or make apply FORCE=1 to keep the files",
+            )
+        git = bench.git
+        head = git.text("rev-parse", "HEAD")
+        files = format_patches(git, state.base, head)
+        patches = [_read_back(name, data) for name, data in files.items()]
+        tip = make_commits(git, state.base, patches)
+        _same_trees(git, state.base, tip, head)
+        trees = _trees(git, lockfile.load(checkout.lock), state, patches, tip)
+        bench.save(replace(state, exporting=True))
+        changes = _write(patches_dir, files)
+        if table is not None:
+            write(patches_dir / "README.md", table(patches).encode("utf-8"))
+        lockfile.update(checkout.lock, trees)
+        series = folder.fingerprint(patches)
+        bench.move(replace(state, tip=tip, series=series, exporting=False))
+        return Exported(patches, changes, git.text("rev-parse", f"{tip}^{{tree}}"))
+
+
+def _read_back(name: str, data: bytes) -> Patch:
+    try:
+        return parse(name, data)
+    except Finding as e:
+        raise replace(
+            e,
+            next="reword or split the commit: git rebase -i refs/sm12x/base "
+            "in build/vllm",
+        ) from e
+
+
+def _on_disk(patches_dir: Path) -> str | None:
+    try:
+        return folder.fingerprint(folder.load(patches_dir))
+    except (Finding, Unusable):
+        return None
+
+
+def _trees(
+    git: Git,
+    lock: lockfile.Lock,
+    state: State,
+    patches: list[Patch],
+    tip: str,
+) -> dict[str, str]:
+    """The lock's keys for the tree after the series, on each source."""
+    tree = git.text("rev-parse", f"{tip}^{{tree}}")
+    if state.source == Source.SDIST.value:
+        found = {"series.patched-tree": tree}
+        if lock.git.commit and git.resolve(f"{lock.git.commit}^{{tree}}"):
+            other = make_commits(git, lock.git.commit, patches)
+            found["vllm.git.patched-tree"] = git.text("rev-parse", f"{other}^{{tree}}")
+        return found
+    base = sdist_base(git, lock)
+    other = make_commits(git, base, patches)
+    return {
+        "vllm.git.patched-tree": tree,
+        "series.patched-tree": git.text("rev-parse", f"{other}^{{tree}}"),
+    }
+
+
+def _write(patches_dir: Path, files: dict[str, bytes]) -> dict[str, Change]:
+    patches_dir.mkdir(parents=True, exist_ok=True)
+    sweep(patches_dir)
+    changes: dict[str, Change] = {}
+    for name, data in files.items():
+        path = patches_dir / name
+        if not path.exists():
+            changes[name] = Change.ADDED
+        elif path.read_bytes() != data:
+            changes[name] = Change.CHANGED
+        else:
+            continue
+        write(path, data)
+    # The new series is on disk before an old patch goes.
+    listing = "# Applied in this order; written by make export.\n" + "".join(
+        f"{name}\n" for name in files
+    )
+    write(patches_dir / "series", listing.encode("utf-8"))
+    for path in sorted(patches_dir.glob("[0-9][0-9][0-9][0-9]-*.patch")):
+        if path.name not in files:
+            path.unlink()
+            changes[path.name] = Change.REMOVED
+    return changes

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Apply patches in memory, exactly: the blobs that they name, or nothing.
+
+A hunk goes to the line that its header names and must find its lines there.
+No offset, no fuzz, no reverse check: `git apply`, `git am -3` and `patch` all
+search, and so can edit a twin of the function that a patch means (see
+tests/scripts/test_experiments.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from scripts.errors import Finding
+from scripts.git import NULL_ID
+from scripts.gitobj import blob_id
+from scripts.series.mailbox import FilePatch, Hunk, Patch
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the tree."""
+
+    mode: int
+    """0o100644, 0o100755 or 0o120000."""
+    data: bytes
+
+
+Tree = Callable[[str], Entry | None]
+"""Looks up a path in the tree that the series starts from."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one patch makes of the tree; None stands for a deleted file."""
+
+    patch: Patch
+    changes: Mapping[str, Entry | None]
+
+
+def _lines(data: bytes) -> list[bytes]:
+    parts = data.split(b"\n")
+    lines = [x + b"\n" for x in parts[:-1]]
+    return [*lines, parts[-1]] if parts[-1] else lines
+
+
+def _sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
+    old: list[bytes] = []
+    new: list[bytes] = []
+    touched: list[list[bytes]] = []
+    for line in hunk.lines:
+        if line[:1] == b"\\":
+            for side in touched:
+                side[-1] = side[-1][:-1]
+            continue
+        touched = [s for s, marks in ((old, b" -"), (new, b" +")) if line[:1] in marks]
+        for side in touched:
+            side.append(line[1:])
+    return old, new
+
+
+def _where(patch: Patch, at: int) -> str:
+    return f"patches/{patch.name}:{at}"
+
+
+def apply_file(patch: Patch, change: FilePatch, before: Entry | None) -> Entry | None:
+    """Apply one file's change to its true preimage.
+
+    Args:
+        patch: The patch that `change` belongs to, for messages.
+        change: The change.
+        before: The file as the tree has it, None if it is not there.
+
+    Returns:
+        The file afterwards, None if it was deleted.
+
+    Raises:
+        Finding: Preimage, context or result is not the one that the patch
+            names.
+    """
+    where = f"{_where(patch, change.at)} ({change.path})"
+    next_ = "git checkout -- patches undoes an edit; another upstream needs make port"
+    if change.old_mode is None:
+        if before is not None:
+            raise Finding(
+                "the patch creates a file that is there already",
+                where,
+                "no file",
+                f"blob {blob_id(before.data)}",
+                next_,
+            )
+    elif before is None:
+        raise Finding(
+            "the file to patch is not there",
+            where,
+            f"blob {change.old_blob}",
+            "no file",
+            next_,
+        )
+    elif before.mode != change.old_mode:
+        raise Finding(
+            "the preimage has another mode",
+            where,
+            f"{change.old_mode:o}",
+            f"{before.mode:o}",
+            next_,
+        )
+    mode_only = change.old_blob == change.new_blob == NULL_ID
+    data = before.data if before else b""
+    if not mode_only and before and (found := blob_id(data)) != change.old_blob:
+        raise Finding(
+            "the preimage is another blob than the patch was made on",
+            where,
+            f"blob {change.old_blob}",
+            f"blob {found}",
+            next_,
+        )
+    out: list[bytes] = []
+    lines = _lines(data)
+    done = 0
+    for hunk in change.hunks:
+        old, new = _sides(hunk)
+        # An empty side is counted from the line before it.
+        start = hunk.old_start - 1 if hunk.old_count else hunk.old_start
+        if start < done or lines[start : start + len(old)] != old:
+            raise Finding(
+                "the hunk does not stand at the lines that its header names",
+                f"{_where(patch, hunk.at)} ({change.path})",
+                f"its {len(old)} old lines from line {start + 1}",
+                "other lines",
+                next_,
+            )
+        out += lines[done:start]
+        out += new
+        done = start + len(old)
+    out += lines[done:]
+    if change.new_mode is None:
+        if out:
+            raise Finding(
+                "the patch deletes a file but leaves lines",
+                where,
+                "no line",
+                f"{len(out)}",
+                next_,
+            )
+        return None
+    result = b"".join(out)
+    if not mode_only and (found := blob_id(result)) != change.new_blob:
+        raise Finding(
+            "the result is another blob than the patch names",
+            where,
+            f"blob {change.new_blob}",
+            f"blob {found}",
+            next_,
+        )
+    return Entry(change.new_mode, result)
+
+
+def replay(
+    patches: Iterable[Patch],
+    tree: Tree,
+    want: Callable[[str], bool] = lambda path: True,
+) -> list[Step]:
+    """Apply patches one after another, in memory.
+
+    Args:
+        patches: The series, in order.
+        tree: Where files come from that no earlier patch has touched.
+        want: Which paths to look at; the others are left out of the steps.
+
+    Raises:
+        Finding: As `apply_file`, at the first patch that does not hold.
+    """
+    now: dict[str, Entry | None] = {}
+    steps: list[Step] = []
+    for patch in patches:
+        changes: dict[str, Entry | None] = {}
+        for change in patch.files:
+            if not want(change.path):
+                continue
+            path = change.path
+            before = now[path] if path in now else tree(path)
+            changes[path] = now[path] = apply_file(patch, change, before)
+        steps.append(Step(patch, changes))
+    return steps
+
+
+def result(steps: Iterable[Step]) -> dict[str, Entry | None]:
+    """The last state of every path that the steps touch."""
+    last: dict[str, Entry | None] = {}
+    for step in steps:
+        last |= step.changes
+    return last
