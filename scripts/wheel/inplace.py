@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put the series into an installed vLLM of the pinned version, and out again.
+
+Only files change. The distribution keeps its version, because its `.dist-info`
+is named after it; what is in it says `sm12x/manifest.json` there. Folders'
+times are not restored: the import system uses them to notice changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from scripts.errors import Finding, Unusable
+from scripts.lock import Lock
+from scripts.series.folder import fingerprint
+from scripts.series.mailbox import Patch
+from scripts.wheel import journal
+from scripts.wheel.installed import Installed, alone, find
+from scripts.wheel.lane import require_overlay
+from scripts.wheel.manifest import (
+    Manifest,
+    edited,
+    refuse_edits,
+)
+from scripts.wheel.payload import in_wheel
+from scripts.wheel.plan import plan, require_version
+
+
+class Status(Enum):
+    """How a run ended."""
+
+    PATCHED = auto()  # the series was put in
+    ALREADY = auto()  # this very series was in, and is whole
+    REVERTED = auto()  # the series was taken out
+    CLEAN = auto()  # there was no series to take out
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
+
+    status: Status
+    site: Path
+    version: str
+    """Of the installed distribution."""
+    fork: str | None
+    """The fork's version that the files belong to, None if they are upstream's."""
+    files: tuple[str, ...]
+    """Files of vLLM that were changed, or changed back."""
+    left_out: tuple[str, ...]
+    """Files of the series that no wheel holds: tests, documentation."""
+    repaired: bool
+    """Whether a run that was cut off had to be undone first."""
+
+    def __str__(self) -> str:
+        words = {
+            Status.PATCHED: f"patched vLLM {self.version} to {self.fork}",
+            Status.ALREADY: f"vLLM {self.version} has this series already "
+            f"({self.fork}); nothing to do",
+            Status.REVERTED: f"took {self.fork} out of vLLM {self.version}",
+            Status.CLEAN: f"vLLM {self.version} has no series to take out",
+        }
+        lines = [words[self.status] + f": {len(self.files)} files in {self.site}"]
+        if self.repaired:
+            lines.insert(0, "undid a run that was cut off")
+        if self.left_out:
+            lines.append(f"not installed: {len(self.left_out)} files outside vllm/")
+        return "\n".join(lines)
+
+
+def patch_installed(
+    python: str,
+    lock: Lock,
+    patches: Sequence[Patch],
+    sdist: Callable[[], Path] | None = None,
+) -> Report:
+    """Put the series into the vLLM of an environment, all or nothing.
+
+    Args:
+        python: Path or name of the environment's interpreter.
+        lock: The pin; the installed version must be its, a local version of
+            another builder (`+cu129`) aside, as every preimage is checked.
+        patches: The series.
+        sdist: As for `scripts.wheel.lane.require_overlay`.
+
+    Raises:
+        Finding: The installed files are not upstream's, were edited after an
+            earlier patch, or the series needs a build. Nothing was written,
+            but a run that was cut off is undone.
+        Unusable: No vLLM of the pinned version that can be written, or another
+            run is at work.
+    """
+    require_overlay(patches, sdist)
+    at = find(python)
+    require_version(at, lock)
+    with alone(at):
+        return patch(at, lock, patches)
+
+
+def revert(python: str, *, force: bool = False) -> Report:
+    """Take the series out: every file, RECORD and byte code as it was.
+
+    Args:
+        python: Path or name of the environment's interpreter.
+        force: Drop what was edited since.
+
+    Raises:
+        Finding: A patched file was edited since, or a backup is missing.
+        Unusable: No vLLM there that can be written, or another run is at work.
+    """
+    at = find(python)
+    with alone(at):
+        return unpatch(at, force=force)
+
+
+def patch(at: Installed, lock: Lock, patches: Sequence[Patch]) -> Report:
+    """`patch_installed` for a found vLLM, within `alone`."""
+    _require_writable([at.info])
+    done, repaired = journal.settle(at)
+    left_out = tuple(
+        sorted({c.path for p in patches for c in p.files if not in_wheel(c.path)})
+    )
+
+    def report(status: Status, manifest: Manifest) -> Report:
+        files = tuple(c.path for c in manifest.changes)
+        return Report(
+            status, at.site, at.version, manifest.fork, files, left_out, repaired
+        )
+
+    if done is not None:
+        if (done.series, done.fork) == (fingerprint(patches), lock.local_version):
+            refuse_edits(at, done, edited(at, done, strict=True))
+            return report(Status.ALREADY, done)
+        raise Finding(
+            "another series is in this vLLM",
+            where=str(at.site),
+            expected=f"{lock.local_version}, series {fingerprint(patches)[:12]}",
+            found=f"{done.fork}, series {done.series[:12]}",
+            next="make patch-installed PYTHON=... REVERT=1, then run this again",
+        )
+    manifest, new = plan(at, lock, patches)
+    folders = [(at.site / c.path).parent for c in manifest.all]
+    _require_writable(folders)
+    journal.commit(at, manifest, new)
+    return report(Status.PATCHED, manifest)
+
+
+def unpatch(at: Installed, *, force: bool = False) -> Report:
+    """`revert` for a found vLLM, within `alone`."""
+    _require_writable([at.info])
+    done, repaired = journal.settle(at, force=force)
+    if done is None:
+        return Report(Status.CLEAN, at.site, at.version, None, (), (), repaired)
+    if not force:
+        refuse_edits(at, done, edited(at, done))
+    _require_writable([(at.site / c.path).parent for c in done.all])
+    journal.undo(at, journal.start_undo(at), force=force)
+    files = tuple(c.path for c in done.changes)
+    return Report(Status.REVERTED, at.site, at.version, done.fork, files, (), repaired)
+
+
+def _require_writable(folders: Sequence[Path]) -> None:
+    bad = set()
+    for folder in folders:
+        while not folder.exists():
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            bad.add(str(folder))
+    if bad:
+        raise Unusable(
+            "the installed vLLM cannot be written",
+            where="\n".join(sorted(bad)),
+            found="read-only for this user",
+            next="run it as the owner, or in an image layer that can be written",
+        )

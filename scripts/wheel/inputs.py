@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a wheel is held against: the pinned archives and the patched tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.errors import Finding
+from scripts.files import digest
+from scripts.gitobj import blob_id, tree_id
+from scripts.lock import Artifact, Lock
+from scripts.sdist import members as sdist_members
+from scripts.series.mailbox import Patch
+from scripts.series.replay import Entry, replay, result
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The sdist before and after the series."""
+
+    before: str
+    after: str
+    changes: Mapping[str, Entry | None]
+    """Every touched path, None for a deleted file."""
+    new: frozenset[str]
+    """Touched paths that the sdist does not have."""
+
+
+def patched_tree(sdist: Path, patches: Sequence[Patch]) -> Tree:
+    """Derive the patched tree from the sdist.
+
+    Raises:
+        Finding: The series does not apply.
+    """
+    touched = {change.path for patch in patches for change in patch.files}
+    ids: dict[str, tuple[int, str]] = {}
+    kept: dict[str, Entry] = {}
+    for m in sdist_members(sdist):
+        ids[m.path] = (m.mode, blob_id(m.data))
+        if m.path in touched:
+            kept[m.path] = Entry(m.mode, m.data)
+    before = tree_id(ids)
+    changes = result(replay(patches, kept.get))
+    for path, entry in changes.items():
+        if entry is None:
+            ids.pop(path, None)
+        else:
+            ids[path] = (entry.mode, blob_id(entry.data))
+    return Tree(before, tree_id(ids), changes, frozenset(touched - {*kept}))
+
+
+def pinned(path: Path, artifact: Artifact) -> None:
+    """Refuse a file that is not the pinned one, by digest.
+
+    Raises:
+        Finding: It is another.
+    """
+    if (found := digest(path)) != artifact.sha256:
+        raise Finding(
+            f"{artifact.filename} is not the pinned one",
+            where=str(path),
+            expected=f"sha256 {artifact.sha256}",
+            found=f"sha256 {found}",
+            next="remove it; the next run fetches it again",
+        )
+
+
+def base_of(lock: Lock, wheel: Path) -> Artifact:
+    """The upstream wheel that this one must have been made from, by platform.
+
+    Raises:
+        Finding: The name is no wheel of a pinned platform.
+    """
+    tag = wheel.name.split("-", 2)[-1]
+    for artifact in lock.wheels.values():
+        if artifact.filename.split("-", 2)[-1] == tag:
+            return artifact
+    raise Finding(
+        "the wheel is for no pinned platform",
+        where=str(wheel),
+        expected=" or ".join(a.filename for a in lock.wheels.values()),
+        found=wheel.name,
+        next="make verify-wheel WHEEL=dist/vllm-...whl",
+    )

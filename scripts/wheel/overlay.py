@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The overlay: upstream's wheel with the series laid over it.
+
+Compiled files and everything else that the series leaves alone go over as raw
+bytes; what is new or changed is stored with a fixed date. Two builds anywhere
+give the same bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scripts.console import bytes_progress
+from scripts.errors import Finding
+from scripts.files import sweep, whole
+from scripts.lock import Artifact, Lock
+from scripts.series.mailbox import Patch
+from scripts.wheel import metadata, notice, payload, sbom, zipcopy
+from scripts.wheel.lane import require_overlay
+from scripts.wheel.zipread import STORED, Archive, Member, bad, read
+
+
+def wheel_name(lock: Lock, upstream: str) -> str:
+    """File name of the overlay: upstream's, with the fork's version.
+
+    Raises:
+        Finding: `upstream` does not carry the lock's version.
+    """
+    head = f"vllm-{lock.version}-"
+    if not upstream.startswith(head):
+        raise Finding("the base wheel has another version", upstream, head)
+    return f"vllm-{lock.local_version}-{upstream.removeprefix(head)}"
+
+
+def base_artifact(lock: Lock, base_wheel: Path) -> Artifact:
+    """The pinned artifact that `base_wheel` is, by its name.
+
+    Raises:
+        Finding: The lock pins no such wheel.
+    """
+    for artifact in lock.wheels.values():
+        if artifact.filename == base_wheel.name:
+            return artifact
+    raise Finding(
+        "the base wheel is none that the lock pins",
+        where=str(base_wheel),
+        expected=" or ".join(a.filename for a in lock.wheels.values()),
+        found=base_wheel.name,
+        next="make wheel without WHEEL=, which fetches the pinned one",
+    )
+
+
+def member_data(archive: Archive) -> Callable[[str], bytes]:
+    """Reads members of a wheel by name.
+
+    Raises:
+        Finding: (the result) The member is damaged.
+    """
+    by_name = {m.name: m for m in archive.members}
+
+    def data(name: str) -> bytes:
+        m = by_name[name]
+        with archive.path.open("rb") as f:
+            f.seek(m.data_at)
+            raw = f.read(m.packed)
+        try:
+            out = raw if m.method == STORED else zlib.decompress(raw, -15)
+        except zlib.error as e:
+            raise bad(
+                archive.path, "a member is damaged", "deflate", str(e), name
+            ) from e
+        if len(out) != m.size or zlib.crc32(out) != m.crc:
+            raise bad(archive.path, "a member is damaged", "its CRC", "another", name)
+        return out
+
+    return data
+
+
+def build(
+    lock: Lock,
+    patches: Sequence[Patch],
+    base_wheel: Path,
+    out_dir: Path,
+    *,
+    sdist: Callable[[], Path] | None = None,
+) -> Path:
+    """Lay the series over the pinned upstream wheel.
+
+    One run at a time may write a wheel of one name; the caller holds the lock.
+
+    Args:
+        lock: The pin; its release number and date go into the wheel.
+        patches: The whole series.
+        base_wheel: Upstream's wheel under its own name, digest verified.
+        out_dir: Where the wheel goes; made if it is not there.
+        sdist: Gives upstream's sdist; called only if a patch touches
+            pyproject.toml (see `lane.belongs_to_source`).
+
+    Returns:
+        The path of the wheel.
+
+    Raises:
+        Finding: The series belongs to the source lane or does not apply, or
+            the base wheel is not of the form that wheels have.
+        Unusable: `out_dir` cannot be written, or the disk is full.
+    """
+    require_overlay(patches, sdist)
+    archive = read(base_wheel)
+    artifact = base_artifact(lock, base_wheel)
+    target = out_dir / wheel_name(lock, base_wheel.name)
+    entries = plan(lock, patches, archive, artifact, target.name)
+    sweep(out_dir, target.name)
+    with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:
+        task = bar.task_ids[0]
+        zipcopy.write(archive, entries, f, lock.epoch, lambda n: bar.advance(task, n))
+    return target
+
+
+def plan(
+    lock: Lock,
+    patches: Sequence[Patch],
+    archive: Archive,
+    artifact: Artifact,
+    filename: str,
+) -> list[zipcopy.Keep | zipcopy.Put]:
+    """What the overlay holds, in order; reads the base, writes nothing."""
+    data = member_data(archive)
+    members = {m.name: m for m in archive.members}
+    old_info = f"vllm-{lock.version}.dist-info/"
+    info = f"vllm-{lock.local_version}.dist-info/"
+    for need in (payload.VERSION_FILE, f"{old_info}METADATA", f"{old_info}RECORD"):
+        if need not in members:
+            raise bad(archive.path, "a file of the wheel is missing", need, "none")
+
+    def rename(name: str) -> str:
+        return info + name.removeprefix(old_info) if name.startswith(old_info) else name
+
+    change = payload.derive(patches, members, data)
+    put = {
+        path: zipcopy.Put(path, entry.data, _mode(path, entry.mode, members))
+        for path, entry in change.put.items()
+    }
+    extra = {
+        payload.VERSION_FILE: metadata.version_file(
+            data(payload.VERSION_FILE), lock.version, lock.local_version
+        ),
+        f"{info}METADATA": metadata.metadata(
+            data(f"{old_info}METADATA"), lock.version, lock.local_version, notice.NAME
+        ),
+        f"{info}licenses/{notice.NAME}": notice.render(lock, patches, change),
+        f"{info}sboms/{sbom.NAME}": sbom.render(lock, patches, artifact, filename),
+    }
+    put |= {name: zipcopy.Put(name, text) for name, text in extra.items()}
+    kept = [m for m in archive.members if m.name not in change.gone]
+    names = {m.name: rename(m.name) for m in kept}
+    order = _order(list(names.values()), list(put), info)
+    record = metadata.overlay_record(
+        metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD"),
+        names,
+        {name: p.data for name, p in put.items()},
+        change.gone,
+        order,
+    )
+    put[order[-1]] = zipcopy.Put(order[-1], record)
+    old = {new: members[was] for was, new in names.items()}
+    return [put[n] if n in put else zipcopy.Keep(old[n], n) for n in order]
+
+
+def _mode(path: str, mode: int, members: dict[str, Member]) -> int:
+    if path in members:
+        return members[path].mode
+    # build_py drops the executable bit of modules and keeps it for data.
+    return 0o100755 if mode == 0o100755 and not path.endswith(".py") else 0o100644
+
+
+def _order(kept: list[str], put: list[str], info: str) -> list[str]:
+    """Upstream's order, new files before .dist-info, RECORD last."""
+    new = sorted(set(put) - set(kept))
+    record = f"{info}RECORD"
+    files = [n for n in kept if not n.startswith(info)]
+    infos = [n for n in kept if n.startswith(info) and n != record]
+    return [
+        *files,
+        *(n for n in new if not n.startswith(info)),
+        *infos,
+        *(n for n in new if n.startswith(info)),
+        record,
+    ]
