@@ -1,0 +1,86 @@
+# The face of `python -m scripts`; every verb has --help with an example there.
+# A failing verb exits 1 (finding) or 2 (usage, environment); make itself then
+# exits 2 and prints the verb's code.
+
+BOOTSTRAP ?= python3
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+run := .venv/bin/python -m scripts
+flag = $(if $(filter-out 0,$($(1))),$(2))
+opt = $(if $($(1)),$(2) "$($(1))")
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+
+.venv/bin/python:
+	@"$(BOOTSTRAP)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(BOOTSTRAP) is not Python 3.11 or newer; next: make BOOTSTRAP=python3.12 ..." >&2; exit 2; }
+	"$(BOOTSTRAP)" -m venv .venv
+
+.venv/.tools: requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.tools
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+## The series
+
+.PHONY: pin fetch apply export check
+pin: .venv/.tools ## Pin an upstream release in upstream.lock (VERSION=0.33.0)
+	@$(run) pin $(call opt,VERSION,)
+
+fetch: .venv/.tools ## Download and verify what the lock names (ARCH=x86_64|aarch64|all)
+	@$(run) fetch $(call opt,ARCH,--arch)
+
+apply: .venv/.tools ## build/vllm: the pin and one commit a patch (SOURCE=git UPSTREAM_URL= UNTIL=0003 FORCE=1)
+	@$(run) apply $(call opt,SOURCE,--source) $(call opt,UPSTREAM_URL,--url) $(call opt,UNTIL,--until) $(call flag,FORCE,--force)
+
+export: .venv/.tools ## Commits of build/vllm into patches/, and the lock's tree id (FORCE=1)
+	@$(run) export $(call flag,FORCE,--force)
+
+check: .venv/.dev ## Everything that can be said of the series without running it (JSON=1)
+	@$(run) check $(call flag,JSON,--json)
+
+## What users install
+
+.PHONY: wheel verify-wheel wheel-source patch-installed sdist
+wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64)
+	@$(run) wheel $(call opt,ARCH,--arch)
+
+verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/...)
+	@$(run) verify-wheel $(call opt,WHEEL,)
+
+wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1)
+	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
+
+patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path/to/python REVERT=1)
+	@$(run) patch-installed $(call opt,PYTHON,--python) $(call flag,REVERT,--revert) $(call flag,FORCE,--force)
+
+sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
+	@$(run) sdist
+
+## Proof
+
+.PHONY: test test-fast lint bench
+test: .venv/.dev ## All tests, real upstream archives and wheels included
+	.venv/bin/python -m pytest $(ARGS)
+
+test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
+	.venv/bin/python -m pytest -m "not upstream and not slow" $(ARGS)
+
+lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
+	.venv/bin/pre-commit run --all-files
+
+bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
+	@.venv/bin/python -m tests.bench $(ARGS)
+
+.PHONY: clean
+clean: ## Remove dist/ and .venv/; build/ holds work and stays
+	rm -rf dist .venv

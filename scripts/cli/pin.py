@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on the pin: pin, fetch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.cli import app
+from scripts.console import say
+from scripts.fetch import obtain
+from scripts.files import one_run
+
+
+@app.command("pin", epilog="Example: python -m scripts pin 0.33.0   (make pin)")
+def pin_verb(
+    version: Annotated[
+        str | None, typer.Argument(help="Upstream release; the pinned one if absent.")
+    ] = None,
+) -> None:
+    """Write upstream.lock for a release, after checking every file of it.
+
+    Another version than the pinned one starts a new series: N is 1, and the
+    patches have to be carried over.
+    """
+    from scripts.pin import pin
+
+    at = Checkout()
+    with one_run(at.run_lock, "make pin"):
+        done = pin(version or lockfile.load(at.lock).version, at.lock)
+    say(f"pinned vLLM {done.version} ({done.tag}, commit {done.commit})")
+    say(f"tree {done.tree}")
+
+
+@app.command("fetch", epilog="Example: python -m scripts fetch --arch all")
+def fetch_verb(
+    arch: Annotated[
+        str,
+        typer.Option(help="Wheels to bring: x86_64, aarch64, all, or none."),
+    ] = "all",
+) -> None:
+    """Bring what the lock names into the cache and check it.
+
+    Looked for in UPSTREAM_DIR, then in the cache, then on the package index.
+    """
+    lock = lockfile.load()
+    everything = {"all": list(lock.wheels.values()), "none": []}
+    wheels = everything[arch] if arch in everything else [lock.wheel(arch)]
+    for artifact in [lock.sdist, *wheels]:
+        say(f"{artifact.sha256}  {obtain(artifact)}")

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An environment that vLLM's Python imports in, on a machine without a GPU.
+
+It lies in the cache, keyed by what is in it, because it takes minutes and more
+than a gigabyte; vLLM itself is not in it.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.errors import Unusable
+from scripts.files import one_run, write
+
+REQUIREMENTS = ROOT / "tests" / "series" / "requirements-cpu.txt"
+_TORCH = "torch=="
+
+
+def location(requirements: Path = REQUIREMENTS) -> Path:
+    """Folder of the environment for these requirements and this interpreter."""
+    key = sha256(requirements.read_bytes())
+    key.update(f"{sys.version_info[:3]} {platform.machine()}".encode())
+    return cache_dir() / "envs" / key.hexdigest()[:16]
+
+
+def cpu_python(requirements: Path = REQUIREMENTS) -> Path:
+    """The environment's interpreter; the environment is made if need be.
+
+    torch comes first, with its dependencies, and nothing else may bring
+    another one: all others are installed without dependencies.
+
+    Raises:
+        Unusable: pip failed; the message has its last lines.
+    """
+    home = location(requirements)
+    python = home / "bin" / "python"
+    ready = home / ".ready"
+    if ready.exists():
+        return python
+    with one_run(home.with_suffix(".lock"), "making the CPU environment", wait=True):
+        if ready.exists():
+            return python
+        # Made in its place, since a venv cannot be moved; .ready says it is whole.
+        if home.exists():
+            shutil.rmtree(home)
+        lines = requirements.read_text(encoding="utf-8").splitlines()
+        (torch,) = (line for line in lines if line.startswith(_TORCH))
+        note(f"making the CPU environment in {home}, once")
+        base = getattr(sys, "_base_executable", sys.executable)
+        _run([base, "-m", "venv", str(home)], home)
+        pip = [str(python), "-m", "pip", "install", "--quiet"]
+        pip.append("--disable-pip-version-check")
+        note(f"installing {torch}")
+        _run([*pip, torch], home)
+        note(f"installing {requirements.name}, without dependencies")
+        _run([*pip, "--no-deps", "-r", str(requirements)], home)
+        write(ready, b"")
+    return python
+
+
+def _run(command: list[str], home: Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unusable(
+            "the CPU environment cannot be made",
+            where=str(home),
+            found=(done.stderr or done.stdout).strip()[-1500:],
+            next="see that the package index is reached; then run it again",
+        )

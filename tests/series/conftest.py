@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real pinned upstream, with and without the series, on a CPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import ROOT
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.cpuenv import cpu_python
+from scripts.fetch import obtain
+from scripts.series import folder
+from scripts.series.apply import Wanted, apply
+from scripts.wheel.overlay import build
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """This checkout's lock and series, with a `build/` of its own."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / "upstream.lock").write_bytes((ROOT / "upstream.lock").read_bytes())
+    (root / "patches").symlink_to(ROOT / "patches")
+    return Checkout(root)
+
+
+@pytest.fixture(scope="session")
+def patched_tree(checkout: Checkout) -> Path:
+    """The real upstream with the whole series, as `make apply` makes it."""
+    return apply(Wanted(checkout)).path
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The overlay wheel for x86_64, as `make wheel` makes it."""
+    lock = lockfile.load()
+    out = tmp_path_factory.mktemp("dist")
+    sdist = lock.sdist
+    base = obtain(lock.wheel("x86_64"))
+    return build(lock, folder.load(), base, out, sdist=lambda: obtain(sdist))
+
+
+@pytest.fixture(scope="session")
+def run_cpu() -> Run:
+    """Run the CPU environment's Python; the result's output is text."""
+    python = cpu_python()
+
+    def run(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "VLLM_TARGET_DEVICE": "cpu",
+        }
+        return subprocess.run(
+            [str(python), *args],
+            cwd=cwd,
+            env=os.environ | settings | env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
