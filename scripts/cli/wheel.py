@@ -64,7 +64,12 @@ def wheel_verb(
 )
 def verify_verb(
     wheel: Annotated[
-        Path | None, typer.Argument(help="The wheel; the only one in dist/ if absent.")
+        Path | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="The wheel; the only one in dist/ if absent.",
+        ),
     ] = None,
 ) -> None:
     """Derive a wheel again from the lock and print what differs."""

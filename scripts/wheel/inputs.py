@@ -80,7 +80,10 @@ def base_of(lock: Lock, wheel: Path) -> Artifact:
     raise Finding(
         "the wheel is for no pinned platform",
         where=str(wheel),
-        expected=" or ".join(a.filename for a in lock.wheels.values()),
+        expected=" or ".join(
+            a.filename.replace(lock.version, lock.local_version, 1)
+            for a in lock.wheels.values()
+        ),
         found=wheel.name,
-        next="make verify-wheel WHEEL=dist/vllm-...whl",
+        next="make wheel, then make verify-wheel WHEEL=dist/<its name>",
     )

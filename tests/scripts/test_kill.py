@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from scripts.series.export import export
 from tests.scripts.small import Small, git, message
 
 # Dies before the n-th call that changes something: a git command, a rename, an
-# unlink. Half of git's own work is reached by killing it while it runs.
+# unlink. What git leaves when it is killed itself is made by hand further down.
 VICTIM = """
 import os, signal, sys
 from pathlib import Path
@@ -140,3 +141,23 @@ def test_edits_after_a_kill_are_kept(at: Checkout, small: Small) -> None:
         bench, "for-each-ref", "--format=%(refname)", "refs/sm12x/backup"
     ).splitlines()
     assert git(bench, "show", f"{ref}:setup.py") == "mine"
+
+
+def test_git_was_killed_in_the_middle(at: Checkout, small: Small) -> None:
+    """A file cut short, a file not there yet, and the lock of git's index."""
+    apply(Wanted(at, until="0001"))
+    bench = at.build / "vllm"
+    for steps in range(1, 60):
+        assert run("apply", steps, small.root) == -signal.SIGKILL
+        state = (bench / ".git/sm12x.json").read_text(encoding="utf-8")
+        if '"moving_from": null' not in state:
+            break
+    target = json.loads(state)["tip"]
+    path = "vllm/utils/flashinfer.py"
+    whole = git(bench, "show", f"{target}:{path}").encode()
+    (bench / path).write_bytes(whole[: len(whole) // 2])
+    (bench / "vllm/config/kernel.py").unlink()
+    (bench / ".git/index.lock").touch()
+    apply(Wanted(at))
+    stands(at, small.lock.patched_tree)
+    assert git(bench, "for-each-ref", "refs/sm12x/backup") == ""

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line and the Makefile, as a newcomer meets them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from scripts import ROOT
+from scripts.cli import app
+from tests.scripts.small import Small, git
+
+VERBS = [c.name for c in app.registered_commands if c.name]
+
+
+def verb(*args: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scripts", *args],
+        cwd=root,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_every_verb_helps_with_an_example() -> None:
+    assert len(VERBS) >= 10
+    commands = typer.main.get_command(app)
+    for name in VERBS:
+        command = commands.get_command(None, name)  # type: ignore[attr-defined]
+        assert f"Example: python -m scripts {name}" in command.epilog, name
+        assert command.help, name
+
+
+def test_help_runs() -> None:
+    done = verb("apply", "--help")
+    assert done.returncode == 0
+    assert "Example: python -m scripts apply --until 0001" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["no-such-verb"],
+        ["apply", "--no-such-option"],
+        ["apply", "--source", "svn"],
+        ["apply", "--until", "0099"],
+        ["wheel", "--arch", "riscv64"],
+        ["verify-wheel", "nowhere.whl"],
+        ["patch-installed", "--python", "/nonexistent/python"],
+    ],
+    ids=" ".join,
+)
+def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
+    done = verb(*args, SM12X_OFFLINE="1", SM12X_CACHE=str(tmp_path))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_finding_exits_1_and_says_what_to_do(small: Small, tmp_path: Path) -> None:
+    # ROOT is the package's place, so the package is copied, not linked.
+    root = tmp_path / "a clone"
+    root.mkdir()
+    subprocess.run(["cp", "-r", ROOT / "scripts", root / "scripts"], check=True)
+    for name in ("upstream.lock", "patches"):
+        subprocess.run(["cp", "-r", small.root / name, root / name], check=True)
+    env = {"UPSTREAM_DIR": str(small.upstream_dir)}
+    done = verb("apply", root=root, **env)
+    assert done.returncode == 0, done.stderr
+    assert small.lock.patched_tree in done.stdout
+    again = verb("apply", root=root, **env)
+    assert again.stdout.startswith("nothing to do: build/vllm holds 3 patches")
+    (root / "build/vllm/README.md").write_text("mine\n", encoding="utf-8")
+    stopped = verb("apply", root=root, **env)
+    assert stopped.returncode == 1
+    lines = stopped.stderr.splitlines()
+    assert lines[0] == "error: this work stands nowhere else and would be lost"
+    labels = [line.split(":")[0].strip() for line in lines[1:]]
+    assert labels == ["where", "found", "next"]
+    git(root / "build/vllm", "commit", "-q", "-a", "-m", "mine")
+    exported = verb("export", root=root, **env)
+    assert exported.returncode == 0, exported.stderr
+    assert "added    patches/0004-mine.patch" in exported.stdout
+    assert verb("check", root=root, **env).returncode == 1  # it has no trailers
+
+
+def make(*args: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *args], cwd=root, capture_output=True, text=True)
+
+
+def test_make_help_names_every_target() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = {
+        t for line in re.findall(r"^\.PHONY: (.+)$", text, re.M) for t in line.split()
+    }
+    listed = set(re.findall(r"^  make ([a-z-]+)", make("help").stdout, re.M))
+    assert listed == phony
+    assert set(VERBS) <= phony
+    assert make().stdout == make("help").stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "run"),
+    [
+        (["apply"], "apply"),
+        (["apply", "UNTIL=0003", "FORCE=1"], 'apply --until "0003" --force'),
+        (["apply", "FORCE=0"], "apply"),
+        (["apply", "SOURCE=git", "UPSTREAM_URL=/a b"],
+         'apply --source "git" --url "/a b"'),
+        (["export", "FORCE=1"], "export --force"),
+        (["wheel", "ARCH=aarch64"], 'wheel --arch "aarch64"'),
+        (["verify-wheel", "WHEEL=dist/x.whl"], 'verify-wheel "dist/x.whl"'),
+        (["patch-installed", "PYTHON=/a b/python", "REVERT=1"],
+         'patch-installed --python "/a b/python" --revert'),
+        (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
+    ],
+)  # fmt: skip
+def test_make_passes_what_it_is_given(given: list[str], run: str) -> None:
+    done = make("--dry-run", *given)
+    last = done.stdout.splitlines()[-1]
+    assert re.sub(r" +", " ", last).strip() == f".venv/bin/python -m scripts {run}"
