@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A CUDA platform that a CPU process can stand on, for vLLM 0.33.0.
+
+vLLM asks ``vllm.platforms.current_platform`` who it runs on. The real CUDA platform
+imports compiled code, and a double that says CUDA while vLLM imports sends the imports
+into compiled code as well. So ``install`` puts a double there that says "unspecified"
+first; ``become`` makes it an NVIDIA device of one capability and forgets what vLLM has
+cached about the last one. Tensors stay on the CPU: ``device_type`` is "cpu".
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+
+# Answers of a real device, as nvidia-smi and deviceQuery give them.
+_SMS = {(12, 0): 188, (12, 1): 48, (10, 0): 148, (9, 0): 132, (8, 0): 108}
+_CAPABILITY_OPS = (
+    "cutlass_scaled_mm_supports_fp4",
+    "cutlass_scaled_mm_supports_fp8",
+    "cutlass_scaled_mm_supports_block_fp8",
+    "cutlass_group_gemm_supported",
+    "mxfp4_experts_quant_supported",
+    "cutlass_sparse_scaled_mm_supported",
+)
+# Modules whose cached answers depend on the device.
+_CACHES = ("vllm.utils.flashinfer", "vllm.utils.b12x", "vllm.utils.deep_gemm")
+
+
+def install() -> Any:
+    """Stand in for the platform; call it before anything of vLLM is imported.
+
+    Returns:
+        The double, which is ``current_platform`` in all of vLLM from here on.
+    """
+    if "vllm.platforms" in sys.modules:
+        raise RuntimeError("vLLM is imported already; the platform is bound")
+    _stub_torch_cuda()
+    import vllm.platforms
+    from vllm.platforms.interface import DeviceCapability, Platform, PlatformEnum
+
+    class PlatformDouble(Platform):
+        _enum = PlatformEnum.UNSPECIFIED
+        device_name = "cuda"
+        device_type = "cpu"
+        dispatch_key = "CPU"
+        dist_backend = "gloo"
+        simple_compile_backend = "eager"
+        capability = (12, 0)
+
+        @classmethod
+        def get_device_capability(cls, device_id: int = 0) -> DeviceCapability:
+            return DeviceCapability(*cls.capability)
+
+        @classmethod
+        def get_device_name(cls, device_id: int = 0) -> str:
+            return "double of an SM{}{} device".format(*cls.capability)
+
+        @classmethod
+        def get_device_total_memory(cls, device_id: int = 0) -> int:
+            return 96 << 30
+
+        @classmethod
+        def num_compute_units(cls, device_id: int = 0) -> int:
+            return _SMS[cls.capability]
+
+        @classmethod
+        def is_pin_memory_available(cls) -> bool:
+            return False
+
+        @classmethod
+        def supports_fp8(cls) -> bool:
+            return cls.capability >= (8, 9)
+
+        @classmethod
+        def inference_mode(cls) -> Any:
+            return torch.no_grad()
+
+        @classmethod
+        def get_attn_backend_cls(cls, *args: Any, **kwargs: Any) -> str:
+            # Attention is built with the model and never run.
+            return "vllm.v1.attention.backends.triton_attn.TritonAttentionBackend"
+
+    double = PlatformDouble()
+    vllm.platforms._current_platform = double
+    import vllm._custom_ops  # noqa: F401  what the platform would bring
+
+    _stub_capability_ops(PlatformDouble)
+    return double
+
+
+def become(double: Any, capability: tuple[int, int]) -> None:
+    """Make the double an NVIDIA device of this capability, and forget the last one."""
+    from vllm.platforms.interface import PlatformEnum
+
+    cls = type(double)
+    cls._enum = PlatformEnum.CUDA
+    cls.capability = capability
+    clear_caches()
+
+
+def clear_caches() -> None:
+    """Forget what vLLM's device and FlashInfer probes have answered."""
+    for name in _CACHES:
+        module = sys.modules.get(name)
+        for value in list(vars(module).values()) if module else ():
+            if isinstance(value, functools._lru_cache_wrapper):
+                value.cache_clear()
+
+
+def _stub_torch_cuda() -> None:
+    """What FlashInfer asks of torch.cuda when it is imported, and ``Tensor.cuda``."""
+
+    def properties(*_: Any) -> SimpleNamespace:
+        major, minor = _capability()
+        return SimpleNamespace(
+            major=major,
+            minor=minor,
+            multi_processor_count=_SMS[major, minor],
+            name="double",
+            total_memory=96 << 30,
+            shared_memory_per_block_optin=101376,
+            L2_cache_size=128 << 20,
+            warp_size=32,
+        )
+
+    torch.cuda.get_device_properties = properties
+    torch.cuda.get_device_capability = lambda *_: _capability()
+    torch.cuda.current_device = lambda: 0
+    torch.version.cuda = "13.0"  # FlashInfer refuses an older one
+    torch.Tensor.cuda = lambda self, *_, **__: self
+
+
+def _capability() -> tuple[int, int]:
+    platforms = sys.modules.get("vllm.platforms")
+    double = getattr(platforms, "_current_platform", None)
+    return getattr(double, "capability", (12, 0))
+
+
+def _stub_capability_ops(platform: Any) -> None:
+    """The operations of ``_C`` that only say what a device can do."""
+    library = torch.library.Library("_C", "FRAGMENT")
+    for name in _CAPABILITY_OPS:
+        if not hasattr(torch.ops._C, name):
+            library.define(f"{name}(int cuda_device_capability) -> bool")
+            library.impl(
+                name, lambda capability: capability >= 90, "CompositeExplicitAutograd"
+            )
+    platform.library = library  # it undefines them when it is collected
+
+
+def stub_module(name: str) -> ModuleType:
+    """An empty module under this name, for an import that must only succeed."""
+    return sys.modules.setdefault(name, ModuleType(name))
