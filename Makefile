@@ -9,6 +9,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
+# A file's tests share what is dear to make, so that they go to one worker.
+PARALLEL ?= --numprocesses 2 --dist loadfile
+
 run := .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 opt = $(if $($(1)),$(2) "$($(1))")
@@ -70,10 +73,10 @@ sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 
 .PHONY: test test-fast lint bench
 test: .venv/.dev ## All tests, real upstream archives and wheels included
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
-	.venv/bin/python -m pytest -m "not upstream and not slow" $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
 lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
