@@ -12,10 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from scripts.errors import Finding, Unusable
+from scripts.errors import Finding, ForkError, Unusable
 
 IDENTITY = ("vLLM SM12x patch series", "vllm-sm12x@localhost")
 """Committer of every commit that the tools make; authors stay their own."""
+
+# What git says when the machine is at fault and not the input.
+_MACHINE = ("No space left on device", "Read-only file system", "Permission denied")
 
 NULL_ID = "0" * 40
 
@@ -112,12 +115,23 @@ class Git:
                 next="install git 2.39 or newer",
             ) from e
         if done.returncode not in tuple(ok):
-            raise Finding(
-                f"git {args[0]} failed with exit code {done.returncode}",
-                where=str(self.path),
-                found=done.stderr.decode("utf-8", "replace").strip()[-2000:] or None,
-            )
+            raise self._failure(args[0], done.returncode, done.stderr)
         return done
+
+    def _failure(self, verb: str, code: int, words: bytes) -> ForkError:
+        said = words.decode("utf-8", "replace").strip()[-2000:]
+        if any(reason in said for reason in _MACHINE):
+            return Unusable(
+                f"git {verb} cannot write",
+                where=str(self.path),
+                found=said,
+                next="free the disk, or make the folder writable, and run it again",
+            )
+        return Finding(
+            f"git {verb} failed with exit code {code}",
+            where=str(self.path),
+            found=said or None,
+        )
 
     def text(self, *args: str) -> str:
         """stdout of `run`, decoded and without its last newline."""
@@ -159,11 +173,7 @@ class Git:
                 code = process.wait()
             words.seek(0)
             if code:
-                raise Finding(
-                    f"git {args[0]} failed with exit code {code}",
-                    where=str(self.path),
-                    found=words.read().decode("utf-8", "replace").strip()[-2000:],
-                )
+                raise self._failure(args[0], code, words.read())
 
     @contextmanager
     def blobs(self) -> Iterator[BlobReader]:

@@ -246,6 +246,22 @@ def test_read_only_checkout(at: Checkout) -> None:
         apply(Wanted(at))
 
 
+def test_full_disk_then_a_normal_run(at: Checkout, small: Small) -> None:
+    at.build.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(at.build)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    try:
+        with pytest.raises(Unusable) as caught:
+            apply(Wanted(at))
+        assert "No space left" in (caught.value.found or caught.value.what)
+        assert not bench(at).exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(at.build)], check=True)
+        assert apply(Wanted(at)).tree == small.lock.patched_tree
+    finally:
+        subprocess.run(["umount", str(at.build)], check=True)
+
+
 def test_altered_archive(at: Checkout, small: Small) -> None:
     data = bytearray(small.sdist.read_bytes())
     data[len(data) // 2] ^= 1

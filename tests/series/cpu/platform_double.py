@@ -133,6 +133,8 @@ def _stub_torch_cuda() -> None:
     torch.cuda.current_device = lambda: 0
     torch.version.cuda = "13.0"  # FlashInfer refuses an older one
     torch.Tensor.cuda = lambda self, *_, **__: self
+    torch.accelerator.empty_cache = lambda: None
+    torch.accelerator.max_memory_allocated = lambda *_: 0
 
 
 def _capability() -> tuple[int, int]:
