@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the package `scripts`, one module for each of its modules."""
+"""Tests of the package `scripts`, a module or a few for each of its modules."""

@@ -3,12 +3,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.scripts.small import Small, build
+from scripts import index
+from scripts.lock import Artifact, Lock
+from scripts.series import folder
+from scripts.series.mailbox import Patch
+from tests.scripts.fetch_help import DATA, NAME
+from tests.scripts.inplace_help import pip, wheel
+from tests.scripts.small import Small, message
+from tests.scripts.small_build import build
+from tests.scripts.small_files import SPDX
+from tests.scripts.small_wheel import add_wheel
+from tests.scripts.verify_help import Case
+from tests.scripts.webhelp import Site, serve
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +42,95 @@ def small(small_template: Small, tmp_path: Path) -> Small:
     root = tmp_path / "checkout"
     shutil.copytree(small_template.root, root, symlinks=True)
     return Small(root)
+
+
+# Wheels of it
+
+
+@pytest.fixture
+def base(small: Small) -> Path:
+    """The hand-made upstream wheel, pinned in `small.lock`."""
+    return add_wheel(small)
+
+
+@pytest.fixture(scope="session")
+def case(small_template: Small, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """One built wheel a worker; tests write to `copy` only."""
+    root = tmp_path_factory.mktemp("verify")
+    shutil.copytree(small_template.root, root / "checkout")
+    return Case(Small(root / "checkout"), root)
+
+
+# An installed vLLM
+
+
+@pytest.fixture(scope="session")
+def venv_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the hand-made vLLM, by pip, made once a worker."""
+    home = tmp_path_factory.mktemp("env")
+    env = [sys.executable, "-m", "venv", "--without-pip", str(home / "v")]
+    subprocess.run(env, check=True)
+    python = home / "v/bin/python"
+    pip(python, "install", "--no-deps", "--no-index", str(wheel(home)))
+    return home / "v"
+
+
+@pytest.fixture
+def venv(venv_template: Path, tmp_path: Path) -> Path:
+    """Its copy, in a folder with a space; the interpreter finds its new home."""
+    home = tmp_path / "an env"
+    shutil.copytree(venv_template, home, symlinks=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def series(
+    small_template: Small, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Lock, list[Patch]]:
+    """The small series, and a patch that adds a package and deletes a file."""
+    root = tmp_path_factory.mktemp("series") / "checkout"
+    shutil.copytree(small_template.root, root, symlinks=True)
+    small = Small(root)
+    small.commit(
+        message("kernels: add a package, drop an empty file"),
+        {
+            "vllm/sm12x/__init__.py": SPDX,
+            "vllm/sm12x/moe.py": SPDX + "NAME = 'sm12x'\n",
+            "vllm/utils/__init__.py": None,
+        },
+    )
+    small.export()
+    return small.lock, folder.load(small.patches)
+
+
+# A package index
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A package index on 127.0.0.1, empty."""
+    with serve() as site:
+        yield site
+
+
+@pytest.fixture
+def artifact(site: Site) -> Artifact:
+    """The file that the index has."""
+    return site.add(NAME, DATA)
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """A machine with nothing set but an empty cache and the test's index."""
+    for name in os.environ:
+        if name.lower().endswith("_proxy") or name.startswith(("PIP_", "UV_", "UPSTR")):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("SM12X_OFFLINE", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(index, "BACKOFF", 0.0)
+    if "site" in request.fixturenames:
+        url = request.getfixturevalue("site").url
+        monkeypatch.setenv("UPSTREAM_INDEX_URL", url)

@@ -17,7 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts import lock as lock_file
-from tests.scripts.small import VERSION, Small, upstream
+from tests.scripts.small import Small
+from tests.scripts.small_files import VERSION, upstream
 
 TAG = "cp38-abi3-manylinux_2_28_x86_64"
 NAME = f"vllm-{VERSION}-{TAG}.whl"

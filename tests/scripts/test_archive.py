@@ -22,7 +22,8 @@ from scripts.lock import Lock
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.wheel import archive
-from tests.scripts.small import VERSION, Small, git, message, pack, upstream
+from tests.scripts.small import Small, git, message
+from tests.scripts.small_files import VERSION, pack, upstream
 
 LOCAL = f"{VERSION}+sm12x.1"
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -20,42 +18,16 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT, fetch
-from scripts.errors import Finding, Unusable
-from scripts.files import TEMP_MARK
 from scripts.files import digest as file_digest
 from scripts.lock import Lock
 from scripts.lock import load as load_lock
 from scripts.series import folder
 from scripts.wheel import metadata, overlay, zipread
 from scripts.wheel.verify import verify
-from tests.scripts.small import SPDX, VERSION, Small, message
-from tests.scripts.small_wheel import (
-    BUILT,
-    CONFIG,
-    INFO,
-    LOCAL,
-    NAME,
-    SO,
-    add_wheel,
-    wheel_files,
-)
-
-
-@pytest.fixture
-def base(small: Small) -> Path:
-    """The hand-made upstream wheel, pinned in `small.lock`."""
-    return add_wheel(small)
-
-
-def make(small: Small, out: Path) -> Path:
-    """Build with the series as it is now."""
-    return overlay.build(
-        small.lock,
-        folder.load(small.patches),
-        small.upstream_dir / NAME,
-        out,
-        sdist=lambda: small.sdist,
-    )
+from tests.scripts.overlay_help import make
+from tests.scripts.small import Small, message
+from tests.scripts.small_files import SPDX
+from tests.scripts.small_wheel import BUILT, CONFIG, INFO, LOCAL, SO, wheel_files
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -160,7 +132,7 @@ def test_two_builds_are_one_file(small: Small, base: Path, tmp_path: Path) -> No
     time.sleep(2.1)  # more than a DOS time stamp can hide
     code = (
         "import sys; from pathlib import Path; from tests.scripts.small import Small;"
-        "from tests.scripts.test_overlay import make;"
+        "from tests.scripts.overlay_help import make;"
         "print(make(Small(Path(sys.argv[1])), Path(sys.argv[2])))"
     )
     env = os.environ | {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
@@ -172,123 +144,6 @@ def test_two_builds_are_one_file(small: Small, base: Path, tmp_path: Path) -> No
         env=env,
     )
     assert first.read_bytes() == (other / BUILT).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("path", "old", "new"),
-    [
-        ("csrc/x.cu", "x *= 2", "x *= 3"),
-        ("setup.py", "setup()", "setup(zip_safe=False)"),
-        ("pyproject.toml", 'dynamic = ["version"]', 'version = "9"'),
-        ("README.md", "# vLLM", "# Fork"),
-    ],
-)
-def test_source_lane_is_refused_with_patch_and_file(
-    small: Small, base: Path, tmp_path: Path, path: str, old: str, new: str
-) -> None:
-    small.edit(message("build: change what is compiled"), path, old, new)
-    small.export()
-    with pytest.raises(Finding) as e:
-        make(small, tmp_path / "out")
-    assert "patches/0004-build-change-what-is-compiled.patch:" in str(e.value)
-    assert f"({path})" in str(e.value)
-    assert e.value.next == "make wheel-source"
-    assert not (tmp_path / "out").exists()
-
-
-def test_lint_settings_are_no_reason_to_compile(
-    small: Small, base: Path, tmp_path: Path
-) -> None:
-    small.edit(message("lint: more"), "pyproject.toml", '"SIM", ', "")
-    small.export()
-    assert make(small, tmp_path).is_file()
-
-
-def test_another_preimage_is_refused(small: Small, tmp_path: Path) -> None:
-    files = wheel_files()
-    files["vllm/config/kernel.py"] += b"# upstream moved on\n"
-    add_wheel(small, files)
-    with pytest.raises(Finding, match="another blob"):
-        make(small, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_wheel_that_is_not_pinned_is_refused(
-    small: Small, base: Path, tmp_path: Path
-) -> None:
-    other = base.with_name(f"vllm-{VERSION}-py3-none-any.whl")
-    base.rename(other)
-    with pytest.raises(Finding, match="none that the lock pins"):
-        overlay.build(small.lock, folder.load(small.patches), other, tmp_path / "o")
-
-
-def test_damaged_member_is_refused(small: Small, base: Path, tmp_path: Path) -> None:
-    data = bytearray(base.read_bytes())
-    m = next(x for x in zipread.read(base).members if x.name == "vllm/config/kernel.py")
-    data[m.data_at + 40] ^= 0x10
-    base.write_bytes(data)
-    with pytest.raises(Finding, match="member is damaged"):
-        make(small, tmp_path / "out")
-
-
-def test_full_disk(small: Small, base: Path, tmp_path: Path) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    out = tmp_path / "out"
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
-    try:
-        with pytest.raises(Unusable, match="cannot write"):
-            make(small, out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    assert list(out.iterdir()) == []
-    assert make(small, out).is_file()
-
-
-def test_folder_that_cannot_be_written(
-    small: Small, base: Path, tmp_path: Path
-) -> None:
-    # A file in the way stops root too, whom no mode bit stops.
-    (tmp_path / "out").write_bytes(b"")
-    with pytest.raises(Unusable, match="cannot write"):
-        make(small, tmp_path / "out")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_read_only_folder(small: Small, base: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir(mode=0o555)
-    with pytest.raises(Unusable, match="cannot"):
-        make(small, tmp_path / "out")
-
-
-def test_killed_build_leaves_nothing_that_stays(
-    small: Small, base: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "a folder"
-    make(small, out)
-    whole = (out / BUILT).read_bytes()
-    code = (
-        "import sys, os, signal; from pathlib import Path;"
-        "from tests.scripts.small import Small;"
-        "from scripts.wheel import zipcopy; import tests.scripts.test_overlay as t;"
-        "n = iter(range(99));"
-        "kill = lambda e: os.kill(os.getpid(), signal.SIGKILL) if next(n) == 3 else "
-        "(0, 33);"
-        "put = zipcopy.put_member;"
-        "zipcopy.put_member = lambda *a: (kill(0), put(*a))[1];"
-        "t.make(Small(Path(sys.argv[1])), Path(sys.argv[2]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(small.root), str(out)], cwd=ROOT, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert any(TEMP_MARK in p.name for p in out.iterdir())
-    other = out / f".vllm.tar.gz{TEMP_MARK}x"  # of a run that is still at work
-    other.touch()
-    assert (out / BUILT).read_bytes() == whole
-    make(small, out)
-    assert {p.name for p in out.iterdir()} == {BUILT, other.name}
-    assert (out / BUILT).read_bytes() == whole
 
 
 def test_pip_installs_it(small: Small, base: Path, tmp_path: Path) -> None:
