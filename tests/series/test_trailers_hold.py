@@ -23,7 +23,7 @@ def outcome(run_cpu: Run, tree: Path, tests: list[str]) -> tuple[int, str]:
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", *tests),
         cwd=tree,
     )
-    return done.returncode, done.stdout[-4000:] + done.stderr[-1000:]
+    return done.returncode, done.stderr[-1000:] + done.stdout[-4000:]
 
 
 @pytest.fixture(params=PATCHES, ids=lambda p: p.number)
@@ -59,5 +59,6 @@ def test_named_tests_need_the_patch(patch: Patch, at_patch: Path, run_cpu: Run) 
         else:
             git.run("checkout", "HEAD^", "--", change.path)
     code, said = outcome(run_cpu, at_patch, tests)
-    assert code == 1, said
-    assert " passed" not in said.splitlines()[-1], said
+    # 1: failed; 2 and 4: what the tests import is not there to be collected.
+    assert code in (1, 2, 4), said
+    assert "passed" not in said.splitlines()[-1], said
