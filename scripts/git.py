@@ -18,7 +18,14 @@ IDENTITY = ("vLLM SM12x patch series", "vllm-sm12x@localhost")
 """Committer of every commit that the tools make; authors stay their own."""
 
 # What git says when the machine is at fault and not the input.
-_MACHINE = ("No space left on device", "Read-only file system", "Permission denied")
+_MACHINE = (
+    "No space left on device",
+    "Read-only file system",
+    "Permission denied",
+    # git's own words, in place of the system's, when a checkout cannot write.
+    "Out of diskspace",
+    "unable to write file",
+)
 
 NULL_ID = "0" * 40
 
@@ -27,6 +34,7 @@ SETTINGS = {
     "core.autocrlf": "false",  # a checkout equals its blobs
     "core.eol": "lf",
     "core.fileMode": "true",
+    "core.deltaBaseCacheLimit": "32m",  # 60 MB less for a checkout, no slower
     "core.fsmonitor": "false",
     "core.hooksPath": "/dev/null",  # nobody's hooks run in build/vllm
     "core.quotePath": "false",
@@ -43,6 +51,7 @@ SETTINGS = {
     "diff.orderFile": "/dev/null",
     "diff.renames": "false",
     "diff.suppressBlankEmpty": "false",
+    "fastimport.unpackLimit": "1",  # keep the pack: no second process unpacks it
     "format.useAutoBase": "false",
     "format.pretty": "medium",
     "gc.auto": "0",

@@ -150,9 +150,10 @@ def entries(git: Git, commit: str, paths: set[str]) -> Mapping[str, Entry]:
     """Those of `paths` that `commit` holds as files."""
     if not paths:
         return {}
-    listing = git.run("ls-tree", "-z", "--full-tree", commit, "--", *sorted(paths))
     found: dict[str, Entry] = {}
+    # The reader starts first, so that it gets ready while git lists the tree.
     with git.blobs() as blobs:
+        listing = git.run("ls-tree", "-z", "--full-tree", commit, "--", *sorted(paths))
         for row in listing.stdout.split(b"\0")[:-1]:
             meta, _, path = row.partition(b"\t")
             mode, kind, blob = meta.split()

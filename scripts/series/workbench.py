@@ -178,8 +178,10 @@ class Workbench:
             if (self.path / ".git" / name).exists():
                 self.git.run("rebase", "--quit", ok=(0, 1, 128))
         self.git.run("checkout", "--quiet", "--force", "-B", BRANCH, state.tip)
-        for name, commit in (("base", state.base), ("tip", state.tip)):
-            self.git.run("update-ref", f"refs/sm12x/{name}", commit)
+        refs = (
+            f"update refs/sm12x/base {state.base}\nupdate refs/sm12x/tip {state.tip}\n"
+        )
+        self.git.run("update-ref", "--stdin", stdin=refs.encode())
         self.save(replace(state, moving_from=None))
 
     def recover(self, force: bool) -> State:

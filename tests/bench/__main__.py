@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m tests.bench`: print what the tools take beside the usual ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from scripts.console import err, say
+from scripts.errors import ForkError
+from tests.bench import apply, installed, memory, report, wheel
+from tests.bench.sandbox import Sandbox, require_room
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+class Job(Enum):
+    """What can be measured."""
+
+    WHEEL = "wheel"  # against cp, and against wheel unpack + wheel pack
+    APPLY = "apply"  # against git am and quilt
+    INSTALLED = "installed"  # patch-installed against pip
+    MEMORY = "memory"  # the verbs' peak
+
+
+_JOBS = {
+    Job.WHEEL: wheel,
+    Job.APPLY: apply,
+    Job.INSTALLED: installed,
+    Job.MEMORY: memory,
+}
+
+
+@app.command(
+    epilog="Example: python -m tests.bench --only apply --rounds 7   "
+    "(make bench ARGS='--only apply')"
+)
+def bench(
+    only: Annotated[
+        list[Job] | None, typer.Option(help="One job; may be given again. All else.")
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="How often each side is measured.")
+    ] = 5,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="unpack + pack in every round too; it runs once otherwise.",
+        ),
+    ] = False,
+    as_data: Annotated[
+        bool, typer.Option("--json", help="One JSON object in place of the table.")
+    ] = False,
+) -> None:
+    """Print ratios of the tools to the usual ones, both sides in one run.
+
+    The sides of a row take turns. A figure is the median of n rounds, with the
+    least and the greatest. An aim that is not met is said and changes no exit
+    code: the figures are of this machine and its load. Needs 8 GB below TMPDIR.
+    """
+    jobs = list(Job) if not only else [job for job in Job if job in only]
+    before = os.getloadavg()[0]
+    rows: list[report.Row] = []
+    # Every job has a folder of its own: no job finds what another left.
+    for job in jobs:
+        with TemporaryDirectory(prefix="sm12x-bench-") as name:
+            require_room(Path(name))
+            rows += _JOBS[job].rows(Sandbox(Path(name), rounds, full))
+    machine = {
+        "cpus": os.cpu_count(),
+        "load_before": round(before, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+    }
+    if as_data:
+        data = {
+            "schema": 1,
+            "machine": machine,
+            "rows": [report.as_data(r) for r in rows],
+        }
+        typer.echo(json.dumps(data, indent=1))
+        return
+    say(report.table(rows))
+    for job in jobs:
+        say(f"\n{_JOBS[job].NOTES}")
+    say(
+        f"\n{machine['cpus']} CPUs, load {machine['load_before']} before, "
+        f"{machine['load_after']} after"
+    )
+
+
+def main() -> int:
+    """Run it; 0 measured, 1 a side failed, 2 usage or environment."""
+    try:
+        app(prog_name="python -m tests.bench")
+    except ForkError as e:
+        err.print(str(e))
+        return e.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
