@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,12 +22,18 @@ from scripts.errors import Unusable
 from scripts.files import one_run, write
 
 REQUIREMENTS = ROOT / "tests" / "series" / "requirements-cpu.txt"
+FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer.txt"
 _TORCH = "torch=="
 
 
-def location(requirements: Path = REQUIREMENTS) -> Path:
-    """Folder of the environment for these requirements and this interpreter."""
-    key = sha256(requirements.read_bytes())
+def location(requirements: Path = REQUIREMENTS, *below: Path) -> Path:
+    """Folder of the environment for these requirements and this interpreter.
+
+    Args:
+        requirements: What is installed in it.
+        *below: What is installed in the environments that it stands on.
+    """
+    key = sha256(b"".join(path.read_bytes() for path in (requirements, *below)))
     key.update(f"{sys.version_info[:3]} {platform.machine()}".encode())
     return cache_dir() / "envs" / key.hexdigest()[:16]
 
@@ -40,7 +47,41 @@ def cpu_python(requirements: Path = REQUIREMENTS) -> Path:
     Raises:
         Unusable: pip failed; the message has its last lines.
     """
-    home = location(requirements)
+
+    def fill(home: Path) -> None:
+        lines = requirements.read_text(encoding="utf-8").splitlines()
+        (torch,) = (line for line in lines if line.startswith(_TORCH))
+        note(f"installing {torch}")
+        _pip(home, torch)
+        note(f"installing {requirements.name}, without dependencies")
+        _pip(home, "--no-deps", "-r", str(requirements))
+
+    return _made(location(requirements), fill)
+
+
+def flashinfer_python(requirements: Path = FLASHINFER) -> Path:
+    """Interpreter of a second environment: FlashInfer, ahead of the CPU packages.
+
+    It is apart from them because its packages replace some, and because vLLM
+    chooses differently where FlashInfer can be imported.
+
+    Raises:
+        Unusable: pip failed; the message has its last lines.
+    """
+    below = cpu_python()
+
+    def fill(home: Path) -> None:
+        (site,) = home.glob("lib/python*/site-packages")
+        (packages,) = below.parent.parent.glob("lib/python*/site-packages")
+        write(site / "zz-cpu-packages.pth", f"{packages}\n".encode())
+        note(f"installing {requirements.name}, without dependencies")
+        _pip(home, "--no-deps", "-r", str(requirements))
+
+    return _made(location(requirements, REQUIREMENTS), fill)
+
+
+def _made(home: Path, fill: Callable[[Path], None]) -> Path:
+    """The interpreter of the environment at `home`, which `fill` fills once."""
     python = home / "bin" / "python"
     ready = home / ".ready"
     if ready.exists():
@@ -51,19 +92,17 @@ def cpu_python(requirements: Path = REQUIREMENTS) -> Path:
         # Made in its place, since a venv cannot be moved; .ready says it is whole.
         if home.exists():
             shutil.rmtree(home)
-        lines = requirements.read_text(encoding="utf-8").splitlines()
-        (torch,) = (line for line in lines if line.startswith(_TORCH))
         note(f"making the CPU environment in {home}, once")
         base = getattr(sys, "_base_executable", sys.executable)
         _run([base, "-m", "venv", str(home)], home)
-        pip = [str(python), "-m", "pip", "install", "--quiet"]
-        pip.append("--disable-pip-version-check")
-        note(f"installing {torch}")
-        _run([*pip, torch], home)
-        note(f"installing {requirements.name}, without dependencies")
-        _run([*pip, "--no-deps", "-r", str(requirements)], home)
+        fill(home)
         write(ready, b"")
     return python
+
+
+def _pip(home: Path, *arguments: str) -> None:
+    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    _run([*pip, "--disable-pip-version-check", *arguments], home)
 
 
 def _run(command: list[str], home: Path) -> None:

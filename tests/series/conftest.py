@@ -13,11 +13,14 @@ import pytest
 from scripts import ROOT
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cpuenv import cpu_python
+from scripts.cpuenv import cpu_python, flashinfer_python
 from scripts.fetch import obtain
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.wheel.overlay import build
+
+# Its modules import vLLM; test_on_cpu.py runs them.
+collect_ignore = ["cpu"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -47,10 +50,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(lock, folder.load(), base, out, sdist=lambda: obtain(sdist))
 
 
-@pytest.fixture(scope="session")
-def run_cpu() -> Run:
-    """Run the CPU environment's Python; the result's output is text."""
-    python = cpu_python()
+def runner(python: Path) -> Run:
+    """Run this interpreter; the result's output is text."""
 
     def run(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
         settings = {
@@ -68,3 +69,15 @@ def run_cpu() -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_cpu() -> Run:
+    """Run the CPU environment's Python."""
+    return runner(cpu_python())
+
+
+@pytest.fixture(scope="session")
+def run_flashinfer() -> Run:
+    """Run the Python of the environment that has FlashInfer as well."""
+    return runner(flashinfer_python())

@@ -10,7 +10,7 @@ nothing of vLLM's or FlashInfer's.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -274,8 +274,3 @@ def write_model(folder: Path, shape: Shape, layers: list[Layer], form: Format) -
         folder / "model.safetensors",
     )
     return folder
-
-
-def describe(shape: Shape) -> str:
-    """A short name, for the ids of parametrised tests."""
-    return "-".join(f"{k[0]}{v}" for k, v in asdict(shape).items())

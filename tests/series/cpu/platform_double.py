@@ -11,22 +11,24 @@ cached about the last one. Tensors stay on the CPU: ``device_type`` is "cpu".
 from __future__ import annotations
 
 import functools
+import operator
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 # Answers of a real device, as nvidia-smi and deviceQuery give them.
 _SMS = {(12, 0): 188, (12, 1): 48, (10, 0): 148, (9, 0): 132, (8, 0): 108}
-_CAPABILITY_OPS = (
-    "cutlass_scaled_mm_supports_fp4",
-    "cutlass_scaled_mm_supports_fp8",
-    "cutlass_scaled_mm_supports_block_fp8",
-    "cutlass_group_gemm_supported",
-    "mxfp4_experts_quant_supported",
-    "cutlass_sparse_scaled_mm_supported",
-)
+# Operations of _C that only say what a device can do, and from which capability on.
+_CAPABILITY_OPS = {
+    "cutlass_scaled_mm_supports_fp4": 100,
+    "cutlass_scaled_mm_supports_fp8": 89,
+    "cutlass_scaled_mm_supports_block_fp8": 90,
+    "cutlass_group_gemm_supported": 90,
+    "mxfp4_experts_quant_supported": 100,
+    "cutlass_sparse_scaled_mm_supported": 90,
+}
 # Modules whose cached answers depend on the device.
 _CACHES = ("vllm.utils.flashinfer", "vllm.utils.b12x", "vllm.utils.deep_gemm")
 
@@ -144,17 +146,11 @@ def _capability() -> tuple[int, int]:
 
 
 def _stub_capability_ops(platform: Any) -> None:
-    """The operations of ``_C`` that only say what a device can do."""
     library = torch.library.Library("_C", "FRAGMENT")
-    for name in _CAPABILITY_OPS:
+    for name, least in _CAPABILITY_OPS.items():
         if not hasattr(torch.ops._C, name):
-            library.define(f"{name}(int cuda_device_capability) -> bool")
+            library.define(f"{name}(int capability) -> bool")
             library.impl(
-                name, lambda capability: capability >= 90, "CompositeExplicitAutograd"
+                name, functools.partial(operator.le, least), "CompositeExplicitAutograd"
             )
     platform.library = library  # it undefines them when it is collected
-
-
-def stub_module(name: str) -> ModuleType:
-    """An empty module under this name, for an import that must only succeed."""
-    return sys.modules.setdefault(name, ModuleType(name))

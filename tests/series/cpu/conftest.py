@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CPU process of a test module: a platform double first, then vLLM."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import platform_double
+
+# FlashInfer without nvcc and ninja; no hub; no model card in a log.
+os.environ.setdefault("VLLM_HAS_FLASHINFER_CUBIN", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+DOUBLE = platform_double.install()
+
+import loading  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from contract.b12x_double import B12xMoEWrapperDouble  # noqa: E402
+
+Become = Callable[[tuple[int, int]], None]
+
+
+class Doubles(list[B12xMoEWrapperDouble]):
+    """The wrappers that vLLM has made, oldest first, and their class."""
+
+    wrapper: type[B12xMoEWrapperDouble]
+
+    def __repr__(self) -> str:  # hypothesis prints its arguments
+        return f"<{len(self)} doubles>"
+
+
+@pytest.fixture(scope="session")
+def worker() -> None:
+    """vLLM's process-wide state, once, as on an SM120 device."""
+    import vllm.model_executor.model_loader
+    import vllm.model_executor.models.qwen3_moe
+    import vllm.utils.flashinfer  # noqa: F401  imported while "unspecified"
+
+    platform_double.become(DOUBLE, (12, 0))
+    loading.start()
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def become(worker: None) -> Iterator[Become]:
+    """Change the device's capability until the test ends."""
+    yield lambda capability: platform_double.become(DOUBLE, capability)
+    platform_double.become(DOUBLE, (12, 0))
+
+
+@pytest.fixture
+def doubles(worker: None, monkeypatch: pytest.MonkeyPatch) -> Doubles:
+    """Put the double in the place of B12xMoEWrapper; the list has those made."""
+    made = Doubles()
+
+    class Double(B12xMoEWrapperDouble):
+        def __init__(self, *args: Any, device: str = "cuda", **kwargs: Any) -> None:
+            super().__init__(*args, device="cpu", **kwargs)
+            made.append(self)
+
+    Double.__signature__ = inspect.signature(B12xMoEWrapperDouble)
+    made.wrapper = Double
+    replace_wrapper(monkeypatch, Double)
+    return made
+
+
+def replace_wrapper(monkeypatch: pytest.MonkeyPatch, wrapper: type) -> None:
+    """Let every way by which vLLM reaches B12xMoEWrapper lead to ``wrapper``."""
+    real_wrapper()
+    monkeypatch.setattr("flashinfer.fused_moe.B12xMoEWrapper", wrapper)
+    forget_lazy_imports()
+
+
+@functools.cache
+def real_wrapper() -> type:
+    """FlashInfer's own B12xMoEWrapper, whatever stands in its place now."""
+    import flashinfer.fused_moe
+
+    return flashinfer.fused_moe.B12xMoEWrapper
+
+
+def forget_lazy_imports() -> None:
+    """Let the lazy wrappers of vllm.utils.flashinfer look their names up again."""
+    import vllm.utils.flashinfer as lazy
+
+    for value in vars(lazy).values():
+        found = getattr(value, "__closure__", None) and inspect.getclosurevars(value)
+        if found and "_get_impl" in found.nonlocals:
+            found.nonlocals["_get_impl"].cache_clear()
+
+
+@pytest.fixture
+def table(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Hand a table to the outer session, which prints it at its end."""
+    return lambda text: record_property("table", text)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "model"

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The modules of tests/series/cpu, each in a CPU process beside FlashInfer.
+
+They import the patched vLLM, so they cannot run in this interpreter. One process a
+module, since the platform double and vLLM's caches are a process's own. Each of their
+tests is a subtest here. `SM12X_TREE=path` gives another tree than the patched one.
+To run one alone, from tests/series/cpu, as for any pytest:
+`PYTHONPATH=../../../build/vllm .../python -m pytest test_numbers.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.series.conftest import Run
+from tests.series.junit import Case, Outcome, read
+
+pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+
+HERE = Path(__file__).parent / "cpu"
+MODULES = sorted(path.relative_to(HERE).as_posix() for path in HERE.rglob("test_*.py"))
+
+
+@pytest.fixture(scope="session")
+def tree(request: pytest.FixtureRequest) -> Path:
+    """The vLLM that is tested."""
+    if given := os.environ.get("SM12X_TREE"):
+        return Path(given).resolve(strict=True)
+    return request.getfixturevalue("patched_tree")
+
+
+def session(run: Run, module: Path, tree: Path, tmp_path: Path) -> list[Case]:
+    """Run one module, and say how each of its tests ended.
+
+    Raises:
+        AssertionError: No test was collected, none passed, or the session's exit
+            status says something else than its tests.
+    """
+    xml = tmp_path / "results.xml"
+    done = run(
+        *("-m", "pytest", "-q", "-c", str(HERE / "pytest.ini"), f"--rootdir={HERE}"),
+        *(f"--junitxml={xml}", str(module)),
+        cwd=HERE,
+        PYTHONPATH=str(tree),
+        HYPOTHESIS_STORAGE_DIRECTORY=str(tmp_path / "hypothesis"),
+    )
+    said = (done.stdout + done.stderr)[-4000:]
+    try:
+        cases = read(xml)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{said}") from None
+    bad = any(c.outcome in (Outcome.FAILED, Outcome.ERROR) for c in cases)
+    assert done.returncode == int(bad) or bad, said
+    assert bad or any(c.outcome is Outcome.PASSED for c in cases), said
+    return cases
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module(
+    module: str,
+    tree: Path,
+    run_flashinfer: Run,
+    tmp_path: Path,
+    subtests: pytest.Subtests,
+    record_property: Callable[[str, object], None],
+) -> None:
+    for case in session(run_flashinfer, HERE / module, tree, tmp_path):
+        for table in case.tables:
+            record_property("table", table)
+        with subtests.test(case.name):
+            if case.outcome is Outcome.SKIPPED:
+                pytest.skip(case.text)
+            if case.outcome is not Outcome.PASSED:
+                pytest.fail(case.text, pytrace=False)
+
+
+def test_there_are_modules() -> None:
+    assert len(MODULES) > 5
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("def test_a(): assert 1 == 2", "assert 1 == 2"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+    ],
+    ids=["failure", "import"],
+)
+def test_a_failure_shows_its_text(
+    body: str, found: str, run_flashinfer: Run, tmp_path: Path
+) -> None:
+    module = tmp_path / "test_planted.py"
+    module.write_text(body, encoding="utf-8")
+    (case,) = session(run_flashinfer, module, tmp_path, tmp_path)
+    assert case.outcome in (Outcome.FAILED, Outcome.ERROR)
+    assert found in case.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "import pytest\ndef test_a(): pytest.skip('all')", "import os; os._exit(0)"],
+    ids=["empty", "all skipped", "dies"],
+)
+def test_a_module_without_results_is_refused(
+    body: str, run_flashinfer: Run, tmp_path: Path
+) -> None:
+    module = tmp_path / "test_planted.py"
+    module.write_text(body, encoding="utf-8")
+    with pytest.raises(AssertionError):
+        session(run_flashinfer, module, tmp_path, tmp_path)
