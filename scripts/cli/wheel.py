@@ -31,7 +31,7 @@ def _inputs(at: Checkout) -> tuple[Lock, list[Patch]]:
     if bench.exists and (losses := bench.losses(bench.state())):
         note(
             f"note: {os.path.relpath(bench.path)} has work that is not in patches/ "
-            f"({losses[0].kind}: {losses[0].what}); make export writes it"
+            f"({losses[0]}); make export writes it"
         )
     return lockfile.load(at.lock), folder.load(at.patches)
 

@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,26 @@ class State:
     """Set while `make export` replaces files in `patches/`."""
 
 
+class Kind(Enum):
+    """Why a piece of work would be lost; the value is what is printed."""
+
+    UNFINISHED = "unfinished"
+    """A git operation that a person has begun and not ended."""
+    UNCOMMITTED = "not committed"
+    """A file that differs from HEAD, or that git does not track yet."""
+    UNEXPORTED = "not exported"
+    """A commit that is not in `patches/`, or a branch that was set back."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """Work that stands nowhere else."""
 
-    kind: str
+    kind: Kind
     what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.what}"
 
 
 _OPERATIONS = {
@@ -122,8 +137,8 @@ class Workbench:
         """What an overwrite of branch and work tree would lose."""
         found = []
         if operation := self.operation():
-            found.append(Loss("unfinished", f"git {operation}"))
-        found += [Loss("not committed", path) for path in self.dirty()]
+            found.append(Loss(Kind.UNFINISHED, f"git {operation}"))
+        found += [Loss(Kind.UNCOMMITTED, path) for path in self.dirty()]
         seen = set()
         for ref in ("HEAD", f"refs/heads/{BRANCH}"):
             at = self.git.resolve(ref)
@@ -131,10 +146,10 @@ class Workbench:
                 continue
             seen.add(at)
             log = self.git.text("log", "--format=%h %s", at, f"^{state.tip}")
-            found += [Loss("not exported", row) for row in log.splitlines()]
+            found += [Loss(Kind.UNEXPORTED, row) for row in log.splitlines()]
             if not log:
                 short = self.git.text("log", "-1", "--format=%h %s", at)
-                found.append(Loss("not exported", f"{ref} was set back to {short}"))
+                found.append(Loss(Kind.UNEXPORTED, f"{ref} was set back to {short}"))
         return found
 
     def backup(self) -> str:
@@ -220,7 +235,7 @@ class Workbench:
 
     def refuse(self, losses: list[Loss]) -> Finding:
         """The error that lists what an overwrite would lose."""
-        shown = [f"{x.kind}: {x.what}" for x in losses[:40]]
+        shown = [str(loss) for loss in losses[:40]]
         if len(losses) > 40:
             shown.append(f"and {len(losses) - 40} more")
         return Finding(
