@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny NVFP4 mixture of experts, as safetensors in two checkpoint formats.
+"""A tiny NVFP4 mixture of experts, and what it computes.
 
 The numbers are made as ModelOpt and compressed-tensors make them: FP4 values in
 blocks of 16 with an E4M3 scale each, an FP32 scale per matrix, and a calibrated scale
@@ -9,13 +9,10 @@ nothing of vLLM's or FlashInfer's.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 BLOCK = 16
 FP4_MAX, FP8_MAX = 6.0, 448.0
@@ -35,6 +32,23 @@ class Format(Enum):
 
 
 @dataclass(frozen=True)
+class Swiglu:
+    """Numbers of SwiGLU-OAI as a model's configuration gives them, or leaves out."""
+
+    alpha: float | None = None
+    beta: float | None = None
+    limit: float | None = None
+
+
+# In place of what is left out: gpt-oss's own numbers for "swigluoai", which
+# torch.ops._C.swigluoai_and_mul has as defaults, and a plain SwiGLU for the other.
+_SWIGLU = {
+    "swigluoai": Swiglu(1.702, 1.0, 7.0),
+    "swigluoai_uninterleave": Swiglu(1.0, 0.0),
+}
+
+
+@dataclass(frozen=True)
 class Shape:
     """A mixture of experts. ``sigma`` is the spread of its Gaussian weights."""
 
@@ -46,10 +60,16 @@ class Shape:
     activation: str = "silu"
     seed: int = 0
     layers: int = 1
+    swiglu: Swiglu = Swiglu()
 
     @property
     def gated(self) -> bool:
         return not self.activation.endswith("no_mul")
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether rows of gate and up take turns in w13, as in gpt-oss."""
+        return self.activation == "swigluoai"
 
 
 @dataclass
@@ -118,7 +138,7 @@ def _expert(shape: Shape, rng: torch.Generator, calibration: torch.Tensor) -> Ex
         gate=quantise(gate, first) if shape.gated else None,
     )
     span = FP4_MAX * FP8_MAX
-    middle = _middle(made, calibration, shape.activation)
+    middle = _middle(made, calibration, shape.activation, shape.swiglu)
     made.up.input_scale = calibration.abs().max() / span
     made.down.input_scale = middle.abs().max() / span
     if made.gate is not None:
@@ -126,7 +146,9 @@ def _expert(shape: Shape, rng: torch.Generator, calibration: torch.Tensor) -> Ex
     return made
 
 
-def activate(up: torch.Tensor, gate: torch.Tensor | None, name: str) -> torch.Tensor:
+def activate(
+    up: torch.Tensor, gate: torch.Tensor | None, name: str, swiglu: Swiglu
+) -> torch.Tensor:
     """The activation that vLLM means by ``name``, in FP32."""
     functional = torch.nn.functional
     if gate is None:
@@ -137,13 +159,21 @@ def activate(up: torch.Tensor, gate: torch.Tensor | None, name: str) -> torch.Te
         return functional.silu(gate) * up
     if name == "gelu_tanh":
         return functional.gelu(gate, approximate="tanh") * up
-    raise ValueError(name)
+    other = _SWIGLU[name]
+    alpha = other.alpha if swiglu.alpha is None else swiglu.alpha
+    beta = other.beta if swiglu.beta is None else swiglu.beta
+    limit = other.limit if swiglu.limit is None else swiglu.limit
+    # As in gpt-oss: the gate is clamped from above only.
+    gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
+    return gate * torch.sigmoid(alpha * gate) * (up + beta)
 
 
-def _middle(expert: Expert, x: torch.Tensor, activation: str) -> torch.Tensor:
+def _middle(
+    expert: Expert, x: torch.Tensor, activation: str, swiglu: Swiglu
+) -> torch.Tensor:
     up = x @ expert.up.dequantised().T
     gate = None if expert.gate is None else x @ expert.gate.dequantised().T
-    return activate(up, gate, activation)
+    return activate(up, gate, activation, swiglu)
 
 
 def reference(
@@ -152,125 +182,12 @@ def reference(
     weights: torch.Tensor,
     ids: torch.Tensor,
     activation: str = "silu",
+    swiglu: Swiglu = Swiglu(),  # noqa: B008  frozen
 ) -> torch.Tensor:
     """What the layer computes with its dequantised weights, in FP32."""
     out = torch.zeros(x.shape, dtype=torch.float32)
     for number, expert in enumerate(layer):
         share = torch.where(ids == number, weights.float(), 0.0).sum(-1, keepdim=True)
-        middle = _middle(expert, x.float(), activation)
+        middle = _middle(expert, x.float(), activation, swiglu)
         out += share * (middle @ expert.down.dequantised().T)
     return out
-
-
-def matrix_tensors(matrix: Matrix, form: Format) -> dict[str, torch.Tensor]:
-    """The tensors of one matrix under the names that the format gives them."""
-    if form is Format.MODELOPT:
-        return {
-            "weight": matrix.packed,
-            "weight_scale": matrix.scale,
-            "weight_scale_2": matrix.scale_2,
-            "input_scale": matrix.input_scale,
-        }
-    return {
-        "weight_packed": matrix.packed,
-        "weight_scale": matrix.scale,
-        "weight_global_scale": 1.0 / matrix.scale_2.reshape(1),
-        "input_global_scale": 1.0 / matrix.input_scale.reshape(1),
-    }
-
-
-def expert_tensors(
-    layer: Layer, form: Format, prefix: str = ""
-) -> dict[str, torch.Tensor]:
-    """The tensors of a layer's experts, named as in a checkpoint."""
-    return {
-        f"{prefix}{number}.{name}_proj.{kind}": tensor
-        for number, expert in enumerate(layer)
-        for name in ("gate", "up", "down")
-        if (matrix := getattr(expert, name)) is not None
-        for kind, tensor in matrix_tensors(matrix, form).items()
-    }
-
-
-def quantization_config(form: Format) -> dict[str, object]:
-    """The ``quantization_config`` of config.json: only experts are quantised."""
-    if form is Format.MODELOPT:
-        return {
-            "quant_method": "modelopt",
-            "quant_algo": "NVFP4",
-            "kv_cache_quant_algo": None,
-            "group_size": BLOCK,
-            "ignore": ["lm_head", "*self_attn*", "*mlp.gate"],
-        }
-    numbers = {
-        "num_bits": 4, "type": "float", "symmetric": True, "group_size": BLOCK,
-        "strategy": "tensor_group",
-    }  # fmt: skip
-    return {
-        "quant_method": "compressed-tensors",
-        "format": "nvfp4-pack-quantized",
-        "config_groups": {
-            "group_0": {
-                "targets": ["Linear"],
-                "weights": numbers | {"dynamic": False},
-                "input_activations": numbers | {"dynamic": "local"},
-            }
-        },
-        "ignore": ["lm_head", "re:.*self_attn.*", "re:.*mlp.gate$"],
-    }
-
-
-def write_model(folder: Path, shape: Shape, layers: list[Layer], form: Format) -> Path:
-    """A Qwen3-MoE checkpoint of these layers, as a hub folder would hold it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    size, vocabulary, heads, head = shape.hidden, 64, 2, 64
-    config = {
-        "architectures": ["Qwen3MoeForCausalLM"],
-        "model_type": "qwen3_moe",
-        "torch_dtype": "bfloat16",
-        "hidden_size": size,
-        "intermediate_size": size,
-        "moe_intermediate_size": shape.intermediate,
-        "num_experts": shape.experts,
-        "num_experts_per_tok": shape.top_k,
-        "num_hidden_layers": len(layers),
-        "num_attention_heads": heads,
-        "num_key_value_heads": heads,
-        "head_dim": head,
-        "vocab_size": vocabulary,
-        "max_position_embeddings": 2048,
-        "decoder_sparse_step": 1,
-        "mlp_only_layers": [],
-        "norm_topk_prob": True,
-        "hidden_act": "silu",
-        "tie_word_embeddings": False,
-        "quantization_config": quantization_config(form),
-    }
-    rng = torch.Generator().manual_seed(shape.seed)
-
-    def noise(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=rng).bfloat16()
-
-    ones = torch.ones(size, dtype=torch.bfloat16)
-    tensors = {
-        "model.embed_tokens.weight": noise(vocabulary, size),
-        "lm_head.weight": noise(vocabulary, size),
-        "model.norm.weight": ones.clone(),
-    }
-    for number, layer in enumerate(layers):
-        at = f"model.layers.{number}."
-        for name in ("q", "k", "v"):
-            tensors[f"{at}self_attn.{name}_proj.weight"] = noise(heads * head, size)
-        tensors[f"{at}self_attn.o_proj.weight"] = noise(size, heads * head)
-        for name in ("q_norm", "k_norm"):
-            tensors[f"{at}self_attn.{name}.weight"] = ones[:head].clone()
-        for name in ("input_layernorm", "post_attention_layernorm"):
-            tensors[f"{at}{name}.weight"] = ones.clone()
-        tensors[f"{at}mlp.gate.weight"] = noise(shape.experts, size)
-        tensors |= expert_tensors(layer, form, f"{at}mlp.experts.")
-    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    save_file(
-        {name: t.clone().contiguous() for name, t in tensors.items()},
-        folder / "model.safetensors",
-    )
-    return folder

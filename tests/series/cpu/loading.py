@@ -14,14 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from checkpoint import (
-    Format,
-    Layer,
-    Shape,
-    expert_tensors,
-    reference,
-    write_model,
-)
+from checkpoint import Format, Layer, Shape, reference
+from checkpoint_files import expert_tensors, write_model
 
 UPSTREAM, FORK = "flashinfer_b12x", "flashinfer_cutedsl_sm12x"
 
@@ -116,6 +110,9 @@ def make_layer(
             prefix="model.layers.0.mlp.experts",
             activation=shape.activation,
             ckpt_names=names,
+            swiglu_alpha=shape.swiglu.alpha,
+            swiglu_beta=shape.swiglu.beta,
+            swiglu_limit=shape.swiglu.limit,
             **more,
         )
     return runner.routed_experts
@@ -137,16 +134,26 @@ def load_layer(
     Returns:
         The layer's RoutedExperts, ready to run.
     """
+    experts = make_layer(folder, shape, form, backend, **more)
+    prepare(experts, shape, layer, form)
+    return experts
+
+
+def prepare(experts: Any, shape: Shape, layer: Layer, form: Format) -> None:
+    """Fill the layer as from a checkpoint, and process what was loaded.
+
+    Raises:
+        AssertionError: A parameter was left out.
+    """
     from vllm.config import VllmConfig, set_current_vllm_config
 
-    experts = make_layer(folder, shape, form, backend, **more)
-    loaded = set(experts.load_weights(expert_tensors(layer, form).items()))
     expected = {name for name, _ in experts.named_parameters()}
+    tensors = expert_tensors(layer, form, interleaved=shape.interleaved)
+    loaded = set(experts.load_weights(tensors.items()))
     if loaded != expected:
         raise AssertionError(f"not loaded: {sorted(expected - loaded)}")
     with set_current_vllm_config(VllmConfig()):
         experts.quant_method.process_weights_after_loading(experts)
-    return experts
 
 
 def inputs(
@@ -203,7 +210,7 @@ def check(
     """
     x, weights, ids = given
     out = run(experts, x, weights, ids)
-    want = reference(layer, x, weights, ids, shape.activation)
+    want = reference(layer, x, weights, ids, shape.activation, shape.swiglu)
     call = doubles[-1].calls[-1]
     assert out.shape == x.shape and out.dtype == x.dtype
     assert not call.conversions, f"FlashInfer converts {call.conversions} in each call"

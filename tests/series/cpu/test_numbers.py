@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkpoint import Format, Shape, make_layers, reference, write_model
+from checkpoint import Format, Shape, Swiglu, make_layers, reference
+from checkpoint_files import write_model
 from conftest import Doubles
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -67,16 +69,74 @@ def test_model_through_the_real_loader(
     assert {type(double.calls[0].workspace) for double in doubles}
 
 
-SHAPES = st.builds(
-    Shape,
-    sigma=st.sampled_from(SIGMAS),
-    experts=st.integers(2, 9),
-    hidden=st.sampled_from((128, 256, 384)),
-    intermediate=st.sampled_from((64, 96, 128, 192, 256, 320)),
-    top_k=st.integers(1, 4),
-    activation=st.sampled_from(("silu", "gelu_tanh", "relu2_no_mul")),
-    seed=st.integers(0, 2**16),
-).filter(lambda shape: shape.top_k <= shape.experts)
+# Numbers that matter at the inputs of these tests: a tenth and more is clamped.
+SWIGLU = Swiglu(alpha=1.3, beta=0.7, limit=0.5)
+SWIGLU_OAI = ("swigluoai", "swigluoai_uninterleave")
+ACTIVATIONS = ("silu", "gelu_tanh", "relu2_no_mul", *SWIGLU_OAI)
+
+
+def without_swiglu(shape: Shape) -> Shape:
+    """Only SwiGLU-OAI takes its numbers; with a limit the others are refused."""
+    return shape if shape.activation in SWIGLU_OAI else replace(shape, swiglu=Swiglu())
+
+
+@pytest.mark.parametrize("form", Format, ids=lambda form: form.value)
+@pytest.mark.parametrize(
+    ("activation", "swiglu"),
+    [
+        ("swigluoai", Swiglu()),
+        ("swigluoai", SWIGLU),
+        ("swigluoai_uninterleave", SWIGLU),
+        ("swigluoai_uninterleave", Swiglu(limit=0.5)),
+    ],
+    ids=["gpt-oss", "interleaved", "uninterleaved", "uninterleaved, only a limit"],
+)
+@pytest.mark.parametrize("intermediate", [192, 256])
+def test_swiglu_oai(
+    activation: str,
+    swiglu: Swiglu,
+    intermediate: int,
+    form: Format,
+    folder: Path,
+    doubles: Doubles,
+) -> None:
+    """Each of its numbers, and the order of rows, reaches the kernel."""
+    shape = Shape(0.1, intermediate=intermediate, activation=activation, swiglu=swiglu)
+    layer = make_layers(shape)[0]
+    experts = load_layer(folder, shape, layer, form, FORK)
+    given = inputs(shape, 64)
+    check(experts, shape, layer, given, doubles, ANY_SHAPE)
+    # The check sees each of them where it differs.
+    others = [
+        replace(swiglu, **{name: value})
+        for name, value in (("alpha", 0.1), ("beta", 0.3), ("limit", 0.2))
+    ]
+    for other in others:
+        with pytest.raises(AssertionError, match="error"):
+            wrong = replace(shape, swiglu=other)
+            check(experts, wrong, layer, given, doubles, ANY_SHAPE)
+
+
+SHAPES = (
+    st.builds(
+        Shape,
+        sigma=st.sampled_from(SIGMAS),
+        experts=st.integers(2, 9),
+        hidden=st.sampled_from((128, 256, 384)),
+        intermediate=st.sampled_from((64, 96, 128, 192, 256, 320)),
+        top_k=st.integers(1, 4),
+        activation=st.sampled_from(ACTIVATIONS),
+        seed=st.integers(0, 2**16),
+        swiglu=st.builds(
+            Swiglu,
+            st.sampled_from((None, 1.0, 1.702)),
+            st.sampled_from((None, 0.0, 1.0)),
+            st.sampled_from((0.5, 7.0)),
+        ),
+    )
+    .map(without_swiglu)
+    .filter(lambda shape: shape.top_k <= shape.experts)
+)
 
 
 @settings(

@@ -127,7 +127,7 @@ class B12xMoEWrapperDouble:
         self.swiglu = swiglu_alpha, swiglu_beta, swiglu_limit
         self.calls: list[Call] = []
         self._static, self._dynamic, self._output = shared
-        self._fold: tuple[Any, Any] = (None, None)
+        self._folded_w1_alpha_key = self._folded_w1_alpha = None  # FlashInfer's names
         self._padded: tuple[Any, Any] = (None, None)
         if use_cuda_graph:  # b12x_moe:586-692
             rows = max_num_tokens * top_k
@@ -217,12 +217,12 @@ class B12xMoEWrapperDouble:
         dynamic = regime.startswith("dynamic")
         workspace = self._check(args, dynamic)
         input_gs = w1_alpha if input_global_scale is None else input_global_scale
-        if input_global_scale is not None:
-            # folded once, kept by pointer and version: b12x_moe:807-821
+        if input_global_scale is not None:  # kept by pointer, version: b12x_moe:807
             key = [(t.data_ptr(), t._version) for t in (w1_alpha, input_gs)]
-            if self._fold[0] != key:
-                self._fold = key, w1_alpha.float() * input_gs.float()
-            w1_alpha = self._fold[1]
+            if self._folded_w1_alpha_key != key:
+                self._folded_w1_alpha = w1_alpha.float() * input_gs.float()
+                self._folded_w1_alpha_key = key
+            w1_alpha = self._folded_w1_alpha
         tiled = round_up(self.intermediate_size, TILE)
         copies = (self.intermediate_size != tiled) + (not dynamic and tiled % 256 != 0)
         big = w1_weight, w1_weight_sf, w2_weight, w2_weight_sf
