@@ -121,15 +121,22 @@ def test_export(at: Checkout, small: Small) -> None:
     assert killed > 10
 
 
+def cut_off_in_the_move(at: Checkout, root: Path) -> str:
+    """Kill an apply between two prefixes; the commit that it was going to."""
+    apply(Wanted(at, until="0001"))
+    for steps in range(1, 60):
+        assert run("apply", steps, root) == -signal.SIGKILL
+        text = (at.build / "vllm/.git/sm12x.json").read_text(encoding="utf-8")
+        state = json.loads(text)
+        if state["moving_from"] is not None:
+            return str(state["tip"])
+    raise AssertionError("the move was never reached")
+
+
 def test_edits_after_a_kill_are_kept(at: Checkout, small: Small) -> None:
     """The move was cut off, and a person edited a file before the next run."""
-    apply(Wanted(at, until="0001"))
     bench = at.build / "vllm"
-    for steps in range(1, 60):
-        assert run("apply", steps, small.root) == -signal.SIGKILL
-        state = (bench / ".git/sm12x.json").read_text(encoding="utf-8")
-        if '"moving_from": null' not in state:
-            break
+    cut_off_in_the_move(at, small.root)
     (bench / "setup.py").write_text("mine\n", encoding="utf-8")
     with pytest.raises(Exception, match="files were edited since") as caught:
         apply(Wanted(at))
@@ -145,14 +152,8 @@ def test_edits_after_a_kill_are_kept(at: Checkout, small: Small) -> None:
 
 def test_git_was_killed_in_the_middle(at: Checkout, small: Small) -> None:
     """A file cut short, a file not there yet, and the lock of git's index."""
-    apply(Wanted(at, until="0001"))
     bench = at.build / "vllm"
-    for steps in range(1, 60):
-        assert run("apply", steps, small.root) == -signal.SIGKILL
-        state = (bench / ".git/sm12x.json").read_text(encoding="utf-8")
-        if '"moving_from": null' not in state:
-            break
-    target = json.loads(state)["tip"]
+    target = cut_off_in_the_move(at, small.root)
     path = "vllm/utils/flashinfer.py"
     whole = git(bench, "show", f"{target}:{path}").encode()
     (bench / path).write_bytes(whole[: len(whole) // 2])
