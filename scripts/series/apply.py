@@ -174,12 +174,13 @@ def _refresh(
     losses = bench.losses(state)
     if losses and not wanted.force:
         raise bench.refuse(losses)
-    backup = bench.backup() if losses else None
     if not losses and (tree := _stands(bench, lock, patches, wanted, state)):
         return Applied(
             bench.path, state.base, state.tip, tree, len(patches), False, None
         )
+    # Only a series that holds is worth clearing the work tree for.
     target, tree = _prepare(bench.git, lock, patches, wanted)
+    backup = bench.backup() if losses else None
     bench.move(target)
     return Applied(
         bench.path, target.base, target.tip, tree, len(patches), True, backup

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from scripts.console import note
 from scripts.errors import Finding, Unusable
 from scripts.files import write
 from scripts.git import Git
@@ -229,7 +230,7 @@ class Workbench:
                 next="copy them away, then make apply FORCE=1 (keeps a backup ref)",
             )
         if foreign:
-            self.backup()
+            note(f"kept the files edited since as {self.backup()}")
         self._checkout(state)
         return self.state()
 

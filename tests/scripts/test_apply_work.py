@@ -119,3 +119,15 @@ def test_foreign_folder_is_not_touched(at: Checkout) -> None:
     with pytest.raises(Unusable, match="was not made by make apply"):
         apply(Wanted(at))
     assert (bench(at) / "precious").exists()
+
+
+def test_force_clears_nothing_for_a_series_that_does_not_hold(
+    at: Checkout, small: Small
+) -> None:
+    apply(Wanted(at))
+    mine = commit(at, "my work")
+    path = small.patches / small.names[0]
+    path.write_bytes(path.read_bytes().replace(b'+    "sm12x"', b'+    "sm13x"'))
+    assert "the result is another blob" in refusal(at, force=True)
+    assert git(bench(at), "rev-parse", "HEAD") == mine
+    assert git(bench(at), "for-each-ref", "refs/sm12x/backup") == ""
