@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from scripts.console import note
 from scripts.errors import Finding, Unusable
 from scripts.git import IDENTITY, Git
 from scripts.lock import Lock
-from scripts.sdist import Member, members
+from scripts.sdist import members
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
 
@@ -59,6 +59,32 @@ def _import(git: Git, ref: str, stream: Iterator[bytes]) -> None:
         pipe.write(b"done\n")
 
 
+def commit_files(
+    git: Git,
+    ref: str,
+    files: Iterable[tuple[str, Entry]],
+    message: str,
+    epoch: int = 0,
+) -> None:
+    """Let `ref` be one commit without a parent that holds `files` alone.
+
+    Args:
+        git: The repository.
+        ref: The ref, overwritten.
+        files: Path and content; read one by one.
+        message: The commit's message.
+        epoch: Its date, in seconds since 1970.
+    """
+
+    def stream() -> Iterator[bytes]:
+        name, mail = IDENTITY
+        yield _commit(1, ref, f"{name} <{mail}>", f"{epoch} +0000", message)
+        for path, entry in files:
+            yield _file(path, entry)
+
+    _import(git, ref, stream())
+
+
 def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
     """Make the base commit from the verified source archive.
 
@@ -76,17 +102,11 @@ def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
     note(f"reading {archive.name}")
     ref = "refs/sm12x/import"
 
-    def stream(found: Iterator[Member]) -> Iterator[bytes]:
-        name, mail = IDENTITY
-        message = (
-            f"vLLM {lock.version}\n\n{lock.sdist.filename}\n"
-            f"sha256 {lock.sdist.sha256}\n"
-        )
-        yield _commit(1, ref, f"{name} <{mail}>", f"{lock.epoch} +0000", message)
-        for member in found:
-            yield _file(member.path, Entry(member.mode, member.data))
-
-    _import(git, ref, stream(members(archive)))
+    message = (
+        f"vLLM {lock.version}\n\n{lock.sdist.filename}\nsha256 {lock.sdist.sha256}\n"
+    )
+    files = ((m.path, Entry(m.mode, m.data)) for m in members(archive))
+    commit_files(git, ref, files, message, lock.epoch)
     return _verified(git, ref, lock.tree, archive.name)
 
 

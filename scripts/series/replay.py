@@ -192,3 +192,16 @@ def result(steps: Iterable[Step]) -> dict[str, Entry | None]:
     for step in steps:
         last |= step.changes
     return last
+
+
+def changed_ids(
+    ids: Mapping[str, tuple[int, str]], changes: Mapping[str, Entry | None]
+) -> dict[str, tuple[int, str]]:
+    """Mode and blob id of every file once `changes` are made, for `tree_id`."""
+    after = dict(ids)
+    for path, entry in changes.items():
+        if entry is None:
+            after.pop(path, None)
+        else:
+            after[path] = (entry.mode, blob_id(entry.data))
+    return after

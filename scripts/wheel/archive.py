@@ -35,6 +35,7 @@ from scripts.series.replay import Entry
 from scripts.wheel import metadata
 from scripts.wheel.inputs import Tree, patched_tree
 from scripts.wheel.notice import NAME as NOTICE
+from scripts.wheel.notice import compose
 
 _LEVEL = 6  # 9 takes twice the time for less than one percent
 _INFO = "vllm.egg-info"
@@ -139,30 +140,25 @@ def notice(lock: Lock, patches: Sequence[Patch], tree: Tree) -> bytes:
     for patch in patches:
         for change in patch.files:
             by.setdefault(change.path, []).append(patch.number)
-    lines = [
-        f"vLLM {lock.local_version}, source archive",
-        "",
-        f"This is a modified copy of vLLM {lock.version} (tag {lock.tag}, commit",
-        f"{lock.commit}). It is not a release of the vLLM project, and the vLLM",
-        "project neither made nor endorses it. The licence is upstream's: see",
-        "LICENSE beside this file.",
-        "",
-        "Notice of modification (Apache License 2.0, section 4(b)). The source was",
-        "changed by these patches, named with the SHA-256 digest of each:",
-        "",
-    ]
-    for patch in patches:
-        lines += [f"  {patch.name}", f"    {patch.subject}", f"    {patch.sha256}"]
-    lines += ["", "Files that they change, add or remove:", ""]
-    for path in sorted(by):
-        verb = "removed" if tree.changes.get(path) is None else "changed or added"
-        lines.append(f"  {path} ({verb} by {', '.join(dict.fromkeys(by[path]))})")
-    lines += [
-        "",
-        "The version, and the name of this notice, were written into PKG-INFO,",
-        f"pyproject.toml, vllm/_version.py and {_INFO}/.",
-    ]
-    return ("\n".join(lines) + "\n").encode("utf-8")
+    files = {
+        path: (list(dict.fromkeys(numbers)), tree.changes.get(path) is not None)
+        for path, numbers in by.items()
+    }
+    return compose(
+        lock,
+        patches,
+        files,
+        title=f"vLLM {lock.local_version}, source archive",
+        licence="LICENSE beside this file.",
+        changed=[
+            "Notice of modification (Apache License 2.0, section 4(b)). The source was",
+            "changed by these patches, named with the SHA-256 digest of each:",
+        ],
+        rest=[
+            "The version, and the name of this notice, were written into PKG-INFO,",
+            f"pyproject.toml, vllm/_version.py and {_INFO}/.",
+        ],
+    )
 
 
 def _versioned(lock: Lock, tree: Tree, path: str, data: bytes) -> bytes:

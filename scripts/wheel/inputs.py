@@ -13,7 +13,7 @@ from scripts.gitobj import blob_id, tree_id
 from scripts.lock import Artifact, Lock
 from scripts.sdist import members as sdist_members
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, replay, result
+from scripts.series.replay import Entry, changed_ids, replay, result
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,9 @@ def patched_tree(sdist: Path, patches: Sequence[Patch]) -> Tree:
         ids[m.path] = (m.mode, blob_id(m.data))
         if m.path in touched:
             kept[m.path] = Entry(m.mode, m.data)
-    before = tree_id(ids)
     changes = result(replay(patches, kept.get))
-    for path, entry in changes.items():
-        if entry is None:
-            ids.pop(path, None)
-        else:
-            ids[path] = (entry.mode, blob_id(entry.data))
-    return Tree(before, tree_id(ids), changes, frozenset(touched - {*kept}))
+    after = tree_id(changed_ids(ids, changes))
+    return Tree(tree_id(ids), after, changes, frozenset(touched - {*kept}))
 
 
 def pinned(path: Path, artifact: Artifact) -> None:

@@ -15,7 +15,7 @@ from scripts.series.check.chain import Step
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.check.source import Source
 from scripts.series.render import format_patches
-from scripts.upstream import commit_steps
+from scripts.upstream import commit_files, commit_steps
 
 
 def check(
@@ -36,7 +36,8 @@ def check(
     with TemporaryDirectory(prefix="sm12x-check-") as scratch:
         git = Git(Path(scratch))
         git.run("init", "--quiet", "--bare", "--template=", ".")
-        start = _base(git, base)
+        commit_files(git, "refs/heads/base", base.items(), "base")
+        start = git.text("rev-parse", "refs/heads/base")
         tip = commit_steps(
             git,
             start,
@@ -57,19 +58,6 @@ def check(
             slug = f"the subject gives NNNN{name[4:]}"
             yield Problem(where, 4, Rule.NAME, slug)
         yield from _compare(where, files[step.patch.name], data)
-
-
-def _base(git: Git, files: Mapping[str, replay.Entry]) -> str:
-    """One commit with `files` and nothing else."""
-    ref = "refs/heads/base"
-    with git.feed("fast-import", "--quiet", "--done", "--date-format=raw") as pipe:
-        pipe.write(f"commit {ref}\ncommitter - <-> 0 +0000\ndata 0\n".encode())
-        for path, entry in files.items():
-            name = path.encode("utf-8", "surrogateescape")
-            head = b"M %o inline %s\ndata %d\n" % (entry.mode, name, len(entry.data))
-            pipe.write(head + entry.data + b"\n")
-        pipe.write(b"done\n")
-    return git.text("rev-parse", ref)
 
 
 def _compare(where: str, found: bytes, expected: bytes) -> Iterator[Problem]:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scripts.errors import Finding
-from scripts.gitobj import blob_id, tree_id
+from scripts.gitobj import tree_id
 from scripts.lock import Lock
 from scripts.series.check.places import place
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.check.source import Source
 from scripts.series.mailbox import FilePatch, Patch
-from scripts.series.replay import Entry, apply_file
+from scripts.series.replay import Entry, apply_file, changed_ids
 from scripts.series.trailers import named_test, read
 
 
@@ -122,13 +122,8 @@ def check_trees(lock: Lock, source: Source, walk: Walk) -> Iterator[Problem]:
         )
     if not walk.whole:
         return
-    ids = dict(source.ids)
-    for path, entry in (walk.steps[-1].tree if walk.steps else {}).items():
-        if entry is None:
-            ids.pop(path, None)
-        else:
-            ids[path] = (entry.mode, blob_id(entry.data))
-    found = tree_id(ids)
+    changes = walk.steps[-1].tree if walk.steps else {}
+    found = tree_id(changed_ids(source.ids, changes))
     if found != lock.patched_tree:
         yield Problem(
             "upstream.lock",
