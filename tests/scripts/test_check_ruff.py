@@ -87,6 +87,13 @@ def test_upstream_s_own_modules_are_first_party(small: Small) -> None:
     assert [rule for _, _, rule in found(small)] == [Rule.RUFF]
 
 
+def test_modules_of_earlier_patches_are_first_party(small: Small) -> None:
+    add(small, {"vllm/made.py": f"{SPDX}x = 1\n"})
+    code = f"{SPDX}import pytest\n\nimport vllm.made as made\n\nprint(pytest, made)\n"
+    add(small, {"tests/config/test_new.py": code})
+    assert found(small) == []
+
+
 def test_configuration_is_upstream_s(small: Small) -> None:
     """Rules that the small upstream does not select are not reported."""
     add(small, {"vllm/new.py": f"{SPDX}def f(a=1):\n    '''Doc.'''\n    return  a\n"})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -76,10 +76,11 @@ def lay(
         path: step.tree.get(path, source.files.get(path))
         for path in context(change.diff.path for change in changes)
     }
+    own = {path for path, entry in step.tree.items() if entry is not None}
     for change in changes:
-        after |= {path: Entry(0, b"") for path in _imported(change, source)} | {
-            k: v for k, v in after.items() if v is not None
-        }
+        after |= {
+            path: Entry(0, b"") for path in _imported(change, own | source.ids.keys())
+        } | {k: v for k, v in after.items() if v is not None}
     before = dict(after)
     for change in step.changes:
         after[change.diff.path] = change.after
@@ -109,8 +110,8 @@ def _write(root: Path, files: Mapping[str, Entry | None], folders: set[str]) -> 
             (root / path).write_bytes(entry.data)
 
 
-def _imported(change: Change, source: Source) -> Iterator[str]:
-    """Upstream's files that the changed file imports."""
+def _imported(change: Change, tree: Container[str]) -> Iterator[str]:
+    """Files of `tree`, upstream's or the series', that the changed file imports."""
     for node in ast.walk(ast.parse(change.after.data if change.after else b"")):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
@@ -121,5 +122,5 @@ def _imported(change: Change, source: Source) -> Iterator[str]:
         for module in modules:
             path = module.replace(".", "/")
             for name in (f"{path}.py", f"{path}/__init__.py"):
-                if name in source.ids:
+                if name in tree:
                     yield name
