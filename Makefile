@@ -69,6 +69,15 @@ patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path
 sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 	@$(run) sdist
 
+## What users get
+
+.PHONY: matrix doctor
+matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1)
+	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
+
+doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to mend (PYTHON=/path/to/python CAPABILITY=12.1 JSON=1)
+	@$(run) doctor $(call opt,PYTHON,--python) $(call opt,CAPABILITY,--capability) $(call flag,JSON,--json)
+
 ## Proof
 
 .PHONY: test test-fast lint bench

@@ -80,6 +80,20 @@ def flashinfer_python(requirements: Path = FLASHINFER) -> Path:
     return _made(location(requirements, REQUIREMENTS), fill)
 
 
+def package_folder(requirements: Path) -> Path:
+    """A folder with these packages alone, without dependencies, for a search path.
+
+    Raises:
+        Unusable: pip failed; the message has its last lines.
+    """
+
+    def fill(home: Path) -> None:
+        note(f"installing {requirements.name}, without dependencies")
+        _pip(home, "--no-deps", "--target", str(home / "only"), "-r", str(requirements))
+
+    return _made(location(requirements), fill).parent.parent / "only"
+
+
 def _made(home: Path, fill: Callable[[Path], None]) -> Path:
     """The interpreter of the environment at `home`, which `fill` fills once."""
     python = home / "bin" / "python"

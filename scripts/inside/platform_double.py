@@ -20,6 +20,8 @@ import torch
 
 # Answers of a real device, as nvidia-smi and deviceQuery give them.
 _SMS = {(12, 0): 188, (12, 1): 48, (10, 0): 148, (9, 0): 132, (8, 0): 108}
+# Of a device whose number nothing here depends on.
+_OTHER_SMS = 100
 # Operations of _C that only say what a device can do, and from which capability on.
 _CAPABILITY_OPS = {
     "cutlass_scaled_mm_supports_fp4": 100,
@@ -52,14 +54,16 @@ def install() -> Any:
         dispatch_key = "CPU"
         dist_backend = "gloo"
         simple_compile_backend = "eager"
-        capability = (12, 0)
+        capability: tuple[int, int] | None = (12, 0)
 
         @classmethod
-        def get_device_capability(cls, device_id: int = 0) -> DeviceCapability:
-            return DeviceCapability(*cls.capability)
+        def get_device_capability(cls, device_id: int = 0) -> DeviceCapability | None:
+            return DeviceCapability(*cls.capability) if cls.capability else None
 
         @classmethod
         def get_device_name(cls, device_id: int = 0) -> str:
+            if cls.capability is None:
+                return "double of no device"
             return "double of an SM{}{} device".format(*cls.capability)
 
         @classmethod
@@ -68,7 +72,7 @@ def install() -> Any:
 
         @classmethod
         def num_compute_units(cls, device_id: int = 0) -> int:
-            return _SMS[cls.capability]
+            return _SMS.get(cls.capability, _OTHER_SMS)
 
         @classmethod
         def is_pin_memory_available(cls) -> bool:
@@ -76,7 +80,7 @@ def install() -> Any:
 
         @classmethod
         def supports_fp8(cls) -> bool:
-            return cls.capability >= (8, 9)
+            return cls.capability is not None and cls.capability >= (8, 9)
 
         @classmethod
         def inference_mode(cls) -> Any:
@@ -95,12 +99,15 @@ def install() -> Any:
     return double
 
 
-def become(double: Any, capability: tuple[int, int]) -> None:
-    """Make the double an NVIDIA device of this capability, and forget the last one."""
+def become(double: Any, capability: tuple[int, int] | None) -> None:
+    """Make the double an NVIDIA device of this capability, and forget the last one.
+
+    None makes it a machine without a GPU.
+    """
     from vllm.platforms.interface import PlatformEnum
 
     cls = type(double)
-    cls._enum = PlatformEnum.CUDA
+    cls._enum = PlatformEnum.CPU if capability is None else PlatformEnum.CUDA
     cls.capability = capability
     clear_caches()
 
@@ -122,7 +129,7 @@ def _stub_torch_cuda() -> None:
         return SimpleNamespace(
             major=major,
             minor=minor,
-            multi_processor_count=_SMS[major, minor],
+            multi_processor_count=_SMS.get((major, minor), _OTHER_SMS),
             name="double",
             total_memory=96 << 30,
             shared_memory_per_block_optin=101376,
@@ -142,7 +149,7 @@ def _stub_torch_cuda() -> None:
 def _capability() -> tuple[int, int]:
     platforms = sys.modules.get("vllm.platforms")
     double = getattr(platforms, "_current_platform", None)
-    return getattr(double, "capability", (12, 0))
+    return getattr(double, "capability", None) or (12, 0)
 
 
 def _stub_capability_ops(platform: Any) -> None:

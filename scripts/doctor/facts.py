@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts of one environment, as `scripts/inside/look_around.py` tells them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.errors import Unusable
+from scripts.selection.ask import INSIDE
+from scripts.series.mailbox import Patch
+
+ORIGIN = "vllm/utils/b12x_origin.py"
+"""The fork's guard, which the environment's vLLM may not have."""
+_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU, as its driver describes it."""
+
+    name: str
+    capability: str
+    """Compute capability, as `12.1`."""
+    driver: str
+    memory: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One interpreter, its packages, and the machine it runs on."""
+
+    python: str
+    executable: str
+    machine: str
+    gpus: tuple[Gpu, ...] = ()
+    nvcc: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the distributions that matter here, by normalised name."""
+    torch: Mapping[str, Any] = field(default_factory=dict)
+    """`version`, `cuda`, `capability`, `device`; or `error`."""
+    vllm: Mapping[str, Any] = field(default_factory=dict)
+    """`version`, `site`, and of a fork `patches` (digests) and `in_place`."""
+    b12x: Mapping[str, str | None] = field(default_factory=dict)
+    """`live`, `path`, `problem`: `B12xOrigin` of the fork."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that decide something and are set."""
+
+    @property
+    def capability(self) -> str | None:
+        """Of the device that PyTorch would use, else of the driver's first."""
+        if own := self.torch.get("capability"):
+            return str(own)
+        return self.gpus[0].capability if self.gpus else None
+
+
+def read(text: str) -> Facts:
+    """Read what `look_around.py` has printed.
+
+    Raises:
+        ValueError: It is not that.
+    """
+    told = json.loads(text)
+    gpus = tuple(
+        Gpu(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"])
+        for g in told.pop("gpus")
+    )
+    return Facts(gpus=gpus, **told)
+
+
+def look(python: str, guard: str) -> Facts:
+    """Start `python` and let it look around.
+
+    Args:
+        python: Path or name of the interpreter that runs vLLM, or would.
+        guard: Source of `ORIGIN`.
+
+    Raises:
+        Unusable: It cannot be run, or says something else.
+    """
+    program = shutil.which(python)
+    if program is None:
+        raise Unusable(
+            "the Python cannot be run",
+            where=python,
+            expected="an executable file, or a name on PATH",
+            next="make doctor PYTHON=/path/to/venv/bin/python",
+        )
+    try:
+        done = subprocess.run(
+            [program, str(INSIDE / "look_around.py")],
+            input=guard,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=True,
+        )
+        return read(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as e:
+        said = getattr(e, "stderr", None)
+        raise Unusable(
+            "the Python does not say what it has",
+            where=program,
+            expected="a Python 3.10 or newer that starts",
+            found=(said or str(e)).strip()[-1000:],
+            next="make doctor PYTHON=/path/to/venv/bin/python",
+        ) from e
+
+
+def guard_of(patches: Sequence[Patch]) -> str:
+    """The series' `ORIGIN`, which a patch adds as a new file.
+
+    Returns:
+        Its source; nothing if no patch adds it.
+    """
+    for patch in patches:
+        for change in patch.files:
+            if change.path == ORIGIN and change.old_mode is None:
+                added = b"".join(
+                    line[1:] for hunk in change.hunks for line in hunk.lines
+                )
+                return added.decode("utf-8")
+    return ""

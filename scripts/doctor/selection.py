@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What would be selected: asked of the environment's vLLM, else as recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.doctor.facts import Facts
+from scripts.errors import ForkError
+from scripts.selection import main
+from scripts.selection.ask import Answer, ask
+from scripts.selection.cases import AUTO, OURS, PLAIN, SWITCH, Case
+from scripts.selection.report import KINDS, default
+from scripts.selection.table import SAME
+
+_ALIAS = "VLLM_NVFP4_GEMM_BACKEND"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one kind of layer would run on."""
+
+    layer: str
+    scheme: str
+    chosen: str
+    """Backend and class, or `refused: ` and the kind of error."""
+    why: str
+    """Why not the series' first choice, or what vLLM says."""
+    upstream: str | None
+    """What the pinned upstream takes by default, where that is another."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choices for one capability."""
+
+    capability: str
+    source: str
+    """Where they are from, for a person."""
+    choices: tuple[Choice, ...]
+
+
+def select(facts: Facts, given: str | None) -> list[Selection]:
+    """For the capability given, else the machine's own, else both of SM12x.
+
+    Raises:
+        Finding: The recorded matrix cannot be read.
+    """
+    own = facts.capability
+    wanted = [given] if given else [own] if own else list(OURS)
+    if not facts.vllm:
+        return [_recorded(each, "this Python has no vLLM") for each in wanted]
+    found = []
+    for each in wanted:
+        try:
+            found.append(_asked(facts, each, real=each == own and bool(facts.gpus)))
+        except ForkError as error:
+            reason = (error.found or error.what).splitlines()[-1].strip()
+            found.append(_recorded(each, f"this vLLM cannot be asked: {reason}"))
+    return found
+
+
+def _asked(facts: Facts, capability: str, *, real: bool) -> Selection:
+    switch = facts.settings.get("VLLM_SM12X_AUTO_SELECT", SWITCH[0])
+    linear = facts.settings.get(_ALIAS, AUTO).replace("-", "_")
+    cases = [
+        Case(layer, scheme, capability, backend, PLAIN, switch)
+        for layer, scheme in KINDS
+        for backend in (linear if layer == "linear" else AUTO,)
+    ]
+    setting = {"hide": [], "paths": [], "real": real}
+    answers = ask(Path(facts.executable), setting, cases)
+    source = "asked of this environment's vLLM, on " + (
+        "its GPU" if real else "a double of the GPU"
+    )
+    return Selection(capability, source, tuple(_choices(cases, answers)))
+
+
+def _choices(cases: Sequence[Case], answers: Sequence[Answer]) -> list[Choice]:
+    found = []
+    for case, answer in zip(cases, answers, strict=True):
+        why = answer.why_not(case.first_choice)
+        if not why and answer.refused:
+            why = answer.said.splitlines()[0]
+        upstream = _upstream(case.layer, case.scheme, case.capability)
+        other = upstream if upstream != answer.chosen else None
+        found.append(Choice(case.layer, case.scheme, answer.chosen, why, other))
+    return found
+
+
+def _upstream(layer: str, scheme: str, capability: str) -> str:
+    found = default(main.recorded().table, layer, scheme, capability)
+    return found.fork if found.upstream == SAME else found.upstream
+
+
+def _recorded(capability: str, reason: str) -> Selection:
+    table = main.recorded().table
+    choices = []
+    for layer, scheme in KINDS:
+        found = default(table, layer, scheme, capability)
+        other = found.upstream if found.upstream != SAME else None
+        choices.append(Choice(layer, scheme, found.fork, found.why, other))
+    return Selection(
+        capability, f"as recorded in the repository, since {reason}", tuple(choices)
+    )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Say what a machine and an environment are, as JSON; for `make doctor`.
+
+Runs in the environment's own interpreter, as ``python look_around.py < B12X_ORIGIN``,
+whose standard input is the source of the fork's ``vllm/utils/b12x_origin.py``. Nothing
+but PyTorch is imported, and what is not there is left out.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_SETTINGS = (
+    *("VLLM_SM12X_AUTO_SELECT", "VLLM_NVFP4_GEMM_BACKEND", "VLLM_BATCH_INVARIANT"),
+    *("VLLM_DISABLED_KERNELS", "VLLM_B12X_MOE_FP4_FORCE_A16", "CUDA_HOME"),
+    *("FLASHINFER_B12X_FORCE_MOE_W4A16", "CUDA_VISIBLE_DEVICES"),
+)
+_PACKAGES = (
+    *("vllm", "torch", "triton", "flashinfer-python", "flashinfer-cubin"),
+    *("flashinfer-jit-cache", "b12x", "apache-tvm-ffi", "cuda-python"),
+)
+# What begins so is one family, of which versions and CUDA must agree.
+_CUTLASS_DSL = "nvidia-cutlass-dsl"
+
+
+def packages() -> dict[str, str]:
+    """Versions of the distributions that matter; the first on the path counts."""
+    found: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        name = (each.metadata["Name"] or "").lower().replace("_", "-")
+        if name in _PACKAGES or name.startswith(_CUTLASS_DSL):
+            found.setdefault(name, each.version)
+    return found
+
+
+def output(*command: str) -> str | None:
+    program = shutil.which(command[0])
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *command[1:]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def gpus() -> list[dict[str, str]]:
+    """What the driver says, one GPU each, without starting CUDA."""
+    fields = ("name", "compute_cap", "driver_version", "memory.total")
+    said = output(
+        "nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"
+    )
+    rows = [line.split(", ") for line in (said or "").splitlines()]
+    return [dict(zip(fields, row, strict=True)) for row in rows if len(row) == 4]
+
+
+def torch() -> dict[str, Any]:
+    """PyTorch's own view of CUDA, which decides."""
+    try:
+        import torch
+    except Exception as error:  # whatever a broken installation raises
+        return {"error": f"{type(error).__name__}: {error}"}
+    found: dict[str, Any] = {"version": torch.__version__, "cuda": torch.version.cuda}
+    if torch.cuda.is_available():
+        found["capability"] = "{}.{}".format(*torch.cuda.get_device_capability())
+        found["device"] = torch.cuda.get_device_name()
+    return found
+
+
+def vllm() -> dict[str, Any]:
+    """Where vLLM is, and what the fork has left in its .dist-info."""
+    try:
+        dist = importlib.metadata.distribution("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    found: dict[str, Any] = {"version": dist.version, "site": str(dist.locate_file(""))}
+    if text := dist.read_text("sm12x/manifest.json"):
+        manifest = json.loads(text)
+        found["in_place"] = manifest["fork"]
+        found["patches"] = {name: sha for name, sha, _ in manifest["patches"]}
+    elif text := dist.read_text("sboms/vllm-sm12x.cdx.json"):
+        found["patches"] = {
+            name: each["value"]
+            for each in json.loads(text)["metadata"]["component"]["properties"]
+            for mark, kind in (("vllm-sm12x:patch:", ":sha256"),)
+            if each["name"].startswith(mark) and each["name"].endswith(kind)
+            for name in (each["name"].removeprefix(mark).removesuffix(kind),)
+        }
+    return found
+
+
+def b12x(source: str) -> dict[str, str | None]:
+    """Where ``b12x`` comes from, by the fork's own guard."""
+    if not source:
+        return {}
+    module: dict[str, Any] = {"__name__": "b12x_origin"}
+    # A dataclass looks its module up.
+    sys.modules["b12x_origin"] = type(sys)("b12x_origin")
+    exec(compile(source, "b12x_origin.py", "exec"), module)
+    found = module["find_b12x"]()
+    return {"live": found.live, "path": found.path, "problem": found.problem}
+
+
+def main() -> int:
+    sys.path[:] = [p for p in sys.path if p != str(Path(__file__).parent)]
+    nvcc = output("nvcc", "--version")
+    facts = {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "gpus": gpus(),
+        "nvcc": nvcc.splitlines()[-1] if nvcc else None,
+        "packages": packages(),
+        "torch": torch(),
+        "vllm": vllm(),
+        "b12x": b12x(sys.stdin.read()),
+        "settings": {k: os.environ[k] for k in _SETTINGS if k in os.environ},
+    }
+    print(json.dumps(facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put the questions to vLLM: one process a tree and world, answers kept by digest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python, package_folder
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.selection.cases import Case, World
+
+INSIDE = ROOT / "scripts" / "inside"
+_ASK = INSIDE / "ask_selection.py"
+_OLD_FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer-old.txt"
+_B12X = ROOT / "tests" / "series" / "requirements-b12x.txt"
+_HUMMING = ROOT / "tests" / "series" / "requirements-humming.txt"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What vLLM would run, and what it says of that."""
+
+    chosen: str
+    """Backend and class, or `refused: ` and the kind of error."""
+    said: str
+    """The line of its log, or the text of the error."""
+
+    @property
+    def refused(self) -> bool:
+        return self.chosen.startswith("refused: ")
+
+    def why_not(self, name: str | None) -> str:
+        """Reason that was given for passing over `name`, or nothing.
+
+        >>> said = "L on SM121: C. Passed over: A: no device; B: needs x: y"
+        >>> Answer("C", said).why_not("B")
+        'needs x: y'
+        """
+        _, _, passed_over = self.said.partition(". Passed over: ")
+        for each in passed_over.split("; "):
+            passed, _, reason = each.partition(": ")
+            if passed == name:
+                return reason
+        return ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One process: a tree, what it finds beside it, and the cases."""
+
+    tree: Path
+    tree_id: str
+    """git's id of the tree's `vllm` folder."""
+    world: World
+    cases: tuple[Case, ...]
+
+    def setting(self) -> dict[str, Any]:
+        """What the process is told of the world."""
+        hide = []
+        paths = [str(package_folder(_HUMMING))]
+        if self.world.flashinfer == "absent":
+            hide.append("flashinfer")
+        if self.world.flashinfer == "too old":
+            paths.append(str(package_folder(_OLD_FLASHINFER)))
+        if self.world.b12x == "absent":
+            hide.append("b12x")
+        elif self.world.flashinfer != "present":
+            paths.append(str(package_folder(_B12X)))
+        return {"hide": hide, "paths": [*paths, str(self.tree)], "real": False}
+
+    def key(self) -> str:
+        """Digest of all that the answers follow from."""
+        inputs = [_ASK, INSIDE / "platform_double.py", REQUIREMENTS, FLASHINFER]
+        inputs += [_OLD_FLASHINFER, _B12X, _HUMMING]
+        digest = sha256(f"{self.tree_id} {self.world} {self.cases}".encode())
+        for path in inputs:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def ask_all(questions: Sequence[Question]) -> list[list[Answer]]:
+    """The answers to each question, in order; two processes at most.
+
+    Raises:
+        Finding: vLLM cannot be asked; the message has its last words.
+        Unusable: The CPU environment cannot be made.
+    """
+    # The digests are taken once, so that an edit meanwhile loses no answer.
+    files = {q: cache_dir() / "selection" / q.key() for q in questions}
+    waiting = [q for q in questions if not files[q].exists()]
+    if waiting:
+        note(f"asking vLLM, {len(waiting)} processes, two at a time")
+        python = flashinfer_python()
+        settings = {q: q.setting() for q in waiting}  # brings the packages
+
+    def one(question: Question) -> None:
+        answers = ask(python, settings[question], question.cases)
+        told = [[answer.chosen, answer.said] for answer in answers]
+        write(files[question], json.dumps(told).encode())
+        note(f"  {question.tree.name}, {question.world}: {len(answers):,} cases")
+
+    with ThreadPoolExecutor(2) as two:
+        list(two.map(one, waiting))
+    kept = [json.loads(files[q].read_bytes()) for q in questions]
+    return [[Answer(*each) for each in answers] for answers in kept]
+
+
+def ask(
+    python: Path, setting: dict[str, Any], cases: Sequence[Case], limit: float = 900
+) -> list[Answer]:
+    """Start one process of `python` and ask it.
+
+    Args:
+        python: The interpreter that has vLLM's packages.
+        setting: The WORLD of `scripts/inside/ask_selection.py`.
+        cases: The questions.
+        limit: Seconds after which the process is ended.
+
+    Raises:
+        Finding: It ended otherwise than with an answer to each.
+    """
+    with TemporaryDirectory(prefix="sm12x-ask-") as scratch:
+        given, told = Path(scratch) / "cases.json", Path(scratch) / "answers.json"
+        fields = [case.fields() for case in cases]
+        given.write_text(json.dumps(fields), encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [python, _ASK, json.dumps(setting), given, told],
+                cwd=scratch,
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                check=False,
+            )
+        except (subprocess.TimeoutExpired, OSError) as e:
+            raise Finding(
+                "vLLM cannot be asked", where=str(python), found=str(e)
+            ) from e
+        if done.returncode or not told.exists():
+            raise Finding(
+                "vLLM cannot be asked what it selects",
+                where=str(python),
+                found=done.stderr.strip()[-1500:] or f"exit code {done.returncode}",
+                next="see that vLLM imports there",
+            )
+        answers = json.loads(told.read_bytes())
+    return [Answer(*each) for each in answers]

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make matrix`: the table asked or read, shown, and held to the record."""
+
+from __future__ import annotations
+
+import json
+
+from scripts import ROOT
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.selection import report, table
+from scripts.selection.matrix import Matrix, ask_both, trees
+
+_SHOWN = 12
+"""Lines of a difference that an error shows."""
+
+
+def recorded() -> Matrix:
+    """The repository's table.
+
+    Raises:
+        Finding: It cannot be read.
+    """
+    try:
+        text = table.RECORDED.read_text(encoding="utf-8")
+    except OSError as e:
+        raise Finding(
+            "there is no recorded matrix",
+            where=str(table.RECORDED),
+            found=e.strerror,
+            next="make matrix UPDATE=1",
+        ) from e
+    return Matrix(*table.parse(text))
+
+
+def asked(at: Checkout) -> Matrix:
+    """Both trees' answers; see `matrix.ask_both`."""
+    return ask_both(trees(at))
+
+
+def short(found: Matrix) -> str:
+    """What a user gets by default, what changes it, and the counts."""
+    lock = lockfile.load()
+    lines = [
+        f"NVFP4 kernels that vLLM {lock.local_version} selects by itself, "
+        f"beside {lock.version}",
+        "",
+        *report.columns(report.by_default(found.table)),
+        "",
+        "What changes that on 12.0 and 12.1",
+        "",
+        *report.columns(report.changes(found.table)),
+        "",
+        "by M: b12x for few tokens, CUTLASS for many, inside one operation.",
+        *report.counts(found.table),
+        "Asked on a CPU with a double of the GPU; no kernel was run.",
+    ]
+    return "\n".join(lines)
+
+
+def whole(found: Matrix) -> str:
+    """The table as it is recorded."""
+    return _rendered(found).rstrip("\n")
+
+
+def as_json(found: Matrix) -> str:
+    """The folded rows, one object each."""
+    rows = [
+        dict(
+            zip(
+                table.COLUMNS,
+                (*table.cells(box, found.backends), o.fork, o.upstream, o.why),
+                strict=True,
+            )
+        )
+        for box, o in table.fold(found.table)
+    ]
+    return json.dumps(rows, indent=1)
+
+
+def update(found: Matrix) -> str:
+    """Write the table into the repository, and say what it changed."""
+    try:
+        was = recorded().table
+    except Finding:
+        was = {}
+    changed = table.differences(was, found.table)
+    write(table.RECORDED, _rendered(found).encode())
+    name = table.RECORDED.relative_to(ROOT)
+    return "\n".join([*changed[:_SHOWN], f"{name}: {len(changed)} cases changed"])
+
+
+def hold(found: Matrix) -> None:
+    """Raise unless the answers are the recorded ones, and upstream's off SM12x.
+
+    Raises:
+        Finding: They are not; the message has the first differences.
+    """
+    if changed := table.elsewhere_changed(found.table):
+        raise Finding(
+            f"the series changes {len(changed)} selections off SM12x",
+            found="\n".join(", ".join(each) for each in changed[:_SHOWN]),
+            next="mend the patch that does it",
+        )
+    if lines := table.differences(recorded().table, found.table):
+        raise Finding(
+            f"{len(lines)} answers are not those of the repository's table",
+            where=str(table.RECORDED.relative_to(ROOT)),
+            found="\n".join(lines[:_SHOWN]),
+            next="mend the series, or record what it does now: make matrix UPDATE=1",
+        )
+
+
+def _rendered(found: Matrix) -> str:
+    lock = lockfile.load()
+    head = (
+        f"What vLLM {lock.local_version} selects for NVFP4 layers, beside "
+        f"{lock.version}; make matrix UPDATE=1 writes it.",
+        "* is every value; = is as the fork. FlashInfer present is "
+        f"{lock.companions['flashinfer-python']}.",
+    )
+    return table.render(found.table, found.backends, head)
