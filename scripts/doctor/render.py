@@ -53,9 +53,10 @@ def text(found: Diagnosis) -> str:
 def _why(choice: Choice) -> str:
     if choice.why:
         return f"since {choice.why}"
-    if choice.upstream:
-        return f"made for SM12x; upstream takes {short(choice.upstream)}"
-    return "as upstream"
+    if choice.chosen == choice.upstream:
+        return "as upstream"
+    made = "made for SM12x; " if choice.ours else ""
+    return f"{made}upstream takes {short(choice.upstream)}"
 
 
 def _rows(found: Diagnosis) -> Iterator[list[str]]:

@@ -28,8 +28,10 @@ class Choice:
     """Backend and class, or `refused: ` and the kind of error."""
     why: str
     """Why not the series' first choice, or what vLLM says."""
-    upstream: str | None
-    """What the pinned upstream takes by default, where that is another."""
+    upstream: str
+    """What the pinned upstream takes there by default, with all its packages."""
+    ours: bool
+    """Whether it is what the series brings for SM12x."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,8 @@ def _choices(cases: Sequence[Case], answers: Sequence[Answer]) -> list[Choice]:
         why = answer.why_not(case.first_choice)
         if not why and answer.refused:
             why = answer.said.splitlines()[0]
-        upstream = _upstream(case.layer, case.scheme, case.capability)
-        other = upstream if upstream != answer.chosen else None
-        found.append(Choice(case.layer, case.scheme, answer.chosen, why, other))
+        found.append(_choice(case, answer.chosen, why))
     return found
-
-
-def _upstream(layer: str, scheme: str, capability: str) -> str:
-    found = default(main.recorded().table, layer, scheme, capability)
-    return found.fork if found.upstream == SAME else found.upstream
 
 
 def _recorded(capability: str, reason: str) -> Selection:
@@ -100,8 +95,17 @@ def _recorded(capability: str, reason: str) -> Selection:
     choices = []
     for layer, scheme in KINDS:
         found = default(table, layer, scheme, capability)
-        other = found.upstream if found.upstream != SAME else None
-        choices.append(Choice(layer, scheme, found.fork, found.why, other))
+        case = Case(layer, scheme, capability, AUTO, PLAIN, SWITCH[0])
+        choices.append(_choice(case, found.fork, found.why))
     return Selection(
         capability, f"as recorded in the repository, since {reason}", tuple(choices)
     )
+
+
+def _choice(case: Case, chosen: str, why: str) -> Choice:
+    table = main.recorded().table
+    found = default(table, case.layer, case.scheme, case.capability)
+    upstream = found.fork if found.upstream == SAME else found.upstream
+    first = case.first_choice
+    ours = case.capability in OURS and bool(first) and chosen.startswith(str(first))
+    return Choice(case.layer, case.scheme, chosen, why, upstream, ours)

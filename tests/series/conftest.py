@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cpuenv import cpu_python, flashinfer_python
 from scripts.fetch import obtain
+from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.wheel.overlay import build
@@ -38,6 +39,18 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def patched_tree(checkout: Checkout) -> Path:
     """The real upstream with the whole series, as `make apply` makes it."""
     return apply(Wanted(checkout)).path
+
+
+@pytest.fixture(scope="session")
+def unpatched_tree(
+    patched_tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The pinned upstream, beside the patched one."""
+    tree = tmp_path_factory.mktemp("unpatched") / "vllm"
+    git = Git(patched_tree)
+    git.run("worktree", "add", "--quiet", "--detach", str(tree), "refs/sm12x/base")
+    yield tree
+    git.run("worktree", "remove", "--force", str(tree))
 
 
 @pytest.fixture(scope="session")

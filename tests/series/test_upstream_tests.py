@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from scripts.git import Git
 from tests.series.conftest import Run
 from tests.series.junit import Outcome, read
 
@@ -36,18 +35,6 @@ LEFT_OUT = (
     "tests/quantization/test_modelopt.py::test_modelopt_nested_mixed_checkpoint",
     "tests/quantization/test_modelopt.py::test_modelopt_mixed_dspark_checkpoint",
 )
-
-
-@pytest.fixture(scope="module")
-def unpatched_tree(
-    patched_tree: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """The pinned upstream, beside the patched one."""
-    tree = tmp_path_factory.mktemp("unpatched") / "vllm"
-    git = Git(patched_tree)
-    git.run("worktree", "add", "--quiet", "--detach", str(tree), "refs/sm12x/base")
-    yield tree
-    git.run("worktree", "remove", "--force", str(tree))
 
 
 def outcomes(run: Run, tree: Path, files: list[str], xml: Path) -> dict[str, Outcome]:

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor: what it sees of a machine, what it answers, and how it says it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts import ROOT
+from scripts.doctor import facts, render, selection
+from scripts.doctor.facts import Facts, Gpu, guard_of, look
+from scripts.doctor.findings import remarks
+from scripts.errors import Unusable
+from scripts.series import folder
+from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, put
+
+# Selection
+
+
+def test_without_vllm_and_gpu_it_answers_for_both() -> None:
+    found = selection.select(Facts("3.11", "python3", "Linux x86_64"), None)
+    assert [s.capability for s in found] == ["12.0", "12.1"]
+    for each in found:
+        assert "as recorded" in each.source
+        moe = each.choices[0]
+        assert moe.chosen.startswith("FLASHINFER_CUTEDSL_SM12X") and moe.ours
+        assert moe.upstream.startswith("FLASHINFER_CUTLASS")
+
+
+def test_a_vllm_that_cannot_be_asked_is_said() -> None:
+    broken = replace(WELL, executable=sys.executable)  # it has no vLLM
+    (found,) = selection.select(broken, "12.0")
+    assert found.source.startswith("as recorded in the repository, since this vLLM")
+    assert "No module named" in found.source
+
+
+# Looking
+
+
+def test_the_guard_is_the_series_own() -> None:
+    source = guard_of(folder.load())
+    assert "def find_b12x() -> B12xOrigin:" in source
+    compile(source, facts.ORIGIN, "exec")
+    assert guard_of([]) == ""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path of the Python that is looked at."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def distribution(site: Path, name: str, version: str, **files: str) -> None:
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    for path, text in {"METADATA": "", **files}.items():
+        (info / path).parent.mkdir(parents=True, exist_ok=True)
+        (info / path).write_text(text, encoding="utf-8")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+    )
+
+
+def test_looking_finds_packages_patches_and_settings(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = {"fork": LOCK.local_version, "patches": [["0001-x.patch", "ab", "x"]]}
+    distribution(
+        *(site, "vllm", LOCK.version), **{"sm12x/manifest.json": json.dumps(manifest)}
+    )
+    distribution(site, "nvidia_cutlass_dsl_libs_cu13", "4.8.0")
+    (site / "torch.py").write_text("raise OSError('libcudart.so is missing')\n")
+    monkeypatch.setenv("VLLM_SM12X_AUTO_SELECT", "moe")
+    found = look(sys.executable, guard_of(folder.load()))
+    assert found.vllm["patches"] == {"0001-x.patch": "ab"}
+    assert found.vllm["in_place"] == LOCK.local_version
+    assert found.packages[f"{DSL}-libs-cu13"] == "4.8.0"
+    assert found.torch == {"error": "OSError: libcudart.so is missing"}
+    assert found.settings["VLLM_SM12X_AUTO_SELECT"] == "moe"
+    assert found.b12x == {"live": None, "path": None, "problem": None}
+
+
+def test_looking_reads_the_wheel_s_bill(site: Path) -> None:
+    properties = [
+        {"name": "vllm-sm12x:pin:version", "value": "0.33.0"},
+        {"name": "vllm-sm12x:patch:0001-x.patch:sha256", "value": "cd"},
+        {"name": "vllm-sm12x:patch:0001-x.patch:test", "value": "a::b"},
+    ]
+    bill = json.dumps({"metadata": {"component": {"properties": properties}}})
+    distribution(
+        *(site, "vllm", LOCK.local_version), **{"sboms/vllm-sm12x.cdx.json": bill}
+    )
+    assert look(sys.executable, "").vllm["patches"] == {"0001-x.patch": "cd"}
+
+
+def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = site / "nvidia-smi"
+    smi.write_text(
+        "#!/bin/sh\necho 'NVIDIA GB10, 12.1, 580.95.05, 122570 MiB'\n", encoding="utf-8"
+    )
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{site}:{os.environ['PATH']}")
+    found = look(sys.executable, "")
+    assert found.gpus == (Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB"),)
+    assert found.capability == "12.1"
+
+
+@pytest.mark.parametrize("python", ["/nonexistent/python", "false"])
+def test_a_python_that_cannot_be_run(python: str) -> None:
+    with pytest.raises(Unusable, match=r"make doctor PYTHON="):
+        look(python, "")
+
+
+# The command
+
+
+def doctor(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scripts", "doctor", "--python", sys.executable, *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_newcomer_without_a_gpu() -> None:
+    done = doctor()
+    assert done.returncode == 0, done.stderr
+    assert "On 12.1 (DGX Spark), as recorded in the repository" in done.stdout
+    assert "MoE W4A4      FLASHINFER_CUTEDSL_SM12X  made for SM12x" in done.stdout
+
+
+def test_json_is_the_same(site: Path) -> None:
+    distribution(site, "vllm", LOCK.version)
+    done = doctor("--json", "--capability", "12.1")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"] is False
+    assert told["facts"]["vllm"]["version"] == LOCK.version
+    assert any("without the series" in f["what"] for f in told["findings"])
+    assert all(f["mend"] for f in told["findings"])
+    (chosen,) = told["selections"]
+    assert [c["layer"] for c in chosen["choices"]] == ["MoE", "MoE", "linear", "linear"]
+
+
+def test_no_such_capability() -> None:
+    done = doctor("--capability", "13.0")
+    assert done.returncode == 2
+    assert "make doctor CAPABILITY=12.1" in done.stderr
+
+
+def test_text_shows_levels_and_mends() -> None:
+    plant = put("settings", VLLM_SM12X_AUTO_SELECT="none")(WELL)
+    found = render.Diagnosis(plant, [], remarks(plant, LOCK, SERIES), SERIES)
+    assert found.ok
+    text = render.text(found)
+    assert f"{len(SERIES)} of this checkout's {len(SERIES)}, by its wheel" in text
+    end = """
+      note: VLLM_SM12X_AUTO_SELECT=none turns automatic selection off in part
+        mend: unset VLLM_SM12X_AUTO_SELECT"""
+    assert text.endswith(textwrap.indent(textwrap.dedent(end).lstrip("\n"), "  "))

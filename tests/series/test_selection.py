@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The selection matrix and the doctor on the real vLLM, with the series and without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.cpuenv import flashinfer_python
+from scripts.doctor import facts, selection
+from scripts.errors import Finding
+from scripts.selection import main
+from scripts.selection.ask import Question, ask_all
+from scripts.selection.cases import AUTO, OURS, PLAIN, USUAL, Case
+from scripts.selection.matrix import Matrix, Trees, ask_both, tree
+from scripts.selection.table import elsewhere_changed, key, outcome
+from scripts.series import folder
+from tests.series.conftest import Run
+
+pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def both(patched_tree: Path, unpatched_tree: Path) -> Trees:
+    return Trees(tree(patched_tree, "HEAD"), tree(unpatched_tree, "HEAD"))
+
+
+@pytest.fixture(scope="module")
+def found(both: Trees) -> Matrix:
+    return ask_both(both)
+
+
+def test_the_answers_are_the_recorded_ones(
+    found: Matrix, record_property: Callable[[str, object], None]
+) -> None:
+    main.hold(found)
+    record_property("table", main.short(found))
+
+
+def test_a_series_that_changes_others_is_found(both: Trees, tmp_path: Path) -> None:
+    """The CUTLASS backend put first everywhere, as a careless patch would."""
+    spoiled = tmp_path / "spoiled"
+    shutil.copytree(both.fork.path / "vllm", spoiled / "vllm")
+    oracle = spoiled / "vllm/model_executor/layers/fused_moe/oracle/nvfp4.py"
+    text = oracle.read_text(encoding="utf-8")
+    line = "    AVAILABLE_BACKENDS = prioritize_humming(AVAILABLE_BACKENDS)\n"
+    assert text.count(line) == 1
+    first = "    AVAILABLE_BACKENDS.insert(0, NvFp4MoeBackend.VLLM_CUTLASS)\n"
+    oracle.write_text(text.replace(line, first + line), encoding="utf-8")
+    cases = tuple(
+        Case("MoE", "W4A4", capability, AUTO, PLAIN, "all")
+        for capability in ("9.0", "10.0", *OURS)
+    )
+    questions = [
+        Question(spoiled, str(tmp_path), USUAL, cases),
+        Question(both.upstream.path, both.upstream.id, USUAL, cases),
+    ]
+    fork, upstream = ask_all(questions)
+    told = {
+        key(case, USUAL): outcome(case, *answers)
+        for case, *answers in zip(cases, fork, upstream, strict=True)
+    }
+    assert [each[4] for each in elsewhere_changed(told)] == ["10.0"]
+
+
+def test_a_tree_that_cannot_be_asked_says_why(both: Trees, tmp_path: Path) -> None:
+    (tmp_path / "vllm").mkdir()
+    (tmp_path / "vllm/__init__.py").write_text("raise ImportError('planted')\n")
+    question = Question(tmp_path, str(tmp_path), USUAL, ())
+    with pytest.raises(Finding, match="vLLM cannot be asked") as raised:
+        ask_all([question])
+    assert "planted" in str(raised.value)
+
+
+# The doctor
+
+
+@pytest.fixture
+def environment(
+    wheel: Path, patched_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A Python with FlashInfer and the patched vLLM, as our wheel tells of it."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = [n for n in archive.namelist() if ".dist-info/" in n]
+        archive.extractall(tmp_path, inside)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{patched_tree}")
+    return str(flashinfer_python())
+
+
+@pytest.mark.parametrize("capability", ["12.0", "12.1", "9.0"])
+def test_doctor_asks_the_vllm_that_is_there(environment: str, capability: str) -> None:
+    patches = folder.load()
+    seen = facts.look(environment, facts.guard_of(patches))
+    assert seen.vllm["patches"] == {p.name: p.sha256 for p in patches if p.files}
+    assert seen.b12x["live"] == "flashinfer-python 0.7.2.post1"
+    (answer,) = selection.select(seen, capability)
+    assert answer.source == "asked of this environment's vLLM, on a double of the GPU"
+    moe = answer.choices[0]
+    assert moe.ours is (capability in OURS)
+    assert moe.chosen.startswith("FLASHINFER_CUTEDSL_SM12X") is moe.ours
+    switched = replace(seen, settings={"VLLM_SM12X_AUTO_SELECT": "none"})
+    (answer,) = selection.select(switched, capability)
+    assert not any(choice.ours for choice in answer.choices)
+
+
+# Import graph
+
+_IMPORTED = """
+import json, sys
+import {module}
+print(json.dumps(sorted(m for m in sys.modules if m.partition(".")[0] == "vllm")))
+"""
+
+
+def imported(run: Run, tree: Path, module: str) -> set[str]:
+    done = run("-c", _IMPORTED.format(module=module), cwd=tree)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_import_vllm_imports_what_it_did(both: Trees, run_cpu: Run) -> None:
+    fork, upstream = (
+        imported(run_cpu, each.path, "vllm") for each in (both.fork, both.upstream)
+    )
+    assert "vllm" in fork
+    assert fork == upstream
+
+
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        ("vllm.engine.arg_utils", set()),
+        ("vllm.model_executor.kernels.linear", {"vllm.utils.sm12x"}),
+        (
+            "vllm.model_executor.layers.fused_moe.oracle.nvfp4",
+            {"vllm.utils.sm12x"},
+        ),
+    ],
+)
+def test_what_selects_imports_the_switch_and_no_more(
+    both: Trees, run_cpu: Run, module: str, more: set[str]
+) -> None:
+    fork = imported(run_cpu, both.fork.path, module)
+    assert fork - imported(run_cpu, both.upstream.path, module) == more
