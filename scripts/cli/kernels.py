@@ -73,11 +73,11 @@ def kernels_verb(
     if made.problems:
         raise typer.Exit(1)
     plain = shapes is None and not everything
-    if plain and not _held(made, beside.versions, update):
+    if plain and not held(made, beside.versions, update):
         raise typer.Exit(1)
 
 
-def _held(made: Report, versions: Mapping[str, str], update: bool) -> bool:
+def held(made: Report, versions: Mapping[str, str], update: bool) -> bool:
     """Hold the report against the baseline; say what moved."""
     from scripts.kernels import baseline
 

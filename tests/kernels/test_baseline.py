@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import lock
+from scripts.cli.kernels import held
 from scripts.errors import Unusable
 from scripts.kernels import baseline, shapes, table
 from scripts.kernels.report import SHARED_LIMIT, Kernel, Kind, Report, limits
@@ -136,3 +137,15 @@ def test_what_the_device_has_not_is_a_problem(
 ) -> None:
     found = limits(NAME, "sm_120a", arch, replace(KERNEL, **change))
     assert [problem.kind for problem in found] == kinds
+
+
+def test_drift_fails_with_old_and_new(capsys: pytest.CaptureFixture[str]) -> None:
+    committed = baseline.load()
+    name, kernel = next(iter(committed.kernels.items()))
+    same = Report(committed.kernels, (), (), {})
+    assert held(same, committed.versions, update=False)
+    worse = replace(kernel, registers=kernel.registers + 9)
+    moved = replace(same, kernels={**committed.kernels, name: worse})
+    assert not held(moved, committed.versions, update=False)
+    old, new = kernel.registers, worse.registers
+    assert f"{name}: registers {old} -> {new} (bound 8)" in capsys.readouterr().err
