@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from scripts import ROOT
+from scripts.cli import app
 from scripts.errors import Finding, Unusable
 from scripts.kernels import shapes
 from scripts.kernels.versions import environment
@@ -93,3 +96,10 @@ def test_a_bad_shapes_file_is_an_error(
     with pytest.raises(Unusable, match="cannot be used") as e:
         shapes.load(path)
     assert e.value.found is not None and found in e.value.found
+
+
+def test_the_verb_and_its_target_are_there() -> None:
+    assert "kernels" in {command.name for command in app.registered_commands}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for option in ("--json", "--update", "--all"):
+        assert re.search(rf"^\t@\$\(run\) kernels .*{option}\)", makefile, re.M), option
