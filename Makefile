@@ -80,7 +80,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench
+.PHONY: test test-fast lint bench kernels
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -89,6 +89,9 @@ test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 
 lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
+
+kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)
+	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)

@@ -15,6 +15,6 @@ app = typer.Typer(
 )
 
 # Importing a module registers its verbs.
-from scripts.cli import pin, selection, series, wheel  # noqa: E402
+from scripts.cli import kernels, pin, selection, series, wheel  # noqa: E402
 
-__all__ = ["app", "pin", "selection", "series", "wheel"]
+__all__ = ["app", "kernels", "pin", "selection", "series", "wheel"]

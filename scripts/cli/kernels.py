@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verb of the kernel proof: kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.cli import app
+from scripts.console import note, say
+from scripts.errors import Unusable
+from scripts.files import one_run
+
+if TYPE_CHECKING:
+    from scripts.kernels.report import Report
+
+Json = Annotated[bool, typer.Option("--json", help="JSON in place of the table.")]
+Update = Annotated[
+    bool, typer.Option("--update", help="Write the baseline; say what changed.")
+]
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="Kernels that differ in the number of tokens alone, too."
+    ),
+]
+Shapes = Annotated[
+    Path | None, typer.Option("--shapes", help="Another file than shapes.toml.")
+]
+
+
+@app.command(
+    "kernels", epilog="Example: python -m scripts kernels --json   (make kernels)"
+)
+def kernels_verb(
+    as_data: Json = False,
+    update: Update = False,
+    everything: Everything = False,
+    shapes: Shapes = None,
+) -> None:
+    """Compile every kernel that the patched vLLM reaches, for SM120 and SM121.
+
+    Needs build/vllm, and no GPU. Two processes; what is in the cache is not
+    compiled again. Problems, and figures out of the baseline's bounds, exit 1.
+    """
+    from scripts.cpuenv import flashinfer_python
+    from scripts.kernels import cubin, report, sweep, table
+    from scripts.kernels import shapes as shapes_file
+    from scripts.kernels.versions import environment
+
+    at = Checkout()
+    tree = at.build / "vllm"
+    if not (tree / "vllm").is_dir():
+        raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
+    python = flashinfer_python()
+    beside = environment(python, lockfile.load(at.lock).companions)
+    chosen = shapes_file.load(shapes or shapes_file.PATH)
+    inputs = sweep.Inputs(beside, tree, chosen, everything=everything)
+    with one_run(inputs.folder / ".run.lock", "make kernels", wait=True):
+        events = sweep.run(inputs)
+        made = report.build(inputs, events, cubin.Tools.of(python))
+    data = report.as_data(made, beside.versions)
+    say(json.dumps(data, indent=1) if as_data else table.render(made, beside.versions))
+    for problem in made.problems:
+        note(f"problem: {problem}")
+    if made.problems:
+        raise typer.Exit(1)
+    plain = shapes is None and not everything
+    if plain and not held(made, beside.versions, update):
+        raise typer.Exit(1)
+
+
+def held(made: Report, versions: Mapping[str, str], update: bool) -> bool:
+    """Hold the report against the baseline; say what moved."""
+    from scripts.kernels import baseline
+
+    old = baseline.load().kernels if not update or baseline.PATH.exists() else {}
+    changes = baseline.compare(old, made.kernels)
+    for change in changes:
+        (say if update else note)(str(change))
+    if update:
+        baseline.save(made, versions)
+        say(
+            f"{len(changes)} changes; {len(made.kernels)} kernels in "
+            f"{os.path.relpath(baseline.PATH)}"
+        )
+        return True
+    beyond = [change for change in changes if not change.within]
+    if beyond:
+        note(f"{len(beyond)} beyond the bounds; make kernels UPDATE=1 accepts them")
+    return not beyond

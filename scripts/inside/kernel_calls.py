@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers of the patched vLLM, made and called as a model would, on CPU tensors.
+
+Only sizes matter: weights are zero. The layer, its backend and the arguments of
+FlashInfer's functions are vLLM's own choice. Expert parallelism is not there, and a
+rank of a tensor-parallel group is a layer of its share of the intermediate size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import platform_double
+import torch
+
+Call = Callable[[int], None]
+"""Run the layer on that many tokens."""
+
+
+def start(capability: tuple[int, int]) -> None:
+    """Import vLLM on a platform double and make a worker's process-wide state."""
+    torch.set_num_threads(1)
+    double = platform_double.install()
+    torch.cuda.current_stream = lambda *_: SimpleNamespace(cuda_stream=0)
+    import flashinfer.utils
+    import vllm.model_executor.layers.fused_moe.layer  # noqa: F401
+    import vllm.utils.flashinfer as lazy
+    from flashinfer.gemm import gemm_base
+    from vllm.config import VllmConfig, set_current_vllm_config
+    from vllm.distributed import init_distributed_environment, parallel_state
+    from vllm.v1.worker import workspace
+
+    platform_double.become(double, capability)
+    # Asked of a tensor's device, which is the CPU here.
+    for module in (flashinfer.utils, gemm_base):
+        module.get_compute_capability = lambda _: capability
+    # Registered for CUDA tensors alone.
+    lazy.flashinfer_mm_fp4.register_kernel("cpu")(lazy.flashinfer_mm_fp4._init_fn)
+    with set_current_vllm_config(VllmConfig()):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        init_distributed_environment(1, 0, address, 0, "gloo")
+        parallel_state.initialize_model_parallel(1, 1)
+    workspace.init_workspace_manager(torch.device("cpu"))
+
+
+@contextlib.contextmanager
+def _config(max_tokens: int, **kernel: str) -> Iterator[None]:
+    from vllm.config import VllmConfig, set_current_vllm_config
+
+    config = VllmConfig()
+    config.scheduler_config.max_num_batched_tokens = max_tokens
+    for name, value in kernel.items():
+        setattr(config.kernel_config, name, value)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with set_current_vllm_config(config):
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _quantisation(method: str) -> Any:
+    from vllm.model_executor.layers.quantization.modelopt import ModelOptNvFp4Config
+
+    return ModelOptNvFp4Config(method, True, None, [], 16)
+
+
+def _fill(layer: torch.nn.Module) -> None:
+    """What a checkpoint would have loaded; of the weights themselves only the size."""
+    for parameter in layer.parameters():
+        if parameter.dtype != torch.uint8:
+            parameter.data.fill_(1)
+
+
+def moe(
+    model: dict[str, Any], size: int, max_tokens: int, method: str, backend: str
+) -> tuple[str, Call | None]:
+    """A layer of experts.
+
+    Args:
+        model: An entry of the shapes file.
+        size: Intermediate size of one rank.
+        max_tokens: Value of --max-num-batched-tokens.
+        method: ModelOpt's name of the quantisation: NVFP4 or W4A16_NVFP4.
+        backend: Value of --moe-backend.
+
+    Returns:
+        The class of experts that vLLM chose, and the call if it is the fork's.
+
+    Raises:
+        ValueError: vLLM refuses the layer; the message says why.
+    """
+    from vllm.model_executor.layers.fused_moe.layer import FusedMoEFactory
+
+    gated = not model["activation"].endswith("no_mul")
+    with _config(max_tokens, moe_backend=backend):
+        experts = FusedMoEFactory(
+            num_experts=model["experts"],
+            top_k=model["top-k"],
+            hidden_size=model["hidden"],
+            intermediate_size=size,
+            params_dtype=torch.bfloat16,
+            quant_config=_quantisation(method),
+            prefix="model.layers.0.mlp.experts",
+            activation=model["activation"],
+            ckpt_names=("gate_proj", "down_proj", "up_proj" if gated else None),
+        ).routed_experts
+        chosen = experts.quant_method.experts_cls.__name__
+        if not chosen.startswith("FlashInferCuteDSLSM12x"):
+            return chosen, None
+        _fill(experts)
+        experts.quant_method.process_weights_after_loading(experts)
+    gc.collect()
+    top_k = model["top-k"]
+    x = torch.empty(max_tokens, model["hidden"], dtype=torch.bfloat16)
+    ids = torch.arange(max_tokens * top_k, dtype=torch.int32) % model["experts"]
+    ids, weights = ids.view(max_tokens, top_k), torch.ones(max_tokens, top_k)
+
+    @torch.no_grad()
+    def call(tokens: int) -> None:
+        experts.forward_modular(x[:tokens], weights[:tokens], ids[:tokens])
+
+    return chosen, call
+
+
+def moe_warmup(top_k: int, max_tokens: int) -> list[int]:
+    """The numbers of tokens that vLLM's own warm-up calls the layer with."""
+    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+        sm12x_moe_warmup_tokens,
+    )
+
+    return list(sm12x_moe_warmup_tokens(top_k, max_tokens))
+
+
+def linear(rows: int, columns: int, backend: str) -> tuple[str, Call]:
+    """A linear layer, W4A4, its activations quantised by whoever was before it.
+
+    Args:
+        rows: N, output features of one rank.
+        columns: K, input features of one rank.
+        backend: Value of --linear-backend.
+
+    Returns:
+        The class of the kernel that vLLM chose, and the call.
+    """
+    from vllm.model_executor.layers.fusion.quant_activation import (
+        QuantizedActivation,
+    )
+    from vllm.model_executor.layers.linear import ReplicatedLinear
+    from vllm.model_executor.layers.quantization.utils.quant_utils import (
+        kNvfp4Dynamic,
+    )
+
+    with _config(8192, linear_backend=backend):
+        layer = ReplicatedLinear(
+            columns,
+            rows,
+            bias=False,
+            params_dtype=torch.bfloat16,
+            quant_config=_quantisation("NVFP4"),
+            prefix="model.layers.0.self_attn.o_proj",
+        )
+        _fill(layer)
+        layer.quant_method.process_weights_after_loading(layer)
+
+    @torch.no_grad()
+    def call(tokens: int) -> None:
+        scale = torch.empty(
+            -(-tokens // 128) * 128,
+            -(-columns // 64) * 4,
+            dtype=torch.float8_e4m3fn,
+        )
+        given = QuantizedActivation(
+            torch.empty(tokens, columns // 2, dtype=torch.uint8),
+            scale,
+            torch.bfloat16,
+            torch.Size([tokens, columns]),
+            kNvfp4Dynamic,
+        )
+        layer.quant_method.apply(layer, given, None)
+
+    return type(layer.quant_method.kernel).__name__, call

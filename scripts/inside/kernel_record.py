@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compilations that FlashInfer asks for, written down in place of being run.
+
+FlashInfer 0.7.2 compiles through two doors: ``cutlass.cute.compile`` and Triton's
+``kernel[grid](...)``. ``install`` puts a recorder into each. Whatever the patched vLLM
+reaches then comes out as a ``Job``: what would be compiled, with the very arguments.
+The names of FlashInfer that this needs are private; one that went is named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from kernel_key import Gone, call_text
+
+_SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
+# What the series calls, and what is relied on here besides.
+_NAMES = {
+    "flashinfer": ("mm_fp4",),
+    "flashinfer.fused_moe": ("B12xMoEWrapper",),
+    "flashinfer.cute_dsl.utils": ("convert_sf_to_mma_layout",),
+    _SM12X: ("allocate_sm120_moe_workspace",),
+    f"{_SM12X}.moe_dispatch": (
+        "select_sm120_moe_backend",
+        "clear_sm120_moe_caches",
+        "compiled_direct_micro_accepts_block_dim",
+        "_DIRECT_MICRO_LAUNCH_CACHE",
+        "_DIRECT_MICRO_KERNEL_CACHE",
+    ),
+    f"{_SM12X}.triton_compact": ("compact_topk_ids", "_compact_topk_ids_kernel"),
+    "flashinfer.gemm.gemm_base": (
+        "_B12X_MM_FP4_KERNEL_CACHE",
+        "AutoTuner",
+        "get_compute_capability",
+        "get_cutlass_fp4_gemm_module",
+    ),
+}
+# Class of the object that is compiled to the name that the tables give it.
+KINDS = {
+    "MoEMicroKernel": "micro",
+    "MoEDirectMicroKernel": "direct micro",
+    "MoEStaticKernel": "static",
+    "_DynamicMoELaunch": "dynamic",
+    "DenseGemmKernel": "dense",
+}
+
+
+class Elsewhere(Exception):
+    """The call goes to a library that nvcc compiles; its name."""
+
+
+@dataclass
+class Job:
+    """One kernel to compile: a compile call of CuTe DSL, or a launch of Triton."""
+
+    kind: str
+    key: str
+    compile: tuple[tuple[Any, ...], dict[str, Any]]
+    detail: dict[str, Any]
+    given: list[list[Any]] = field(default_factory=list)
+
+    def __call__(self, *args: Any, **_: Any) -> None:
+        """FlashInfer launches what it believes is the compiled kernel."""
+        # Described, since the tensors would keep the weights of every layer.
+        self.given = self.given or [_given(a) for a in args]
+
+
+class Recorder:
+    """All jobs by key, and who reached which."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.hit: list[str] = []
+        self.probe = True
+        self.tactics = False
+        self.modules = {name: _module(name) for name in _NAMES}
+
+    def fresh(self) -> None:
+        """Forget what FlashInfer believes is compiled, and who reached it."""
+        dispatch = self.modules[f"{_SM12X}.moe_dispatch"]
+        dispatch.clear_sm120_moe_caches()
+        dispatch._DIRECT_MICRO_LAUNCH_CACHE.clear()
+        dispatch._DIRECT_MICRO_KERNEL_CACHE.clear()
+        self.modules["flashinfer.gemm.gemm_base"]._B12X_MM_FP4_KERNEL_CACHE.clear()
+        self.hit.clear()
+
+    def add(self, job: Job) -> Job:
+        job = self.jobs.setdefault(job.key, job)
+        self.hit.append(job.key)
+        return job
+
+    def cute_compile(self, *args: Any, **kwargs: Any) -> Job:
+        """In the place of ``cutlass.cute.compile``."""
+        target = args[0]
+        owner = getattr(target, "__self__", target)
+        name = type(owner).__name__
+        key = hashlib.sha256(call_text(args, kwargs).encode()).hexdigest()
+        detail = _detail(owner)
+        return self.add(Job(KINDS.get(name, name), key, (args, kwargs), detail))
+
+    def triton_launch(self, kernel: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """In the place of ``kernel[grid](*args, **kwargs)``."""
+        block = {k: v for k, v in kwargs.items() if isinstance(v, int)}
+        told = [
+            _told_of_int(a) if isinstance(a, int) else _told_of_tensor(a) for a in args
+        ]
+        text = json.dumps([kernel.cache_key, told, block], sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()
+        one, sixteen = told[-1]
+        rows = "1" if one else "16n" if sixteen else "n"
+        detail = {"block": block.get("BLOCK"), "rows": rows}
+        self.add(Job("triton helper", key, ((kernel, *args), kwargs), detail))
+
+    def choose(self, real: Any, tuner: Any, *args: Any) -> Any:
+        """In the place of ``AutoTuner.choose_one``: with ``tactics``, try them all."""
+        _, runners, _, inputs = args
+        if self.tactics:
+            for runner in runners:
+                for tactic in runner.get_valid_tactics(inputs, None):
+                    runner(inputs=inputs, tactic=tactic)
+        return real(tuner, *args)
+
+
+def _cutlass(*_: Any) -> Any:
+    raise Elsewhere("CUTLASS")
+
+
+def install() -> Recorder:
+    """Put the recorder into both doors.
+
+    Raises:
+        Gone: A name of FlashInfer went; the message has it.
+    """
+    from cutlass import cute
+
+    recorder = Recorder()
+    cute.compile = recorder.cute_compile
+    compact = recorder.modules[f"{_SM12X}.triton_compact"]
+    compact._compact_topk_ids_kernel = _Launcher(
+        recorder, compact._compact_topk_ids_kernel
+    )
+    dispatch = recorder.modules[f"{_SM12X}.moe_dispatch"]
+    # It asks the driver; both answers are looked at.
+    dispatch.compiled_direct_micro_accepts_block_dim = lambda *_: recorder.probe
+    gemm = recorder.modules["flashinfer.gemm.gemm_base"]
+    gemm.get_cutlass_fp4_gemm_module = _cutlass
+    choose_one = gemm.AutoTuner.choose_one
+    gemm.AutoTuner.choose_one = lambda *a: recorder.choose(choose_one, *a)
+    return recorder
+
+
+@dataclass
+class _Launcher:
+    recorder: Recorder
+    kernel: Any
+
+    def __getitem__(self, grid: Any) -> Callable[..., None]:
+        return lambda *a, **k: self.recorder.triton_launch(self.kernel, a, k)
+
+
+def _module(name: str) -> Any:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as e:
+        raise Gone(f"{name}: {e}") from e
+    for wanted in _NAMES[name]:
+        if not hasattr(module, wanted):
+            raise Gone(f"{name}.{wanted}")
+    return module
+
+
+def _detail(owner: Any) -> dict[str, Any]:
+    """What a reader wants to know of the kernel: its tile and its activation."""
+    kernel = getattr(owner, "_kernel", owner)
+    tile = getattr(kernel, "tile_shape_mnk", None)
+    detail: dict[str, Any] = {}
+    if tile is not None:
+        detail["tile"] = [int(n) for n in tile]
+    for name in ("swap_ab", "use_prefetch", "single_token"):
+        if getattr(kernel, name, False) is True:
+            detail[name] = True
+    return detail
+
+
+def _given(value: Any) -> list[Any]:
+    """An argument of the launch: a tensor, or a number that may be a pointer."""
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return ["tensor", dtype, list(value.shape), list(value.stride())]
+    return ["int"] if isinstance(value, int) else ["other", type(value).__name__]
+
+
+def _told_of_tensor(value: Any) -> list[Any]:
+    return [str(value.dtype), value.data_ptr() % 16 == 0]
+
+
+def _told_of_int(value: int) -> list[bool]:
+    """What Triton tells apart in an int: whether it is 1, or a multiple of 16."""
+    return [value == 1, value % 16 == 0]

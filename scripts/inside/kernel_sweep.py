@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find what the patched vLLM reaches on one architecture, and compile it.
+
+Started by scripts/kernels in the environment that has FlashInfer, with the patched
+tree on PYTHONPATH: ``python kernel_sweep.py request.json``. Events are lines of JSON
+on stdout; what libraries print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+SETTINGS = {
+    # Where a forked compilation stands; CuTe DSL reads these when it is imported.
+    "CUTE_DSL_DUMP_DIR": ".",
+    "CUTE_DSL_KEEP": "ir,cubin",
+    "CUTE_DSL_NO_CACHE": "1",
+    "FLASHINFER_CUTE_DSL_DISABLE_CACHE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_HAS_FLASHINFER_CUBIN": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_TARGET_DEVICE": "cpu",
+}
+
+
+class Sweep:
+    """One request, from the layers that it names to their cubins."""
+
+    def __init__(self, request: dict[str, Any], events: Any) -> None:
+        self.request, self.events = request, events
+        self.told: set[tuple[Any, ...]] = set()
+        self.groups: list[tuple[str, str]] = []
+
+    def say(self, event: str, **more: Any) -> None:
+        print(json.dumps({"event": event, **more}), file=self.events, flush=True)
+
+    def run(self) -> None:
+        import kernel_calls
+        import kernel_record
+        from cutlass import cute
+
+        arch = self.request["arch"]
+        kernel_calls.start((12, int(arch[len("sm_12") : -1])))
+        real = cute.compile
+        try:
+            self.recorder = kernel_record.install()
+            for model in self.request["models"]:
+                self.experts(model)
+                self.linears(model)
+        except kernel_record.Gone as e:
+            self.say("gone", name=str(e))
+            return
+        finally:
+            cute.compile = real
+        gc.collect()
+        gc.freeze()  # so that a forked process copies few pages
+        chosen = self.chosen()
+        self.say("reached", total=len(self.recorder.jobs), chosen=len(chosen))
+        self.compile(chosen, real, arch)
+        self.say("done")
+
+    def experts(self, model: dict[str, Any]) -> None:
+        """Every kernel of the model's experts, at each number of ranks."""
+        import kernel_calls
+
+        for case in model["moe"]:
+            size = model["intermediate"] // case["tp"]
+            limit = case["max-tokens"]
+            where = {"model": model["name"], "layer": "moe", **case}
+            try:
+                chosen, call = kernel_calls.moe(
+                    model, size, limit, case["method"], case["backend"]
+                )
+            except ValueError as e:
+                self.say("refused", **where, text=str(e)[:600])
+                continue
+            self.say("selected", **where, kernel=chosen)
+            if call is None:
+                continue
+            last = 1024 // model["top-k"] + 8
+            counts = {*range(1, last), limit}
+            counts |= {1 << i for i in range(14)}
+            scanned: set[str] = set()
+            # Whether FlashInfer's probe of the driver says yes or no.
+            for self.recorder.probe in (True, False):
+                self.recorder.fresh()
+                for tokens in sorted(n for n in counts if n <= limit):
+                    scanned |= self.call(call, tokens, where)
+            warmed: set[str] = set()
+            for self.recorder.probe in (True, False):
+                self.recorder.fresh()
+                for tokens in kernel_calls.moe_warmup(model["top-k"], limit):
+                    warmed |= self.call(call, tokens, None)
+            for key in sorted(scanned - warmed):
+                job = self.recorder.jobs[key]
+                self.say("cold", **where, key=key, kind=job.kind)
+
+    def linears(self, model: dict[str, Any]) -> None:
+        """Every GEMM of the model's linear layers, at each number of ranks."""
+        import kernel_calls
+
+        for case in model["linear"]:
+            where = {"model": model["name"], "layer": "linear", **case}
+            chosen, call = kernel_calls.linear(case["n"], case["k"], case["backend"])
+            self.say("selected", **where, kernel=chosen)
+            self.recorder.probe = True
+            for self.recorder.tactics in (False, True):
+                self.recorder.fresh()
+                counts = [*range(1, 65), *range(72, 513, 8), *range(576, 8193, 64)]
+                for tokens in counts[:: 16 if self.recorder.tactics else 1]:
+                    if self.call(call, tokens, where) == {"elsewhere"}:
+                        break
+            self.recorder.tactics = False
+
+    def call(self, call: Any, tokens: int, where: dict[str, Any] | None) -> set[str]:
+        """Run the layer; tell of the kernels that it reaches for the first time."""
+        from kernel_record import Elsewhere
+
+        self.recorder.hit.clear()
+        try:
+            call(tokens)
+        except Elsewhere as e:
+            if where is not None and not self.recorder.tactics:
+                self.say("elsewhere", **where, tokens=tokens, library=str(e))
+            return {"elsewhere"}
+        for key in self.recorder.hit if where is not None else ():
+            # Where it was reached first is said; counts of tokens ascend.
+            if (key, *where.values()) not in self.told:
+                self.told.add((key, *where.values()))
+                job = self.recorder.jobs[key]
+                told = {"kind": job.kind, "detail": job.detail, "tokens": tokens}
+                why = {"probe": self.recorder.probe, "tuned": self.recorder.tactics}
+                if self.recorder.probe:
+                    of = "" if where["layer"] == "linear" else str(list(where.values()))
+                    self.groups.append((f"{of} {job.kind} {job.detail}", key))
+                self.say("kernel", **where, key=key, **told, **why)
+        return set(self.recorder.hit)
+
+    def chosen(self) -> list[Any]:
+        """One kernel of each model, number of ranks, kind, tile and way; or all.
+
+        That of most tokens, among those that differ in the number of tokens alone.
+        One that is reached only where FlashInfer's probe fails is left out.
+        """
+        jobs = self.recorder.jobs
+        if self.request["all"]:
+            return list(jobs.values())
+        # Counts of tokens ascend, so that the last of a group has most.
+        return [jobs[key] for key in dict.fromkeys(dict(self.groups).values())]
+
+    def compile(self, chosen: list[Any], real: Any, arch: str) -> None:
+        """Compile what the cache has not, the longest first."""
+        import kernel_fork
+
+        order = ["dynamic", "static", "micro", "direct micro"]
+        rank = {kind: i for i, kind in enumerate(order)}
+        cache, salt = Path(self.request["cache"]), self.request["salt"]
+        limits = self.request["limits"]
+        for job in sorted(chosen, key=lambda j: rank.get(j.kind, len(rank))):
+            folder = cache / f"{job.key[:40]}-{salt}"
+            if (folder / "result.json").exists():
+                told = json.loads((folder / "result.json").read_text("utf-8"))
+                self.say("compiled", key=job.key, folder=folder.name, kept=True, **told)
+                continue
+            told = kernel_fork.compile_apart(
+                job, real, arch, folder, limits["seconds"], limits["bytes"]
+            )
+            self.say("compiled", key=job.key, folder=folder.name, kept=False, **told)
+
+
+def main() -> None:
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    os.environ.update(SETTINGS, CUTE_DSL_ARCH=request["arch"])
+    # FlashInfer and CuTe DSL warn of the driver that is not there.
+    warnings.simplefilter("ignore")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    Sweep(request, events).run()
+
+
+if __name__ == "__main__":
+    main()

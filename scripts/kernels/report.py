@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a sweep's events and artefacts to one row a kernel, and the findings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.kernels import contract, cubin, mlir
+from scripts.kernels.names import names_of, selection
+from scripts.kernels.sweep import Event, Inputs
+
+SHARED_LIMIT = 101_376
+"""Bytes of shared memory that a block may have on SM120 and SM121 (99 KiB)."""
+REGISTER_FILE = 65_536
+"""32-bit registers of a multiprocessor; a block's threads share them."""
+
+
+class Kind(Enum):
+    """What is wrong with a kernel, or with what reaches it."""
+
+    # The compiler raised, died, or passed a limit.
+    NOT_COMPILED = "not compiled"
+    # The cubin is for another architecture than was asked for.
+    ARCHITECTURE = "architecture"
+    # Static and dynamic shared memory are more than a block may have.
+    SHARED = "shared memory"
+    # A block's threads want more registers than there are.
+    REGISTERS = "registers"
+    # The compiled signature does not fit the call that the patched vLLM makes.
+    CONTRACT = "call contract"
+    # A number of tokens reaches a kernel that vLLM's warm-up does not compile.
+    COLD = "warm-up"
+    # FlashInfer lacks a name that the proof relies on.
+    GONE = "name gone"
+    # The IR or the cubin could not be read.
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Problem:
+    kind: Kind
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.kind.value}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One compiled kernel; sizes in bytes, of several functions the largest."""
+
+    registers: int
+    stack: int
+    spill_stores: int
+    spill_loads: int
+    static_shared: int
+    dynamic_shared: int
+    threads: int
+    mma: int
+    size: int
+    sha256: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Report:
+    kernels: Mapping[str, Kernel]
+    """By ``architecture/label``."""
+    problems: tuple[Problem, ...]
+    selected: tuple[str, ...]
+    """Which class vLLM chose for which layer, one line each."""
+    reached: Mapping[str, int]
+    """By architecture: kernels that were reached, compiled or not."""
+
+
+def build(
+    inputs: Inputs, events: Mapping[str, list[Event]], tools: cubin.Tools
+) -> Report:
+    """Read every artefact; two at a time, and none twice."""
+    kernels: dict[str, Kernel] = {}
+    problems: list[Problem] = []
+    selected: list[str] = []
+    reached: dict[str, int] = {}
+    jobs: list[tuple[str, str, Path]] = []
+    for arch, told in events.items():
+        names = names_of(told)
+        for event in told:
+            problems += _told(arch, event, names)
+            if event["event"] == "reached":
+                reached[arch] = event["total"]
+            if event["event"] in ("selected", "refused", "elsewhere"):
+                selected.append(f"{arch}/{selection(event)}")
+            elif event["event"] == "compiled" and event["outcome"] == "ok":
+                folder = inputs.folder / "compiled" / event["folder"]
+                jobs.append((arch, names[event["key"]], folder))
+    note(f"reading {len(jobs)} cubins")
+    shared_code = _SharedCode(inputs.folder / "code", tools)
+    with ThreadPoolExecutor(2) as pool:
+        for (arch, name, _), read in zip(
+            jobs, pool.map(lambda j: _inspect(j[2], shared_code), jobs), strict=True
+        ):
+            where = f"{arch}/{name}"
+            if isinstance(read, Finding):
+                problems.append(Problem(Kind.UNREADABLE, where, str(read)))
+                continue
+            found, its_arch, calls = read
+            kernels[where] = found
+            problems += limits(where, arch, its_arch, found)
+            problems += [Problem(Kind.CONTRACT, where, text) for text in calls]
+    return Report(
+        dict(sorted(kernels.items())), tuple(problems), tuple(selected), reached
+    )
+
+
+@dataclass(frozen=True)
+class _SharedCode:
+    """Instructions counted once, however many cubins have them."""
+
+    folder: Path
+    tools: cubin.Tools
+
+    def of(self, path: Path, digest: str) -> cubin.Code:
+        kept = self.folder / f"{digest}.json"
+        if kept.exists():
+            return cubin.Code(**json.loads(kept.read_text(encoding="utf-8")))
+        code = cubin.disassemble(path, self.tools)
+        write(kept, json.dumps(asdict(code)).encode())
+        return code
+
+
+def _inspect(
+    folder: Path, code_of: _SharedCode
+) -> tuple[Kernel, str, list[str]] | Finding:
+    try:
+        path = folder / "kernel.cubin"
+        made = cubin.read(path, code_of.tools)
+        code = code_of.of(path, made.code)
+        threads, dynamic, calls = _host(folder)
+    except Finding as e:
+        return e
+    kernel = Kernel(
+        registers=max(f.registers for f in made.functions),
+        stack=max(f.stack for f in made.functions),
+        spill_stores=code.spill_stores,
+        spill_loads=code.spill_loads,
+        static_shared=max(f.static_shared for f in made.functions),
+        dynamic_shared=dynamic,
+        threads=threads,
+        mma=code.mma,
+        size=made.size,
+        sha256=made.sha256,
+        code=made.code,
+    )
+    return kernel, made.arch, calls
+
+
+def _host(folder: Path) -> tuple[int, int, list[str]]:
+    """Threads, dynamic shared memory, and what does not fit in the call."""
+    if (folder / "kernel.json").exists():
+        told = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
+        return told["threads"], told["shared"], []
+    ir = (folder / "kernel.mlir").read_text(encoding="utf-8")
+    found = mlir.launches(ir).values()
+    call = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    wrong: list[str] = []
+    if call["signature"] is not None:
+        wrong = contract.problems(call["signature"], call["given"])
+    return (
+        max(launch.threads for launch in found),
+        max(launch.dynamic_shared for launch in found),
+        wrong,
+    )
+
+
+def limits(where: str, arch: str, its_arch: str, k: Kernel) -> Iterable[Problem]:
+    """What of the kernel the device has not, or another device has."""
+    if its_arch != arch:
+        text = f"asked for {arch}, compiled for {its_arch}"
+        yield Problem(Kind.ARCHITECTURE, where, text)
+    if (total := k.static_shared + k.dynamic_shared) > SHARED_LIMIT:
+        text = f"{total:,} bytes, {SHARED_LIMIT:,} is all that a block may have"
+        yield Problem(Kind.SHARED, where, text)
+    # The hardware hands registers out to a warp in steps of 8 a thread.
+    if (total := -(-k.registers // 8) * 8 * k.threads) > REGISTER_FILE:
+        text = (
+            f"{k.threads} threads of {k.registers} want {total:,} of {REGISTER_FILE:,}"
+        )
+        yield Problem(Kind.REGISTERS, where, text)
+
+
+def _told(arch: str, event: Event, names: Mapping[str, str]) -> Iterable[Problem]:
+    if event["event"] == "gone":
+        yield Problem(Kind.GONE, arch, f"FlashInfer has no {event['name']}")
+    if event["event"] == "compiled" and event["outcome"] != "ok":
+        where = f"{arch}/{names[event['key']]}"
+        text = f"{event['outcome']} after {event['seconds']} s: {event['text']}"
+        yield Problem(Kind.NOT_COMPILED, where, text.strip())
+    if event["event"] == "cold":
+        text = f"{event['kind']} of {event['model']} TP{event['tp']} is compiled late"
+        yield Problem(Kind.COLD, f"{arch}/{names[event['key']]}", text)
+
+
+def as_data(report: Report, versions: Mapping[str, str]) -> dict[str, Any]:
+    """The report as JSON takes it."""
+    return {
+        "versions": dict(versions),
+        "reached": dict(report.reached),
+        "kernels": {name: asdict(kernel) for name, kernel in report.kernels.items()},
+        "problems": [
+            {"kind": p.kind.value, "where": p.where, "text": p.text}
+            for p in report.problems
+        ],
+        "selected": list(report.selected),
+    }

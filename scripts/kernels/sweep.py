@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run scripts/inside/kernel_sweep.py, one process an architecture, and keep results.
+
+    kernels/compiled/<key>-<salt>/   cubin, IR and call contract of one kernel
+    kernels/reached/<digest>.json    what vLLM reaches, of the same inputs
+
+lie in the cache. A key is of a compile call; the salt of all that it runs in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.kernels import shapes as shapes_file
+from scripts.kernels.versions import Environment
+
+INSIDE = ROOT / "scripts" / "inside"
+ENTRY = INSIDE / "kernel_sweep.py"
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one compilation."""
+
+    seconds: float = 180
+    bytes: int = 4 << 30
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a sweep depends on."""
+
+    environment: Environment
+    tree: Path
+    """The patched vLLM."""
+    shapes: shapes_file.Shapes
+    limits: Limits = Limits()
+    everything: bool = False
+    """Kernels that differ in the number of tokens alone, too."""
+    entry: Path = ENTRY
+    store: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.store or cache_dir() / "kernels"
+
+    def salt(self) -> str:
+        """Digest of what runs a compilation."""
+        total = hashlib.sha256(self.environment.digest.encode())
+        total.update((INSIDE / "kernel_fork.py").read_bytes())
+        return total.hexdigest()[:16]
+
+    def request(self, arch: str) -> dict[str, Any]:
+        return {
+            "arch": arch,
+            "cache": str(self.folder / "compiled"),
+            "salt": f"{arch}-{self.salt()}",
+            "limits": vars(self.limits),
+            "all": self.everything,
+            "models": [model.request() for model in self.shapes.models],
+        }
+
+    def digest(self, arch: str) -> str:
+        """Of everything, the tree's Python included."""
+        total = hashlib.sha256(json.dumps(self.request(arch), sort_keys=True).encode())
+        files = [*sorted(INSIDE.glob("*.py")), self.entry]
+        files += sorted((self.tree / "vllm").rglob("*.py"))
+        for path in files:
+            total.update(f"{path.name}\0".encode() + path.read_bytes())
+        return total.hexdigest()
+
+
+def run(inputs: Inputs) -> dict[str, list[Event]]:
+    """Every event of every architecture; what is in the cache is not done again.
+
+    Raises:
+        Finding: A process ended without saying that it was done.
+    """
+    results: dict[str, list[Event]] = {}
+    failures: list[BaseException] = []
+
+    def one(arch: str) -> None:
+        try:
+            results[arch] = _architecture(inputs, arch)
+        except BaseException as e:
+            failures.append(e)
+
+    # One process an architecture, each compiling one kernel at a time.
+    threads = [threading.Thread(target=one, args=(a,)) for a in _architectures(inputs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return {arch: results[arch] for arch in _architectures(inputs)}
+
+
+def _architectures(inputs: Inputs) -> list[str]:
+    return list(inputs.shapes.architectures)
+
+
+def _architecture(inputs: Inputs, arch: str) -> list[Event]:
+    kept = inputs.folder / "reached" / f"{inputs.digest(arch)}.json"
+    if kept.exists():
+        events: list[Event] = json.loads(kept.read_text(encoding="utf-8"))
+        folders = [e["folder"] for e in events if e["event"] == "compiled"]
+        if all((inputs.folder / "compiled" / name).is_dir() for name in folders):
+            note(f"{arch}: {len(folders)} kernels, from the cache")
+            return events
+    events = list(_process(inputs, arch))
+    if all(e["outcome"] == "ok" for e in events if e["event"] == "compiled"):
+        write(kept, json.dumps(events).encode())
+    return events
+
+
+def _process(inputs: Inputs, arch: str) -> Iterator[Event]:
+    request = inputs.folder / f"request-{arch}.json"
+    write(request, json.dumps(inputs.request(arch)).encode())
+    paths = [str(inputs.tree), str(INSIDE)]
+    log = inputs.folder / f"log-{arch}.txt"
+    command = [str(inputs.environment.python), str(inputs.entry), str(request)]
+    settings = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    last, done, total = "", 0, 0
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            command,
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                event: Event = json.loads(line)
+                last = event["event"]
+                if last == "reached":
+                    total = event["chosen"]
+                    note(
+                        f"{arch}: {event['total']} kernels reached, {total} to compile"
+                    )
+                if last == "compiled":
+                    done += 1
+                    if done % 10 == 0 or done == total or event["outcome"] != "ok":
+                        note(f"{arch}: {done} of {total} compiled")
+                yield event
+        except BaseException:
+            process.kill()
+            raise
+    code = process.returncode
+    if code or last not in ("done", "gone"):
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        raise Finding(
+            f"the patched vLLM could not be driven on {arch}",
+            where=str(log),
+            expected="every event up to done",
+            found=f"exit status {code} after {last or 'nothing'}\n{said[-1500:]}",
+            next="make kernels runs on from there",
+        )
