@@ -15,6 +15,6 @@ app = typer.Typer(
 )
 
 # Importing a module registers its verbs.
-from scripts.cli import pin, series, wheel  # noqa: E402
+from scripts.cli import pin, port, series, wheel  # noqa: E402
 
-__all__ = ["app", "pin", "series", "wheel"]
+__all__ = ["app", "pin", "port", "series", "wheel"]

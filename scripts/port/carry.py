@@ -113,7 +113,7 @@ def _merge(cases: list[Case], patch: Patch, room: Space, label: str) -> Merged:
 
 def ported(results: Iterable[PatchResult]) -> list[Mapping[str, Entry | None]]:
     """What each patch leaves in the new tree; empty for one that is absorbed."""
-    found = []
+    found: list[Mapping[str, Entry | None]] = []
     for result in results:
         changes: dict[str, Entry | None] = {}
         for part in result.files:

@@ -105,8 +105,10 @@ class Space:
             return ours
         if base == ours:
             return theirs
-        sides = ({"x": Entry(0o100644, data)} for data in (base, ours, theirs))
-        done = self.merge(*sides, names=("ours", "theirs"))
+        one, two, three = (
+            {"x": Entry(0o100644, data)} for data in (base, ours, theirs)
+        )
+        done = self.merge(one, two, three, names=("ours", "theirs"))
         return None if done.conflicts else done.files["x"].data
 
 

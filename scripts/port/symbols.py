@@ -69,6 +69,15 @@ def symbols(path: str, data: bytes | None) -> Mapping[str, Lines]:
     return {name: tuple(lines) for name, lines in found.items()}
 
 
+def owners(path: str, data: bytes) -> list[str]:
+    """Name of the innermost symbol that each line stands in; empty for none."""
+    items = outline(path, data)
+    if items is None:
+        return []
+    spans = [(item.start, item.end, name) for name, item in walk(items)]
+    return _owners(data, spans)
+
+
 def _label(name: str, item: Item) -> str:
     if item.is_import:
         above = name.rpartition(".import ")[0]

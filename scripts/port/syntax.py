@@ -238,8 +238,8 @@ def _key(node: Node) -> tuple[str, bytes]:
     inner = node
     if node.type == "expression_statement" and node.named_children:
         inner = node.named_children[0]
-    for field in ("left", "name", "key", "condition", "declarator"):
-        part = inner.child_by_field_name(field)
+    for part_name in ("left", "name", "key", "condition", "declarator"):
+        part = inner.child_by_field_name(part_name)
         if part is not None:
             return inner.type, b" ".join(text(part).split())
     return inner.type, b""

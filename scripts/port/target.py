@@ -51,7 +51,7 @@ def find(lock: Lock, to: str, clone: Path | None = None) -> Target:
         raise Unusable(
             "this is no release, and no git repository is named to look for a ref",
             found=to,
-            expected="a version such as 0.32.0, or GIT=<folder of a clone> beside a ref",
+            expected="a version such as 0.32.0, or GIT=<clone> beside a ref",
             next="make port TO=0.32.0, or make port TO=main GIT=../vllm",
         )
     git = Git(clone)
