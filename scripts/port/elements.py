@@ -99,6 +99,19 @@ def elements(node: Node) -> list[Element]:
     Raises:
         NoMerge: Two have one key.
     """
+    found = _elements(node)
+    keys = [e.key for e in found]
+    if len(set(keys)) != len(keys):
+        raise NoMerge("an element comes twice")
+    return found
+
+
+def element_keys(node: Node) -> list[bytes]:
+    """What the elements of a collection are told apart by."""
+    return [e.key for e in _elements(node)]
+
+
+def _elements(node: Node) -> list[Element]:
     if node.type == "import_from_statement":
         members = set(node.children_by_field_name("name"))
     elif node.type == "subscript":
@@ -124,9 +137,6 @@ def elements(node: Node) -> list[Element]:
                 found[-1] = replace(found[-1], tail=text(child))
             else:
                 lead.append(text(child))
-    keys = [e.key for e in found]
-    if len(set(keys)) != len(keys):
-        raise NoMerge("an element comes twice")
     return found
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from scripts.port.languages import Kind, kind, parses
+from scripts.port.elements import collection, element_keys
+from scripts.port.languages import Kind, keyed, kind, parses
 from scripts.port.symbols import Delta, Lines, atoms, deltas, renames, symbols
 from scripts.series.diff import FilePatch
 from scripts.series.replay import hunk_sides, lines
@@ -52,6 +53,7 @@ def objections(sides: Sides) -> list[str]:
     found += _twins(before, new, wanted, searched)
     if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
         found += _context(sides)
+    found += _doubles(sides)
     if not parses(sides.path, sides.result) and (
         parses(sides.path, sides.ours) or kind(sides.path) is Kind.PYTHON
     ):
@@ -161,6 +163,23 @@ def _count(lines: Lines, core: Lines) -> int:
     return sum(
         lines[i : i + len(core)] == core for i in range(len(lines) - len(core) + 1)
     )
+
+
+def _doubles(sides: Sides) -> list[str]:
+    """Keys that come twice in one collection of the result, and did so in no side."""
+    known = _twice(sides.path, sides.ours) | _twice(sides.path, sides.theirs)
+    more = _twice(sides.path, sides.result) - known
+    return [f"{sorted(more)[0]} would come twice in one collection"] if more else []
+
+
+def _twice(path: str, data: bytes) -> set[str]:
+    found: set[str] = set()
+    for node in keyed(path, data):
+        if collection(node) is None:
+            continue
+        keys = Counter(element_keys(node))
+        found |= {k.decode("utf-8", "replace") for k, n in keys.items() if n > 1}
+    return found
 
 
 def _context(sides: Sides) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import tree_sitter_cpp
 import tree_sitter_cuda
 import tree_sitter_python
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Language, Node, Parser, Query, QueryCursor
 
 
 class Kind(Enum):
@@ -47,7 +47,7 @@ def kind(path: str) -> Kind:
 
 
 @cache
-def _parser(language: Kind) -> Parser:
+def _language(language: Kind) -> Language:
     module = {
         Kind.PYTHON: tree_sitter_python,
         Kind.CPP: tree_sitter_cpp,
@@ -56,7 +56,12 @@ def _parser(language: Kind) -> Parser:
     with warnings.catch_warnings():
         # The CUDA grammar hands its address over as an integer, the old way.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return Parser(Language(module.language()))
+        return Language(module.language())
+
+
+@cache
+def _parser(language: Kind) -> Parser:
+    return Parser(_language(language))
 
 
 def tree(path: str, data: bytes) -> Node | None:
@@ -64,6 +69,22 @@ def tree(path: str, data: bytes) -> Node | None:
     if kind(path) in (Kind.MARKDOWN, Kind.TEXT):
         return None
     return _parser(kind(path)).parse(data).root_node
+
+
+_KEYED = {
+    Kind.PYTHON: "[(dictionary) (set) (subscript) (import_from_statement)] @keyed",
+    Kind.CPP: "(enumerator_list) @keyed",
+    Kind.CUDA: "(enumerator_list) @keyed",
+}
+
+
+def keyed(path: str, data: bytes) -> list[Node]:
+    """The collections of a file in which no element may come twice."""
+    root = tree(path, data)
+    if root is None:
+        return []
+    query = Query(_language(kind(path)), _KEYED[kind(path)])
+    return QueryCursor(query).captures(root).get("keyed", [])
 
 
 def parses(path: str, data: bytes) -> bool:

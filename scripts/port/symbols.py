@@ -212,7 +212,7 @@ def renames(
             other
             for other in fresh
             if other.rpartition(".")[0] == parent
-            and alike(before[name][1:], after[other][1:]) >= RENAMED
+            and alike(_whole(name, before), _whole(other, after)) >= RENAMED
         ]
         if len(near) == 1 and near[0] not in found.values():
             found[name] = near[0]
@@ -222,6 +222,14 @@ def renames(
         if name not in after and moved and f"{moved}.{last}" in after:
             found[name] = f"{moved}.{last}"
     return found
+
+
+def _whole(name: str, table: Mapping[str, Lines]) -> Lines:
+    """A symbol's lines with those of its members, without the line of its name."""
+    inner = (
+        line for other in table if other.startswith(f"{name}.") for line in table[other]
+    )
+    return (*table[name][1:], *inner)
 
 
 def alike(a: Lines, b: Lines) -> float:

@@ -101,9 +101,19 @@ class Workplace:
         if not (self.tree / ".git").is_dir():
             return []
         git = Git(self.tree)
-        changed = git.text("diff", "--name-only", "refs/sm12x/shown", "--")
-        others = git.text("ls-files", "--others", "--exclude-standard")
-        return sorted({*changed.split("\n"), *others.split("\n")} - {""})
+        # In an index of its own: whatever a person staged stays staged.
+        index = self.tree / ".git" / "sm12x-edited-index"
+        env = {"GIT_INDEX_FILE": str(index)}
+        try:
+            git.run("read-tree", "refs/sm12x/shown", env=env)
+            git.run("add", "--all", env=env)
+            changed = git.run(
+                "diff", "--cached", "-z", "--name-only", "refs/sm12x/shown", env=env
+            ).stdout
+        finally:
+            index.unlink(missing_ok=True)
+        names = {x.decode("utf-8", "surrogateescape") for x in changed.split(b"\0")}
+        return sorted(names - {""})
 
     def begin(self, target: Target) -> tuple[Git, str]:
         """A repository that holds the target's tree as one commit.
