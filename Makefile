@@ -53,12 +53,15 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 ## Another release
 
-.PHONY: port port-continue
+.PHONY: port port-continue carry-matrix
 port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
+
+carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.carry $(ARGS)
 
 ## What users install
 

@@ -11,6 +11,7 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import Finding
+from scripts.fetch import is_offline
 from scripts.files import one_run, write
 from scripts.git import Git
 from scripts.lock import Lock
@@ -141,10 +142,11 @@ def _history(
             return [], [f"nothing: the clone has neither {lock.commit} nor {lock.tag}"]
         moments = commits(git, start, target.commit, sorted(paths))
         found += named(git, start, target.commit, patches)
-    elif target.version:
-        pinned = as_version(lock.version)
-        between = releases(pinned, target.version) if pinned else []
-        for version in between:
+    elif (pinned := as_version(lock.version)) and target.version:
+        if pinned < target.version and is_offline():
+            return [], ["nothing: the network may not be used"]
+        later = pinned < target.version
+        for version in releases(pinned, target.version) if later else []:
             part = Target(f"vllm-{version}", version, sdist(lock, version))
             files = tree(part, paths.__contains__).files
             moments.append(Moment(part.name, files))

@@ -230,7 +230,8 @@ CORPUS: tuple[Change, ...] = (
         [
             (
                 "    Backend.CUTLASS,\n    Backend.DEEP_GEMM,\n",
-                "    Backend.CUTLASS,\n    Backend.MARLIN_V2,\n    Backend.DEEP_GEMM,\n",
+                "    Backend.CUTLASS,\n    Backend.MARLIN_V2,\n"
+                "    Backend.DEEP_GEMM,\n",
             )
         ],
         None,
@@ -394,13 +395,15 @@ CORPUS: tuple[Change, ...] = (
         [
             (
                 "from vllm.triton_utils import triton\n",
-                "from vllm.sequence import Sequence\nfrom vllm.triton_utils import triton\n",
+                "from vllm.sequence import Sequence\n"
+                "from vllm.triton_utils import triton\n",
             )
         ],
         [
             (
                 "from vllm.triton_utils import triton\n",
-                "from vllm.triton_utils import triton\nfrom vllm.sequence import Sequence\n",
+                "from vllm.triton_utils import triton\n"
+                "from vllm.sequence import Sequence\n",
             )
         ],
     ),

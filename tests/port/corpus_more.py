@@ -79,8 +79,10 @@ Set `--moe-backend` to choose.
 """
 ROW = [
     (
-        "Set `--moe-backend` to choose.\n\n| name | device |\n|---|---|\n| cutlass | SM90 |\n",
-        "Set `--moe-backend` to choose.\n\n| name | device |\n|---|---|\n| cutlass | SM90 |\n"
+        "Set `--moe-backend` to choose.\n\n| name | device |\n"
+        "|---|---|\n| cutlass | SM90 |\n",
+        "Set `--moe-backend` to choose.\n\n| name | device |\n"
+        "|---|---|\n| cutlass | SM90 |\n"
         "| sm12x | SM120 |\n",
     )
 ]
@@ -200,7 +202,8 @@ MORE: tuple[Change, ...] = (
         [
             (
                 '    logger.debug("workspace of %d bytes", size)\n',
-                '    logger.debug(\n        "workspace of %d bytes",\n        size,\n    )\n',
+                '    logger.debug(\n        "workspace of %d bytes",\n'
+                "        size,\n    )\n",
             )
         ],
         BIGGER,
@@ -223,12 +226,14 @@ MORE: tuple[Change, ...] = (
         [
             (
                 "    Backend.CUTLASS,\n    Backend.DEEP_GEMM,\n",
-                "    Backend.CUTLASS,\n    Backend.EMULATION,\n    Backend.DEEP_GEMM,\n",
+                "    Backend.CUTLASS,\n    Backend.EMULATION,\n"
+                "    Backend.DEEP_GEMM,\n",
             )
         ],
         [
             (
-                "[\n    Backend.CUTLASS,\n    Backend.DEEP_GEMM,\n    Backend.MARLIN,\n]",
+                "[\n    Backend.CUTLASS,\n"
+                "    Backend.DEEP_GEMM,\n    Backend.MARLIN,\n]",
                 "[Backend.CUTLASS, Backend.DEEP_GEMM, Backend.MARLIN]",
             )
         ],
@@ -246,7 +251,8 @@ MORE: tuple[Change, ...] = (
         [
             (
                 "    for x in a:\n        step(x)\n        check(x)\n    mid()\n",
-                "    for x in a:\n        step(x, fast=True)\n        check(x)\n    mid()\n",
+                "    for x in a:\n        step(x, fast=True)\n"
+                "        check(x)\n    mid()\n",
             )
         ],
         [

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from scripts.port.states import State
 from tests.port.corpus import CORPUS
-from tests.port.judge import PEERS, Verdict, ours, peer, repository, verdict
+from tests.port.judge import Verdict, ours, repository, verdict
 from tests.port.model import Change
 
 
