@@ -16,12 +16,14 @@ from scripts.files import one_run, write
 from scripts.git import Git
 from scripts.lock import Lock
 from scripts.port import conflict, prove, render, resolutions
+from scripts.port.bisect import culprits
 from scripts.port.carry import Carried, carry, ported
 from scripts.port.history import Moment, alerts, commits, named
 from scripts.port.languages import parses
 from scripts.port.places import places
+from scripts.port.slim import imported, mirror
 from scripts.port.states import Alert, PatchResult, State
-from scripts.port.summary import Outcome, Summary
+from scripts.port.summary import Culprit, Outcome, Summary
 from scripts.port.target import Target, as_version, find, releases, sdist, tree, wanted
 from scripts.port.workplace import Workplace
 from scripts.series import folder
@@ -67,7 +69,8 @@ def port(at: Checkout, wanted_: Wanted) -> Summary:
         Unusable: The target is unknown or cannot be fetched.
     """
     if wanted_.dry_run:
-        return _look(at, wanted_).summary
+        work = _look(at, wanted_)
+        return replace(work.summary, culprits=_culprits(at, work))
     with one_run(at.run_lock, f"make port TO={wanted_.to}"):
         place = Workplace.of(at)
         place.clear()
@@ -135,9 +138,7 @@ def _history(
     found: list[Alert] = []
     if target.git and target.commit:
         git = Git(target.git)
-        start = git.resolve(f"{lock.git.commit or lock.commit}^{{commit}}") or (
-            git.resolve(f"{lock.tag}^{{commit}}")
-        )
+        start = _start(lock, git)
         if start is None:
             return [], [f"nothing: the clone has neither {lock.commit} nor {lock.tag}"]
         moments = commits(git, start, target.commit, sorted(paths))
@@ -155,6 +156,31 @@ def _history(
     return found + alerts(carried.patches, moments), seen
 
 
+def _start(lock: Lock, git: Git) -> str | None:
+    """Upstream's commit of the pin in a clone."""
+    for name in (lock.git.commit or lock.commit, lock.tag):
+        if found := git.resolve(f"{name}^{{commit}}"):
+            return found
+    return None
+
+
+def _culprits(at: Checkout, work: _Work) -> tuple[Culprit, ...]:
+    """Which commit broke what was not carried; empty without a history."""
+    target, lost = work.target, [p for p in work.carried.patches if not p.state.carried]
+    if not (lost and target.git and target.commit):
+        return ()
+    start = _start(work.lock, Git(target.git))
+    if start is None:
+        return ()
+    files = dict(work.base.files)
+    paths = touched(work.patches) | imported(files)
+    slim = mirror(target.git, paths, at.build / "port" / "mirrors")
+    records = resolutions.load(at.patches)
+    return tuple(
+        culprits(slim, start, target.commit, work.patches, files.get, records, lost)
+    )
+
+
 def _write(at: Checkout, wanted_: Wanted, work: _Work, place: Workplace) -> Summary:
     summary = work.summary
     if summary.identity:
@@ -165,7 +191,7 @@ def _write(at: Checkout, wanted_: Wanted, work: _Work, place: Workplace) -> Summ
     where = f"build/port/vllm, branch port/{work.target.name}"
     if open_:
         where += f"; {open_[:4]} waits, see build/port/CONFLICT.md"
-    summary = replace(summary, written=where)
+    summary = replace(summary, written=where, culprits=_culprits(at, work))
     if summary.outcome is Outcome.CARRIED and wanted_.proof and work.target.version:
         new = prove.trial(at, str(work.target.version), work.patches, changes)
         summary = replace(summary, checks=tuple(prove.prove(new)))

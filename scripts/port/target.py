@@ -45,8 +45,10 @@ def find(lock: Lock, to: str, clone: Path | None = None) -> Target:
         Unusable: Neither; or the index cannot be asked.
     """
     version = as_version(to)
-    if version is not None and clone is None:
-        return Target(f"vllm-{version}", version, sdist(lock, version))
+    if version is not None:
+        commit = Git(clone).resolve(f"v{version}^{{commit}}") if clone else None
+        name = f"vllm-{version}"
+        return Target(name, version, sdist(lock, version), clone, commit)
     if clone is None:
         raise Unusable(
             "this is no release, and no git repository is named to look for a ref",
