@@ -7,11 +7,12 @@ Backwards is as good a test as forwards: the pin is the newest release there is.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
@@ -33,7 +34,7 @@ from scripts.series import folder
 from scripts.series.apply import make_commits
 from scripts.series.check.source import reader
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry
+from scripts.series.replay import Entry, replay
 from scripts.upstream import commit_files, touched
 from tests.bench.landed import wrong
 from tests.bench.measure import stopwatch
@@ -59,6 +60,9 @@ class Cell:
     wrong: tuple[str, ...]
     """Patch and symbol of what landed in the wrong place."""
     seconds: float
+    """By the clock, so that others on the machine slow it."""
+    processor: float
+    """Seconds of the processor, of the tool and what it started."""
     ran: bool = True
 
 
@@ -72,9 +76,7 @@ class _Room:
     mails: Sequence[Path]
 
 
-def _judge(
-    results: Sequence[Applied], patches: Mapping[str, Patch], base: _Base
-) -> tuple[str, ...]:
+def _judge(results: Sequence[Applied], base: _Base) -> tuple[str, ...]:
     found = []
     for one in results:
         for path, (before, after) in one.files.items():
@@ -92,8 +94,6 @@ class _Base:
 
 
 def _truth(patches: Sequence[Patch], files: Mapping[str, Entry]) -> _Base:
-    from scripts.series.replay import replay
-
     now: dict[str, bytes | None] = {p: e.data for p, e in files.items()}
     sides: dict[str, dict[str, tuple[bytes | None, bytes | None]]] = {}
     for step in replay(patches, files.get):
@@ -108,6 +108,7 @@ def _truth(patches: Sequence[Patch], files: Mapping[str, Entry]) -> _Base:
 def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     """From the archives to the report, as `make port --dry-run` does it."""
     at = Checkout()
+    busy = _busy()
     with stopwatch() as watch:
         lock = lockfile.load(at.lock)
         paths = touched(list(room.patches))
@@ -120,6 +121,7 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
         done = carry(
             room.patches, base.files.get, new.files.get, moves, Records(), release
         )
+    busy = _busy() - busy
     results = []
     for patch in done.patches:
         if patch.state.carried:
@@ -131,32 +133,52 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
                 for f in patch.files
             }
             results.append(Applied(patch.name, files))
-    bad = _judge(results, {}, truth)
+    bad = _judge(results, truth)
     carried = sum(p.carried for p in done.patches)
-    return Cell(release, OURS, carried, bad, watch.seconds)
+    return Cell(release, OURS, carried, bad, watch.seconds, busy)
+
+
+def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
+    """Every file in a folder of one that the series touches.
+
+    No tool reads others, but for a rename from one folder to another; and a
+    checkout of them all takes longer than what is measured.
+    """
+    folders = {str(PurePosixPath(path).parent) for path in touched(list(patches))}
+    for member in members(archive):
+        if str(PurePosixPath(member.path).parent) in folders:
+            yield member.path, Entry(member.mode, member.data)
 
 
 def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
     lock = lockfile.load(Checkout().lock)
     archive = fetch.obtain(sdist(lock, Version(release)))
-    files = ((m.path, Entry(m.mode, m.data)) for m in members(archive))
+    files = _near(archive, room.patches)
     commit_files(room.git, "refs/sm12x/import", files, f"vLLM {release}\n")
     new = room.git.text("rev-parse", "refs/sm12x/import^{tree}")
     # The new release follows the pin, as it does for whoever rebases.
     commit = room.git.text("commit-tree", "-p", room.base, "-m", release, new)
     for name, peer in PEERS.items():
         if shutil.which(peer.program) is None:
-            yield Cell(release, name, 0, (), 0.0, ran=False)
+            yield Cell(release, name, 0, (), 0.0, 0.0, ran=False)
             continue
         note(f"{release}: {name}")
         where = room.root / "work"
         room.git.run("worktree", "add", "--quiet", "--detach", str(where), commit)
         place = Place(where, room.base, room.tip, commit, room.patches, room.mails)
+        busy = _busy()
         with stopwatch() as watch:
             results = peer.carry(place)
+        busy = _busy() - busy
         room.git.run("worktree", "remove", "--force", str(where))
         seconds = watch.seconds - place.spent_reading
-        yield Cell(release, name, len(results), _judge(results, {}, truth), seconds)
+        bad = _judge(results, truth)
+        yield Cell(release, name, len(results), bad, seconds, busy)
+
+
+def _busy() -> float:
+    """Seconds of the processor that this process and its children have used."""
+    return sum(os.times()[:4])
 
 
 def measure(releases: Sequence[str]) -> list[Cell]:
@@ -173,7 +195,7 @@ def measure(releases: Sequence[str]) -> list[Cell]:
         git.path.mkdir()
         git.run("init", "--quiet", ".")
         archive = fetch.obtain(lock.sdist)
-        files = ((m.path, Entry(m.mode, m.data)) for m in members(archive))
+        files = _near(archive, patches)
         commit_files(git, "refs/heads/base", files, f"vLLM {lock.version}\n")
         base = git.text("rev-parse", "refs/heads/base")
         tip = make_commits(git, base, patches)
@@ -192,14 +214,15 @@ def table(cells: Sequence[Cell], patches: int) -> str:
     releases = list(dict.fromkeys(c.release for c in cells))
     tools = list(dict.fromkeys(c.tool for c in cells))
     head = f"{'of ' + str(patches) + ' patches':<18}" + "".join(
-        f"{release:>22}" for release in releases
+        f"{release:>24}" for release in releases
     )
     rows = [head]
     for tool in tools:
         row = f"{tool:<18}"
         for cell in (c for c in cells if c.tool == tool):
-            text = f"{cell.carried}, {len(cell.wrong)} wrong, {cell.seconds:.1f} s"
-            row += f"{text if cell.ran else 'not installed':>22}"
+            text = f"{cell.carried}, {len(cell.wrong)} wrong, "
+            text += f"{cell.seconds:.1f}/{cell.processor:.1f} s"
+            row += f"{text if cell.ran else 'not installed':>24}"
         rows.append(row)
     for cell in cells:
         rows += [f"  {cell.release} {cell.tool} wrong: {what}" for what in cell.wrong]
@@ -209,7 +232,8 @@ def table(cells: Sequence[Cell], patches: int) -> str:
     rows.append(
         "carried: applied, and for make port also: stands on no patch that was not. "
         "wrong: lands in another symbol, or loses a line of upstream's, judged by "
-        "Python's own parser. Seconds of make port hold reading both archives."
+        "Python's own parser. Seconds by the clock/of the processor; those of make "
+        "port hold reading both archives."
     )
     if slow:
         rows.append(f"aim not met: more than {AIM:.0f} s on {', '.join(slow)}")
