@@ -14,18 +14,11 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from scripts.port.elements import (
-    Edit,
-    NoMerge,
-    apply,
-    collection,
-    merge,
-    ordered,
-    place,
-)
+from scripts.port.elements import Edit, NoMerge, apply, collection, ordered
 from scripts.port.languages import text
 from scripts.port.merge import Space
 from scripts.port.outline import Item, outline
+from scripts.port.placing import merge, place
 
 _IN = "the patch's new code has no neighbour left"
 
