@@ -51,6 +51,18 @@ export: .venv/.tools ## Commits of build/vllm into patches/, and the lock's tree
 check: .venv/.dev ## Everything that can be said of the series without running it (JSON=1)
 	@$(run) check $(call flag,JSON,--json)
 
+## Another release
+
+.PHONY: port port-continue carry-matrix
+port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
+	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
+
+port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
+	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
+
+carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.carry $(ARGS)
+
 ## What users install
 
 .PHONY: wheel verify-wheel wheel-source patch-installed sdist

@@ -167,10 +167,10 @@ def _from_index(url: str | None, version: Version) -> dict[str, Artifact]:
             found="\n".join(sorted(chosen.values())) or "no file of that version",
             next="pin a version that has them",
         )
-    return {k: _announced(source, offers[name]) for k, name in chosen.items()}
+    return {k: announced(source, offers[name]) for k, name in chosen.items()}
 
 
-def _announced(source: index.Index, offer: index.Offer) -> Artifact:
+def announced(source: index.Index, offer: index.Offer) -> Artifact:
     if offer.yanked:
         note(f"{offer.filename} was yanked: upstream advises against it")
     size = offer.size or source.length(offer)

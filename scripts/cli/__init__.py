@@ -15,6 +15,13 @@ app = typer.Typer(
 )
 
 # Importing a module registers its verbs.
-from scripts.cli import kernels, pin, selection, series, wheel  # noqa: E402
+from scripts.cli import (  # noqa: E402
+    kernels,
+    pin,
+    port,
+    selection,
+    series,
+    wheel,
+)
 
-__all__ = ["app", "kernels", "pin", "selection", "series", "wheel"]
+__all__ = ["app", "kernels", "pin", "port", "selection", "series", "wheel"]

@@ -125,7 +125,7 @@ def export(
         _same_trees(git, state.base, tip, head)
         trees = _trees(git, lockfile.load(checkout.lock), state, patches, tip)
         bench.save(replace(state, exporting=True))
-        changes = _write(patches_dir, files)
+        changes = write_series(patches_dir, files)
         if table is not None:
             write(patches_dir / "README.md", table(patches).encode("utf-8"))
         lockfile.update(checkout.lock, trees)
@@ -175,7 +175,8 @@ def _trees(
     }
 
 
-def _write(patches_dir: Path, files: dict[str, bytes]) -> dict[str, Change]:
+def write_series(patches_dir: Path, files: dict[str, bytes]) -> dict[str, Change]:
+    """Replace the patches by `files`, name to bytes, in their order."""
     patches_dir.mkdir(parents=True, exist_ok=True)
     sweep(patches_dir)
     changes: dict[str, Change] = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from scripts.errors import Finding
 from scripts.git import NULL_ID
@@ -27,6 +28,14 @@ class Entry:
     data: bytes
 
 
+class Named(Protocol):
+    """What a change belongs to, for messages."""
+
+    @property
+    def name(self) -> str:
+        """File name in `patches/`."""
+
+
 Tree = Callable[[str], Entry | None]
 """Looks up a path in the tree that the series starts from."""
 
@@ -39,13 +48,15 @@ class Step:
     changes: Mapping[str, Entry | None]
 
 
-def _lines(data: bytes) -> list[bytes]:
+def lines(data: bytes) -> list[bytes]:
+    """Lines with their newlines; a lone carriage return ends none."""
     parts = data.split(b"\n")
-    lines = [x + b"\n" for x in parts[:-1]]
-    return [*lines, parts[-1]] if parts[-1] else lines
+    found = [x + b"\n" for x in parts[:-1]]
+    return [*found, parts[-1]] if parts[-1] else found
 
 
-def _sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
+def hunk_sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
+    """Lines of a hunk before and after it."""
     old: list[bytes] = []
     new: list[bytes] = []
     touched: list[list[bytes]] = []
@@ -60,11 +71,11 @@ def _sides(hunk: Hunk) -> tuple[list[bytes], list[bytes]]:
     return old, new
 
 
-def _where(patch: Patch, at: int) -> str:
+def _where(patch: Named, at: int) -> str:
     return f"patches/{patch.name}:{at}"
 
 
-def apply_file(patch: Patch, change: FilePatch, before: Entry | None) -> Entry | None:
+def apply_file(patch: Named, change: FilePatch, before: Entry | None) -> Entry | None:
     """Apply one file's change to its true preimage.
 
     Args:
@@ -117,13 +128,13 @@ def apply_file(patch: Patch, change: FilePatch, before: Entry | None) -> Entry |
             next_,
         )
     out: list[bytes] = []
-    lines = _lines(data)
+    rows = lines(data)
     done = 0
     for hunk in change.hunks:
-        old, new = _sides(hunk)
+        old, new = hunk_sides(hunk)
         # An empty side is counted from the line before it.
         start = hunk.old_start - 1 if hunk.old_count else hunk.old_start
-        if start < done or lines[start : start + len(old)] != old:
+        if start < done or rows[start : start + len(old)] != old:
             raise Finding(
                 "the hunk does not stand at the lines that its header names",
                 f"{_where(patch, hunk.at)} ({change.path})",
@@ -131,10 +142,10 @@ def apply_file(patch: Patch, change: FilePatch, before: Entry | None) -> Entry |
                 "other lines",
                 next_,
             )
-        out += lines[done:start]
+        out += rows[done:start]
         out += new
         done = start + len(old)
-    out += lines[done:]
+    out += rows[done:]
     if change.new_mode is None:
         if out:
             raise Finding(

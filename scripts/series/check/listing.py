@@ -9,8 +9,8 @@ from pathlib import Path
 
 from scripts.series.check.problem import Problem, Rule, printable
 
-OTHERS = {"series", "README.md"}
-"""What lies in `patches/` beside patches."""
+OTHERS = {"series", "README.md", "resolutions"}
+"""What lies in `patches/` beside patches; the last is the port's."""
 
 
 def entries(text: str) -> list[tuple[int, str]]:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that carry the series to another upstream: port, port-continue."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.checkout import Checkout
+from scripts.cli import app
+from scripts.console import say
+
+
+class Format(Enum):
+    """How a port is reported."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+AsFormat = Annotated[Format, typer.Option("--format", help="How to report.")]
+NoProof = Annotated[
+    bool, typer.Option("--no-proof", help="Carry only; pin, apply and test nothing.")
+]
+
+
+@app.command("port", epilog="Example: python -m scripts port 0.32.0 --dry-run")
+def port_verb(
+    to: Annotated[str, typer.Argument(help="A release, or a git ref with --git.")],
+    git: Annotated[
+        Path | None, typer.Option("--git", help="A clone of upstream, for a ref.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report, and write nothing.")
+    ] = False,
+    no_proof: NoProof = False,
+    no_history: Annotated[
+        bool,
+        typer.Option("--no-history", help="Do not look for reverts in between."),
+    ] = False,
+    form: AsFormat = Format.TEXT,
+) -> None:
+    """Carry the series to another upstream, as far as can be proved.
+
+    Every patch is tried and reported. What was carried is applied, checked and
+    tested on the new release before patches/ and the lock change; where a person
+    has to decide, the first such patch waits in build/port/vllm.
+    """
+    from scripts.port.run import Wanted, port
+
+    wanted = Wanted(to, git, dry_run, not no_proof, not no_history)
+    _report(port(Checkout(), wanted), form)
+
+
+@app.command(
+    "port-continue",
+    epilog="Example: python -m scripts port-continue --reason 'upstream renamed it'",
+)
+def continue_verb(
+    reason: Annotated[str, typer.Option(help="Why the mended files are right.")],
+    no_proof: NoProof = False,
+    form: AsFormat = Format.TEXT,
+) -> None:
+    """Write down what was decided in build/port/vllm, and go on with the port."""
+    from scripts.port.run import resume
+
+    _report(resume(Checkout(), reason, not no_proof), form)
+
+
+def _report(summary: object, form: Format) -> None:
+    from scripts.port import render
+    from scripts.port.summary import Outcome, Summary
+
+    assert isinstance(summary, Summary)
+    shapes = {
+        Format.TEXT: render.as_text,
+        Format.JSON: render.as_json,
+        Format.MARKDOWN: render.as_markdown,
+    }
+    say(shapes[form](summary))
+    good = (Outcome.IDENTITY, Outcome.PROVED, Outcome.CARRIED)
+    raise typer.Exit(0 if summary.outcome in good else 1)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A conflict as a person would want to meet it: both sides, base, symbol, intent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from scripts.port.merge import Space
+from scripts.port.states import FileResult, PatchResult
+from scripts.port.symbols import owners
+from scripts.series.mailbox import Patch
+from scripts.series.replay import Entry
+from scripts.series.trailers import description
+
+_MARK = re.compile(rb"^(<<<<<<<|\|\|\|\|\|\|\||=======|>>>>>>>)( .*)?$", re.MULTILINE)
+
+
+def has_markers(data: bytes) -> bool:
+    """Whether a person left a conflict marker in a file.
+
+    A row of equals signs alone is also a heading in some formats.
+    """
+    return any(m[1] != b"=======" for m in _MARK.finditer(data))
+
+
+def marked(part: FileResult, patch: Patch, label: str, room: Space) -> bytes:
+    """The file with the conflict in it, each with the symbol that it stands in.
+
+    What git merges without a conflict, and a guard refused, has upstream's
+    content and the patch's hunks in one conflict at its top: it must not look
+    as if it were done.
+    """
+    if part.base and part.ours and part.theirs:
+        base, ours, theirs = (
+            {part.target: e} for e in (part.base, part.ours, part.theirs)
+        )
+        names = (label, f"patch-{patch.number}")
+        done = room.merge(base, ours, theirs, names)
+        if part.target in done.conflicts:
+            data = done.files[part.target].data
+            return _with_symbols(part.target, data, part.ours.data)
+    below = part.ours.data if part.ours else b""
+    hunks = b"".join(_hunks(part, patch))
+    return (
+        b"<<<<<<< %s: the whole file, below\n||||||| base\n=======\n" % label.encode()
+        + hunks
+        + b">>>>>>> patch-%s: what it changes, as hunks\n" % patch.number.encode()
+        + below
+    )
+
+
+def _hunks(part: FileResult, patch: Patch) -> Iterator[bytes]:
+    for change in patch.files:
+        if change.path == part.path:
+            for hunk in change.hunks:
+                yield b"@@\n"
+                yield from hunk.lines
+
+
+def _with_symbols(path: str, data: bytes, ours: bytes) -> bytes:
+    names = owners(path, ours)
+    out, row, side = [], 0, ""
+    for line in data.split(b"\n"):
+        match = _MARK.fullmatch(line)
+        if match:
+            side = match[1].decode()
+            if side == "<<<<<<<":
+                name = names[row] if row < len(names) else ""
+                line += f" in {name}".encode() if name else b""
+            out.append(line)
+            if side == ">>>>>>>":
+                side = ""
+            continue
+        out.append(line)
+        row += side in ("", "<<<<<<<")
+    return b"\n".join(out)
+
+
+def explained(result: PatchResult, patch: Patch, label: str) -> str:
+    """What a person has to know to decide, as Markdown."""
+    rows = [f"# {patch.name}", "", patch.subject, "", description(patch.body), ""]
+    for part in result.files:
+        if part.state.carried:
+            rows += [f"## {part.path}: {part.state.value}, nothing to do", ""]
+            continue
+        rows += [
+            f"## {part.path}: {part.state.value}",
+            "",
+            part.why,
+            "",
+            f"Symbols that the patch changes: {', '.join(part.symbols) or 'none'}.",
+            "",
+            "What the patch means:",
+            "",
+            *_diff(part.path, part.base, part.theirs, patch.number),
+            f"What upstream did since, up to {label}:",
+            "",
+            *_diff(part.target, part.base, part.ours, label),
+        ]
+        if part.evidence:
+            rows += ["What of it upstream seems to have:", ""]
+            rows += [f"- `{e.line}` ({e.where})" for e in part.evidence] + [""]
+    for on in result.dependents:
+        rows.append(f"Needed by {on.patch}: {on.path}, {on.symbol}")
+    rows += [
+        "",
+        "Mend the files in this work tree (remove one that is not wanted), then",
+        "",
+        '    make port-continue REASON="why it is right so"',
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _diff(path: str, old: Entry | None, new: Entry | None, who: str) -> Iterator[str]:
+    a, b = (
+        e.data.decode("utf-8", "replace").splitlines() if e else [] for e in (old, new)
+    )
+    yield "```diff"
+    rows = unified_diff(a, b, "base", f"{who}: {path}", lineterm="")
+    for number, line in enumerate(rows):
+        if number > 400:
+            yield f"(cut; {len(a)} lines before, {len(b)} after)"
+            break
+        yield line
+    yield "```"
+    yield ""

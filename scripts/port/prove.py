@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ported series on its new release: applied, checked, tested, then written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.console import note
+from scripts.fetch import obtain
+from scripts.files import write
+from scripts.git import Git
+from scripts.pin import pin
+from scripts.port.summary import Check, Proof
+from scripts.series import folder
+from scripts.series.apply import sdist_base
+from scripts.series.export import write_series
+from scripts.series.mailbox import Patch
+from scripts.series.render import format_patches
+from scripts.series.replay import Entry, Step
+from scripts.series.table import NAME, lanes_on, render
+from scripts.upstream import commit_steps
+
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("apply", ("-m", "scripts", "apply")),
+    ("check", ("-m", "scripts", "check")),
+    ("tests", ("-m", "pytest", "tests/series", "-q")),
+)
+"""What is run in the trial, in this order; a failure ends it."""
+
+
+def trial(
+    at: Checkout,
+    version: str,
+    patches: Sequence[Patch],
+    changes: Iterable[Mapping[str, Entry | None]],
+) -> Checkout:
+    """A clone of this checkout that stands on the new release.
+
+    Raises:
+        Finding: The release is not what it says, or the clone fails.
+        Unusable: It cannot be fetched.
+    """
+    root = at.build / "port" / "trial"
+    shutil.rmtree(root, ignore_errors=True)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    Git(at.root).run("clone", "--quiet", "--local", str(at.root), str(root))
+    new = Checkout(root)
+    # What is decided and not committed yet belongs to the trial.
+    for name in ("patches", "upstream.lock"):
+        _copy(at.root / name, root / name)
+    pin(version, new.lock)
+    lock = lockfile.load(new.lock)
+    git = Git(root / "build" / "make")
+    git.path.mkdir(parents=True)
+    git.run("init", "--quiet", ".")
+    base = sdist_base(git, lock)
+    steps = [Step(p, c) for p, c in zip(patches, changes, strict=True) if c]
+    tip = commit_steps(git, base, steps)
+    write_series(new.patches, format_patches(git, base, tip))
+    made = folder.load(new.patches)
+    lanes = lanes_on(made, lambda: obtain(lock.sdist))
+    write(new.patches / NAME, render(made, lanes).encode("utf-8"))
+    tree = git.text("rev-parse", f"{tip}^{{tree}}")
+    lockfile.update(new.lock, {"series.patched-tree": tree})
+    return new
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+Run = Callable[[Sequence[str], Path], tuple[int, str]]
+
+
+def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
+    """Run a step; its output goes to stderr, and its end is returned."""
+    done = subprocess.run(
+        [sys.executable, *argv],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": str(where)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    note(done.stdout[-4000:])
+    return done.returncode, done.stdout
+
+
+def prove(new: Checkout, runner: Run = run) -> list[Check]:
+    """Run every step until one fails; the rest is said to be not run."""
+    found: list[Check] = []
+    broken = False
+    for name, argv in STEPS:
+        if broken:
+            found.append(Check(name, Proof.NOT_RUN))
+            continue
+        note(f"proof: {name}")
+        code, said = runner(argv, new.root)
+        last = [line for line in said.splitlines() if line.strip()][-1:]
+        broken = code != 0
+        proof = Proof.FAILED if broken else Proof.PASSED
+        found.append(Check(name, proof, last[0] if last else f"exit code {code}"))
+    return found
+
+
+def accept(at: Checkout, new: Checkout) -> None:
+    """Write what was proved: the patches, their table, and the lock last."""
+    files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
+    write_series(at.patches, files)
+    write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    write(at.lock, new.lock.read_bytes())
+
+
+def _patches(new: Checkout) -> list[Path]:
+    return [new.patches / name for name in folder.names(new.patches)]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A summary as text, as JSON, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from scripts.port.states import FileResult, PatchResult, State
+from scripts.port.summary import Summary
+
+SCHEMA = 1
+_QUIET = (State.UNCHANGED, State.MOVED)
+
+
+def as_text(summary: Summary) -> str:
+    """For a terminal: one line a patch, then what a person has to do."""
+    rows = [f"{summary.source} to {summary.target}: {summary.outcome.value}", ""]
+    for patch in summary.patches:
+        rows.append(f"{patch.name[:4]}  {patch.state.value:<20}  {patch.subject}")
+        rows += [f"      {row}" for row in _details(patch)]
+    rows += ["", _counted(summary)]
+    rows += _sections(summary, "  ")
+    return "\n".join(rows)
+
+
+def _counted(summary: Summary) -> str:
+    states = ", ".join(f"{n} {s.value}" for s, n in summary.counts.items())
+    return f"{summary.carried} of {len(summary.patches)} patches carried: {states}"
+
+
+def _details(patch: PatchResult) -> list[str]:
+    rows = [_file(f) for f in patch.files if f.state not in _QUIET or f.why]
+    if patch.blocked_by:
+        rows.append("stands on " + ", ".join(n[:4] for n in patch.blocked_by))
+    for on in patch.dependents:
+        rows.append(f"needed by {on.patch[:4]}: {on.path}, {on.symbol}")
+    return rows
+
+
+def _file(part: FileResult) -> str:
+    symbols = f" ({', '.join(part.symbols[:4])})" if part.symbols else ""
+    return f"{part.path}{symbols}: {part.state.value}" + (
+        f"; {part.why}" if part.why else ""
+    )
+
+
+def _sections(summary: Summary, pad: str) -> list[str]:
+    """What is there of alerts, evidence, records, history and proof."""
+    found: list[tuple[str, list[str]]] = [
+        (
+            "RED: look at this first",
+            [
+                f"{a.patch[:4]} {a.path}, {a.symbol}: {a.kind.value} "
+                f"(had it: {a.landed}; no longer so: {a.undone})"
+                for a in summary.alerts
+            ],
+        ),
+        (
+            "probably upstream, line by line",
+            [
+                f"{p.name[:4]} {e.where}: {e.line}"
+                for p, f in summary.open_files
+                if f.state is State.PROBABLY_ABSORBED
+                for e in f.evidence
+            ],
+        ),
+        (
+            "broken by",
+            [
+                f"{c.patch[:4]} {c.path}: {c.commit[:12]} {c.subject}"
+                for c in summary.culprits
+            ],
+        ),
+        ("read these, merged by syntax", _named(summary.for_review)),
+        ("resolutions that nothing asked for", list(summary.unused)),
+        ("looked at for reverts", list(summary.history)),
+        (
+            "proof",
+            [
+                f"{c.what}: {c.proof.value}" + (f"; {c.detail}" if c.detail else "")
+                for c in summary.checks
+            ],
+        ),
+        ("notes", list(summary.notes)),
+        ("written to", [summary.written] if summary.written else []),
+    ]
+    rows: list[str] = []
+    for title, lines in found:
+        if lines:
+            rows += ["", f"{title}:", *(f"{pad}{line}" for line in lines)]
+    return rows
+
+
+def _named(found: list[tuple[PatchResult, FileResult]]) -> list[str]:
+    return [f"{p.name[:4]} {f.path}" for p, f in found]
+
+
+def as_json(summary: Summary) -> str:
+    """For machines; the schema has a number."""
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "source": summary.source,
+        "target": summary.target,
+        "outcome": summary.outcome.name.lower(),
+        "carried": summary.carried,
+        "patches": [
+            {
+                "name": p.name,
+                "subject": p.subject,
+                "state": p.state.name.lower(),
+                "carried": p.carried,
+                "blocked_by": list(p.blocked_by),
+                "dependents": [vars(d) for d in p.dependents],
+                "files": [
+                    {
+                        "path": f.path,
+                        "target": f.target,
+                        "state": f.state.name.lower(),
+                        "why": f.why,
+                        "symbols": list(f.symbols),
+                        "evidence": [vars(e) for e in f.evidence],
+                    }
+                    for f in p.files
+                ],
+            }
+            for p in summary.patches
+        ],
+        "alerts": [vars(a) | {"kind": a.kind.name.lower()} for a in summary.alerts],
+        "culprits": [vars(c) for c in summary.culprits],
+        "unused_resolutions": list(summary.unused),
+        "history": list(summary.history),
+        "proof": [
+            {"what": c.what, "result": c.proof.name.lower(), "detail": c.detail}
+            for c in summary.checks
+        ],
+        "notes": list(summary.notes),
+        "written": summary.written,
+    }
+    return json.dumps(data, indent=1)
+
+
+def as_markdown(summary: Summary) -> str:
+    """For a pull request."""
+    rows = [
+        f"## {summary.source} to {summary.target}: {summary.outcome.value}",
+        "",
+        _counted(summary),
+        "",
+        "| patch | state | what there is to know |",
+        "|---|---|---|",
+    ]
+    for patch in summary.patches:
+        details = "<br>".join(_cell(row) for row in _details(patch))
+        subject = _cell(patch.subject)
+        rows.append(f"| {patch.name[:4]} {subject} | {patch.state.value} | {details} |")
+    rows += _sections(summary, "- ")
+    return "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    for char in "\\|<>[]*_`":
+        text = text.replace(char, f"&#{ord(char)};")
+    return text

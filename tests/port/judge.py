@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a tool on a case of the corpus, and say what its answer is worth."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from scripts.port.carry import carry
+from scripts.port.places import places
+from scripts.port.resolutions import Records
+from scripts.port.states import State
+from scripts.series.mailbox import parse
+from scripts.series.replay import Entry
+from tests.port.model import Change, Files
+from tests.scripts.small import FORMAT, git, message
+
+
+class Verdict(Enum):
+    """What an answer is worth."""
+
+    RIGHT = "right"
+    """The right tree; or a refusal where a person has to decide."""
+    REFUSED = "refused"
+    """A refusal though there is a right tree: safe, and work for a person."""
+    WRONG = "silently wrong"
+    """A tree that is not right, and no word of it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool made of a case; None is a refusal."""
+
+    tree: Files | None
+    state: State | None = None
+    why: str = ""
+
+
+def verdict(case: Change, answer: Answer) -> Verdict:
+    """Compare an answer with the right ones."""
+    if answer.tree is None:
+        return Verdict.REFUSED if case.right else Verdict.RIGHT
+    good = any(dict(answer.tree) == dict(right) for right in case.right)
+    return Verdict.RIGHT if good else Verdict.WRONG
+
+
+def _fill(repo: Path, files: Files) -> None:
+    for path in sorted(repo.rglob("*")):
+        if path.is_file() and ".git" not in path.parts:
+            path.unlink()
+    for name, text in files.items():
+        path = repo / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def repository(case: Change, repo: Path) -> Path:
+    """Branches `patch` and `upstream`, both on `base`; and the mail of the patch.
+
+    Returns:
+        The mail.
+    """
+    repo.mkdir()
+    git(repo, "init", "-q", "-b", "base")
+    for branch, files in (
+        ("base", case.base),
+        ("patch", case.theirs),
+        ("upstream", case.ours),
+    ):
+        if branch != "base":
+            git(repo, "checkout", "-q", "-b", branch, "base")
+        _fill(repo, files)
+        git(repo, "add", "-A")
+        text = message(f"{branch}: the change").encode()
+        git(repo, "commit", "-q", "--allow-empty", "-F-", stdin=text)
+    made = git(repo, "format-patch", *FORMAT, "-o", str(repo.parent), "base..patch")
+    return Path(made)
+
+
+def ours(case: Change, mail: Path) -> Answer:
+    """This project's port."""
+    base, new = _entries(case.base), _entries(case.ours)
+    fresh = {p: e for p, e in new.items() if p not in base}
+    patch = parse(mail.name, mail.read_bytes())
+    moves = places(base, new, fresh)
+    done = carry([patch], base.get, new.get, moves, Records(), "new")
+    (result,) = done.patches
+    why = "; ".join(f"{f.path}: {f.state.value} {f.why}" for f in result.files)
+    if not result.carried:
+        return Answer(None, result.state, why)
+    tree: dict[str, Entry | None] = dict(new)
+    for part in result.files:
+        tree[part.target] = part.result
+    texts = {p: e.data.decode("utf-8") for p, e in tree.items() if e}
+    return Answer(texts, result.state, why)
+
+
+def _entries(files: Files) -> dict[str, Entry]:
+    return {p: Entry(0o100644, text.encode("utf-8")) for p, text in files.items()}
+
+
+Peer = Callable[[Path, Path], bool]
+"""Given a work tree that stands at upstream, and the mail: whether it applied."""
+
+
+def _run(repo: Path, *argv: str) -> bool:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "QUILT"))}
+    env |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    env |= {"GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@example.org"}
+    env |= {"QUILT_PATCHES": "debian-patches", "GIT_EDITOR": "true"}
+    done = subprocess.run(
+        argv, cwd=repo, env=env, capture_output=True, stdin=subprocess.DEVNULL
+    )
+    return done.returncode == 0
+
+
+def _rebase(repo: Path, mail: Path) -> bool:
+    return _run(repo, "git", "rebase", "-q", "--onto", "upstream", "base", "patch")
+
+
+def _quilt(repo: Path, mail: Path) -> bool:
+    folder = repo / "debian-patches"
+    folder.mkdir()
+    shutil.copy(mail, folder / mail.name)
+    (folder / "series").write_text(f"{mail.name}\n", encoding="utf-8")
+    done = _run(repo, "quilt", "--quiltrc=-", "push", "-a", "-q")
+    shutil.rmtree(folder)
+    shutil.rmtree(repo / ".pc", ignore_errors=True)
+    return done
+
+
+PEERS: Mapping[str, tuple[str, Peer]] = {
+    "git am": ("git", lambda r, m: _run(r, "git", "am", "-q", str(m))),
+    "git am -3": ("git", lambda r, m: _run(r, "git", "am", "-q", "-3", str(m))),
+    "git rebase": ("git", _rebase),
+    "patch -p1 -F0": (
+        "patch",
+        lambda r, m: _run(r, "patch", "-p1", "-F0", "-s", "--batch", "-i", str(m)),
+    ),
+    "quilt push": ("quilt", _quilt),
+}
+"""Name to the program it needs, and how it is run."""
+
+
+def peer(name: str, case: Change, repo: Path, mail: Path) -> Answer | None:
+    """A usual tool on a copy of the repository; None where it is not installed."""
+    program, tool = PEERS[name]
+    if shutil.which(program) is None:
+        return None
+    if not tool(repo, mail):
+        return Answer(None)
+    files = {}
+    for path in sorted(repo.rglob("*")):
+        if path.is_file() and ".git" not in path.relative_to(repo).parts:
+            files[str(path.relative_to(repo))] = path.read_text(encoding="utf-8")
+    return Answer(files)
