@@ -47,10 +47,16 @@ def test_without_calibration_a_scale_of_one_loses_the_intermediate() -> None:
     activation=st.sampled_from(num.ACTIVATIONS),
     seed=st.integers(0, 99),
 )
-def test_calibrated_scales_hold_for_every_shape(e: int, k: int, **how: Any) -> None:
-    p = Problem.make(e=e, k=min(e, k), **how)
+def test_calibrated_scales_hold_for_every_shape(
+    e: int, k: int, tokens: int, **how: Any
+) -> None:
+    p = Problem.make(e=e, k=min(e, k), tokens=tokens, **how)
     # relu2 squares the error of FC1, and SwiGLU-OAI's output is near zero
     limit = 0.27 if p.activation in ("relu2", "swigluoai_uninterleave") else 0.2
+    if tokens < 16:
+        # The median is the same, 0.16, and one token's output scatters: 0.26 was the
+        # largest of 1500 samples, 0.183 with 16 tokens or more.
+        limit *= 1.5
     assert p.error(p.calibrated()) < limit
 
 
