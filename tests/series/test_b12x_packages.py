@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two b12x packages, installed and removed by the real pip in every order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import lock as lockfile
+from scripts.doctor.facts import guard_of, look
+from scripts.series import folder
+
+pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+
+FLASHINFER = f"flashinfer-python=={lockfile.load().companions['flashinfer-python']}"
+B12X = "b12x==1.5.1"  # as upstream's setup.py has it in the extra
+GUARD = guard_of(folder.load())
+
+
+class Environment:
+    """A virtual environment, and what the series' guard says of it."""
+
+    def __init__(self, home: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        self.python = str(home / "bin/python")
+
+    def pip(self, *args: str) -> None:
+        command = [self.python, "-m", "pip", "--disable-pip-version-check", *args]
+        env = os.environ | {"PIP_NO_COMPILE": "1"}  # half of the time
+        subprocess.run([*command, "--quiet"], check=True, capture_output=True, env=env)
+
+    def install(self, name: str) -> None:
+        self.pip("install", "--force-reinstall", "--no-deps", name)
+
+    def remove(self, name: str) -> None:
+        self.pip("uninstall", "--yes", name.partition("==")[0])
+
+    def live(self) -> str | None:
+        """What is in use, which must be whole."""
+        found = look(self.python, GUARD).b12x
+        assert found["problem"] is None, found
+        return found["live"]
+
+    def problem(self) -> str:
+        """What is wrong."""
+        found = look(self.python, GUARD).b12x["problem"]
+        assert found is not None
+        return found
+
+    def mend(self) -> None:
+        """Run the command that the problem names, word for word."""
+        _, _, command = self.problem().rpartition("`pip ")
+        self.pip(*command.removesuffix("`").split())
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment(tmp_path / "venv")
+
+
+def test_every_mixture_is_found_and_mended(environment: Environment) -> None:
+    package, copy = B12X.replace("==", " "), FLASHINFER.replace("==", " ")
+    assert environment.live() is None
+    environment.install(FLASHINFER)
+    assert environment.live() == copy
+    environment.install(B12X)
+    assert environment.live() == package
+    # As after an upgrade of FlashInfer.
+    environment.install(FLASHINFER)
+    assert environment.problem().startswith(f"{package} is installed, but ")
+    environment.mend()
+    assert environment.live() == package
+    environment.remove(B12X)
+    assert f"of {copy} is gone" in environment.problem()
+    environment.mend()
+    assert environment.live() == copy
+    environment.install(B12X)
+    environment.remove(FLASHINFER)
+    assert f"of {package} is gone" in environment.problem()
+    environment.mend()
+    assert environment.live() == package
