@@ -91,8 +91,10 @@ def _patches(found: Diagnosis) -> str:
     if not inside:
         return "none"
     same = sum(found.series.get(name) == sha for name, sha in inside.items())
-    how = "in place" if "in_place" in found.facts.vllm else "by its wheel"
-    return f"{same} of this checkout's {len(found.series)}, {how}"
+    fork = found.facts.vllm.get("in_place")
+    how = f"put in place as {fork}" if fork else "by its wheel"
+    listed = ", ".join(sorted(name[:4] for name in inside))
+    return f"{same} of this checkout's {len(found.series)}, {how}: {listed}"
 
 
 def data(found: Diagnosis) -> str:

@@ -162,7 +162,9 @@ def test_text_shows_levels_and_mends() -> None:
     found = render.Diagnosis(plant, [], remarks(plant, LOCK, SERIES), SERIES)
     assert found.ok
     text = render.text(found)
-    assert f"{len(SERIES)} of this checkout's {len(SERIES)}, by its wheel" in text
+    assert (
+        f"{len(SERIES)} of this checkout's {len(SERIES)}, by its wheel: 0001, " in text
+    )
     end = """
       note: VLLM_SM12X_AUTO_SELECT=none turns automatic selection off in part
         mend: unset VLLM_SM12X_AUTO_SELECT"""
