@@ -13,7 +13,7 @@ from scripts.selection import main
 from scripts.selection.ask import Answer, ask
 from scripts.selection.cases import AUTO, OURS, PLAIN, SWITCH, Case
 from scripts.selection.report import KINDS, default
-from scripts.selection.table import SAME
+from scripts.selection.table import SAME, Table
 
 _ALIAS = "VLLM_NVFP4_GEMM_BACKEND"
 
@@ -52,58 +52,61 @@ def select(facts: Facts, given: str | None) -> list[Selection]:
     """
     own = facts.capability
     wanted = [given] if given else [own] if own else list(OURS)
+    table = main.recorded().table
     if not facts.vllm:
-        return [_recorded(each, "this Python has no vLLM") for each in wanted]
+        return [_recorded(table, each, "this Python has no vLLM") for each in wanted]
     found = []
     for each in wanted:
+        real = each == own and bool(facts.gpus)
         try:
-            found.append(_asked(facts, each, real=each == own and bool(facts.gpus)))
+            found.append(_asked(table, facts, each, real=real))
         except ForkError as error:
             reason = (error.found or error.what).splitlines()[-1].strip()
-            found.append(_recorded(each, f"this vLLM cannot be asked: {reason}"))
+            reason = f"this vLLM cannot be asked: {reason}"
+            found.append(_recorded(table, each, reason))
     return found
 
 
-def _asked(facts: Facts, capability: str, *, real: bool) -> Selection:
+def _asked(table: Table, facts: Facts, capability: str, *, real: bool) -> Selection:
     switch = facts.settings.get("VLLM_SM12X_AUTO_SELECT", SWITCH[0])
     linear = facts.settings.get(_ALIAS, AUTO).replace("-", "_")
+    backends = {"MoE": AUTO, "linear": linear}
     cases = [
-        Case(layer, scheme, capability, backend, PLAIN, switch)
+        Case(layer, scheme, capability, backends[layer], PLAIN, switch)
         for layer, scheme in KINDS
-        for backend in (linear if layer == "linear" else AUTO,)
     ]
     setting = {"hide": [], "paths": [], "real": real}
     answers = ask(Path(facts.executable), setting, cases)
     source = "asked of this environment's vLLM, on " + (
         "its GPU" if real else "a double of the GPU"
     )
-    return Selection(capability, source, tuple(_choices(cases, answers)))
+    return Selection(capability, source, tuple(_choices(table, cases, answers)))
 
 
-def _choices(cases: Sequence[Case], answers: Sequence[Answer]) -> list[Choice]:
+def _choices(
+    table: Table, cases: Sequence[Case], answers: Sequence[Answer]
+) -> list[Choice]:
     found = []
     for case, answer in zip(cases, answers, strict=True):
         why = answer.why_not(case.first_choice)
         if not why and answer.refused:
             why = answer.said.splitlines()[0]
-        found.append(_choice(case, answer.chosen, why))
+        found.append(_choice(table, case, answer.chosen, why))
     return found
 
 
-def _recorded(capability: str, reason: str) -> Selection:
-    table = main.recorded().table
+def _recorded(table: Table, capability: str, reason: str) -> Selection:
     choices = []
     for layer, scheme in KINDS:
         found = default(table, layer, scheme, capability)
         case = Case(layer, scheme, capability, AUTO, PLAIN, SWITCH[0])
-        choices.append(_choice(case, found.fork, found.why))
+        choices.append(_choice(table, case, found.fork, found.why))
     return Selection(
         capability, f"as recorded in the repository, since {reason}", tuple(choices)
     )
 
 
-def _choice(case: Case, chosen: str, why: str) -> Choice:
-    table = main.recorded().table
+def _choice(table: Table, case: Case, chosen: str, why: str) -> Choice:
     found = default(table, case.layer, case.scheme, case.capability)
     upstream = found.fork if found.upstream == SAME else found.upstream
     first = case.first_choice
