@@ -53,7 +53,7 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 ## Another release
 
-.PHONY: port port-continue carry-matrix bot
+.PHONY: port port-continue carry-matrix bot bot-rehearsal
 port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
@@ -65,6 +65,9 @@ carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, reba
 
 bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 REMOTE=origin BASE=main TAGS=url)
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
+
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, as far as the proof (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What users install
 

@@ -175,7 +175,8 @@ def _at_rest(
     if wanted.apply:
         for act in todo:
             _do(act, wanted.base, "", forge, seen, Proposal("", pinned, "", ""))
-    return Result(acts=tuple(todo), done=wanted.apply, notes=notes, url=_url(seen))
+    done = wanted.apply and bool(todo)
+    return Result(acts=tuple(todo), done=done, notes=notes, url=_url(seen))
 
 
 def _remote(at: Checkout, wanted: Wanted) -> Remote | None:

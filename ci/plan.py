@@ -105,8 +105,9 @@ def settled(seen: Seen, key: str) -> Quiet | None:
             return Quiet.SAME
     if seen.people:
         return Quiet.TAKEN
-    if issue is not None and (mark := text.mark_of(issue.body)) and mark.key == key:
-        return Quiet.ISSUE_HELD if HOLD in issue.labels else Quiet.TOLD
+    if issue is not None and text.SOLVED not in issue.body:
+        if (mark := text.mark_of(issue.body)) and mark.key == key:
+            return Quiet.ISSUE_HELD if HOLD in issue.labels else Quiet.TOLD
     return None
 
 

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bot-rehearsal`: the bot from an older release to the pin, for real.
+
+A clone is brought back to an older release, and the bot finds the pin on the index
+as news. What a person would have to decide on the way is taken from the series as
+it stands on the pin; so the tree at the end has to be the one in the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+
+from ci.bot import Result, Wanted, bot
+from ci.github import GitHub
+from ci.render import as_text
+from ci.work import adopt
+from scripts import lock
+from scripts.checkout import Checkout
+from scripts.console import note, say
+from scripts.errors import Finding, ForkError
+from scripts.git import Git
+from scripts.port.run import Wanted as PortWanted
+from scripts.port.run import port, resume
+from scripts.port.summary import Outcome
+from scripts.port.workplace import Workplace
+from scripts.series.apply import Wanted as ApplyWanted
+from scripts.series.apply import apply
+
+REASON = "As the series has it on vLLM {}, which a person wrote"
+
+
+def older(at: Checkout, version: str) -> Checkout:
+    """A clone whose last commit stands on an older release."""
+    root = at.build / "rehearsal"
+    shutil.rmtree(root, ignore_errors=True)
+    Git(at.root).run("clone", "--quiet", "--local", ".", str(root))
+    there = Checkout(root)
+    apply(ApplyWanted(there))
+    (there.build / "vllm").rename(there.build / "answers")
+    _carried(there, version)
+    adopt(there, version)
+    _commit(there, f"port: vLLM {version}")
+    return there
+
+
+def decide(there: Checkout, pinned: lock.Lock) -> None:
+    """Carry to the pin, with every decision taken from the series on it.
+
+    Raises:
+        Finding: It waits for a file that the series does not have.
+    """
+    answers = Git(there.build / "answers")
+    by_subject = {
+        row.partition(" ")[2]: row.partition(" ")[0]
+        for row in answers.text("log", "--format=%H %s", "refs/sm12x/base..").split(
+            "\n"
+        )
+    }
+    place = Workplace.of(there)
+    summary = port(there, PortWanted(pinned.version, proof=False))
+    while summary.outcome is Outcome.OPEN:
+        stop = place.stop()
+        subject = next(p.subject for p in summary.patches if p.name == stop.patch)
+        note(f"deciding {subject}")
+        for path in stop.files:
+            shown = answers.run("show", f"{by_subject[subject]}:{path}").stdout
+            (place.tree / path).write_bytes(shown)
+        summary = resume(there, REASON.format(pinned.version), proof=False)
+    if summary.outcome is not Outcome.CARRIED:
+        raise Finding("the rehearsal's decisions do not carry", found=str(summary))
+    _commit(there, f"Decisions for vLLM {pinned.version}")
+
+
+def _carried(there: Checkout, version: str) -> None:
+    summary = port(there, PortWanted(version, proof=False))
+    if summary.outcome is not Outcome.CARRIED:
+        raise Finding(
+            f"the series cannot be brought back to vLLM {version}",
+            found=summary.outcome.value,
+            next=f"make port TO={version} NO_PROOF=1",
+        )
+
+
+def _commit(there: Checkout, message: str) -> None:
+    git = Git(there.root)
+    git.run("add", "--all")
+    git.run("commit", "--quiet", "--message", message)
+
+
+def held(there: Checkout, pinned: lock.Lock, result: Result) -> str:
+    """The tree that the proposal ends in, which has to be the pin's own.
+
+    Raises:
+        Finding: It is another one, or there is no proposal.
+    """
+    made = result.proposal
+    if made is None or made.failed:
+        raise Finding("the bot made no pull request", found=as_text(result))
+    git = Git(there.build / "bot" / "work")
+    found = lock.parse(git.text("show", f"{made.tip}:upstream.lock") + "\n")
+    if found.patched_tree != pinned.patched_tree:
+        raise Finding(
+            "the series that the bot carried is not the one on the pin",
+            expected=pinned.patched_tree,
+            found=found.patched_tree,
+        )
+    return found.patched_tree
+
+
+def main() -> int:
+    """Run it; exit codes as everywhere."""
+    parser = argparse.ArgumentParser(prog="make bot-rehearsal", description=__doc__)
+    parser.add_argument("--release", default="0.32.0", help="Where it starts.")
+    chosen = parser.parse_args()
+    at = Checkout()
+    pinned = lock.load(at.lock)
+    try:
+        there = older(at, chosen.release)
+        first = bot(there, Wanted(proof=False), GitHub(there.root), ())
+        say(as_text(first))
+        if first.proposal is not None and first.proposal.failed:
+            decide(there, pinned)
+            second = bot(there, Wanted(proof=False), GitHub(there.root), ())
+            say("\nwith these decisions recorded:\n\n" + as_text(second))
+            first = second
+        say(f"\ntree {held(there, pinned, first)}, as in upstream.lock")
+    except ForkError as e:
+        note(str(e))
+        return e.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
