@@ -20,6 +20,7 @@ class Quiet(Enum):
     TAKEN = "a person has committed to its branch"
     SAME = "nothing has changed since its pull request was written"
     TOLD = "it failed before, and nothing has changed since"
+    NOT_MADE = "no proposal was made before"
     ISSUE_HELD = "its issue has the label hold"
 
 
@@ -105,9 +106,10 @@ def settled(seen: Seen, key: str) -> Quiet | None:
             return Quiet.SAME
     if seen.people:
         return Quiet.TAKEN
-    if issue is not None and text.SOLVED not in issue.body:
-        if (mark := text.mark_of(issue.body)) and mark.key == key:
-            return Quiet.ISSUE_HELD if HOLD in issue.labels else Quiet.TOLD
+    told = issue is not None and text.SOLVED not in issue.body
+    if issue is not None and told and (mark := text.mark_of(issue.body)):
+        quiet = Quiet.ISSUE_HELD if HOLD in issue.labels else Quiet.TOLD
+        return quiet if mark.key == key else None
     return None
 
 

@@ -74,7 +74,7 @@ def _run(step: Step, where: Path) -> tuple[int, list[str]]:
     with subprocess.Popen(
         [sys.executable, *step.argv],
         cwd=where,
-        env={**os.environ, "PYTHONPATH": str(where)},
+        env=_environment() | {"PYTHONPATH": str(where)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,6 +88,15 @@ def _run(step: Step, where: Path) -> tuple[int, list[str]]:
             if stable := steady(line, where):
                 lines.append(stable)
     return process.returncode, lines
+
+
+def _environment() -> dict[str, str]:
+    """The process environment without tokens: the steps run a release's own code."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith("_TOKEN") and not name.startswith("ACTIONS_")
+    }
 
 
 def steady(line: str, where: Path) -> str:

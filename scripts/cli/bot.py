@@ -27,6 +27,10 @@ def bot_verb(
     again: Annotated[
         bool, typer.Option("--again", help="Do the work anew, changed or not.")
     ] = False,
+    made: Annotated[
+        bool,
+        typer.Option("--made", help="Only what an earlier run made; do no long work."),
+    ] = False,
     remote: Annotated[
         str, typer.Option(help="Git remote that pull requests are opened at.")
     ] = "origin",
@@ -43,16 +47,17 @@ def bot_verb(
     does not carry, or a step fails on it, that is one issue instead, and exit
     code 1 without --apply.
     """
-    from ci.bot import Wanted, bot
+    from ci.bot import bot
     from ci.github import GitHub
+    from ci.look import Wanted
     from ci.render import as_data, as_text
     from scripts import reports
 
     at = Checkout()
-    wanted = Wanted(to, apply, not no_proof, again, remote, base, tags)
+    wanted = Wanted(to, apply, not no_proof, again, made, remote, base, tags)
     result = bot(at, wanted, GitHub(at.root))
     reports.write(at, "bot", as_data(result))
     say(as_text(result))
-    made = result.proposal
-    if made is not None and made.failed and not result.done:
+    proposal = result.proposal
+    if proposal is not None and proposal.failed and not result.done:
         raise typer.Exit(1)

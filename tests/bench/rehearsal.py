@@ -12,8 +12,9 @@ import argparse
 import shutil
 import sys
 
-from ci.bot import Result, Wanted, bot
+from ci.bot import Result, bot
 from ci.github import GitHub
+from ci.look import Wanted
 from ci.render import as_text
 from ci.work import adopt
 from scripts import lock

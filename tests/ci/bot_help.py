@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ci.bot import Result, Wanted, bot
+from ci.bot import Result, bot
 from ci.github import GitHub
+from ci.look import Wanted
 from ci.steps import Step
 from scripts.checkout import Checkout
 from tests.scripts.small import Small, git

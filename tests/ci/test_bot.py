@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +107,31 @@ def test_dry_run_first_then_apply_does_the_work_once(
     done = world.run()
     assert done.proposal == shown
     assert "the work was done before" in capsys.readouterr().err
+
+
+def test_made_in_one_job_and_proposed_in_another(world: World, tmp_path: Path) -> None:
+    """The second has the checkout and two files, and runs no step."""
+    world.release(BESIDE)
+    made = world.run(apply=False).proposal
+    files = [world.at.build / "bot" / f"proposal.{x}" for x in ("json", "bundle")]
+    for file in files:
+        file.rename(tmp_path / file.name)
+    shutil.rmtree(world.at.build)
+    assert world.run(made=True).quiet is Quiet.NOT_MADE
+    assert world.calls() == []
+    for file in files:
+        (tmp_path / file.name).rename(file)
+    done = world.run(made=True)
+    assert done.acts == OPENED and made is not None
+    assert world.tip() == made.tip
+
+
+def test_a_damaged_bundle_is_not_proposed(world: World) -> None:
+    world.release()
+    world.run(apply=False)
+    shutil.rmtree(world.at.build / "bot/work")
+    (world.at.build / "bot/proposal.bundle").write_bytes(b"no")
+    assert world.run(made=True).quiet is Quiet.NOT_MADE
 
 
 @pytest.mark.parametrize(
@@ -408,7 +435,8 @@ def test_only_forward(world: World, to: str) -> None:
 CALL = """\
 import sys
 from pathlib import Path
-from ci.bot import Wanted, bot
+from ci.bot import bot
+from ci.look import Wanted
 from ci.github import GitHub
 from scripts.checkout import Checkout
 from tests.ci.bot_help import GOOD
