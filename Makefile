@@ -66,7 +66,7 @@ carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, reba
 bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url)
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
-bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, as far as the proof (ARGS="--release 0.32.0")
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0")
 	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What users install

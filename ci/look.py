@@ -27,7 +27,7 @@ class Wanted:
     Attributes:
         to: The release; the newest on the index if None.
         apply: Push, and write at the forge; else say what would be done.
-        proof: Run the steps on what was carried.
+        proof: Run the long steps too on what was carried.
         again: Do the work anew though nothing has changed.
         made: Take what an earlier run made, from `proposal.json` and
             `proposal.bundle` in `build/bot`, and do nothing without it.

@@ -35,7 +35,7 @@ def propose(
         version: The release.
         key: For the mark of the text.
         steps: What to run on the result.
-        proof: Run them.
+        proof: Run the long ones too.
 
     Raises:
         Unusable: Something cannot be fetched or written; it is nobody's failure.

@@ -86,8 +86,8 @@ def pull_body(
         "",
         *_companions(before, after),
     ]
-    if not summary.checks:
-        rows += ["**The proof was left out:** no step was run on the result.", ""]
+    if summary.outcome is not Outcome.PROVED:
+        rows += ["**Not proved:** some steps were left out, see below.", ""]
     rows.append(render.as_markdown(summary))
     return framed(mark, "\n".join(rows))
 

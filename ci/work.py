@@ -45,6 +45,12 @@ def carry(
 ) -> tuple[Summary, list[str]]:
     """Carry the series to a release in the scratch clone, and try it there.
 
+    Args:
+        work: The scratch clone.
+        version: The release.
+        steps: What to run on the result.
+        proof: Run the long ones too.
+
     Returns:
         The port's summary, with the steps as its proof; and what the step that
         failed is quoted with.
@@ -57,11 +63,8 @@ def carry(
     if summary.outcome is not Outcome.CARRIED:
         return summary, []
     adopt(work, version)
-    summary = replace(summary, written="")
-    if not proof:
-        return summary, []
-    checks, quoted = run(steps, work.root)
-    return replace(summary, checks=tuple(checks)), quoted
+    checks, quoted = run(steps, work.root, long=proof)
+    return replace(summary, checks=tuple(checks), written=""), quoted
 
 
 def adopt(work: Checkout, version: str) -> None:

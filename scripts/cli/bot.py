@@ -22,7 +22,7 @@ def bot_verb(
         bool, typer.Option("--apply", help="Push and write at the forge.")
     ] = False,
     no_proof: Annotated[
-        bool, typer.Option("--no-proof", help="Carry only; run no step on the result.")
+        bool, typer.Option("--no-proof", help="Leave the long steps out; show only.")
     ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Do the work anew, changed or not.")

@@ -137,11 +137,11 @@ def main() -> int:
     pinned = lock.load(at.lock)
     try:
         there = older(at, chosen.release)
-        first = bot(there, Wanted(proof=False), GitHub(there.root), ())
+        first = bot(there, Wanted(proof=False), GitHub(there.root))
         say(as_text(first))
         if first.proposal is not None and first.proposal.failed:
             decide(there, pinned)
-            second = bot(there, Wanted(proof=False), GitHub(there.root), ())
+            second = bot(there, Wanted(proof=False), GitHub(there.root))
             say("\nwith these decisions recorded:\n\n" + as_text(second))
             first = second
         say("\n" + held(there, first))

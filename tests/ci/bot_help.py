@@ -38,7 +38,9 @@ PINS = "".join(
 )
 GOOD = (
     Step("check", ("-c", "print('all is well')")),
-    Step("tests", ("-c", "import random; print(f'3 passed in {random.random()}s')")),
+    Step(
+        "tests", ("-c", "import random; print(f'3 passed in {random.random()}s')"), True
+    ),
 )
 BAD = (
     GOOD[0],

@@ -415,7 +415,8 @@ def test_not_proved_is_not_proposed(world: World) -> None:
         world.run(proof=False)
     shown = world.run(apply=False, proof=False).proposal
     assert shown is not None and not shown.proved
-    assert "**The proof was left out:**" in shown.body
+    assert "**Not proved:**" in shown.body
+    assert "- check: passed; all is well\n- tests: not run\n" in shown.body
 
 
 def test_what_is_not_committed_is_not_proposed(world: World) -> None:
