@@ -149,6 +149,14 @@ def test_a_closed_one_is_an_answer(world: World, state: str, quiet: Quiet) -> No
     assert world.tip() == ""
 
 
+def test_a_fork_s_pull_request_says_nothing(world: World) -> None:
+    """Anyone may name a branch like the bot's in a fork, and close that."""
+    world.release()
+    world.run()
+    world.edit("pulls", isCrossRepository=True, state="CLOSED")
+    assert world.run().acts == (Act.OPEN_PULL,)
+
+
 def test_hold_stops_push_and_edit(world: World) -> None:
     world.release()
     world.run()
