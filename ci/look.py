@@ -117,7 +117,8 @@ def look(
         if wanted.apply:
             raise
         return seen, (*notes, f"the remote was not asked: {e.what}")
-    if wanted.apply and remote and not remote.has(wanted.base, head):
+    known = remote and wanted.base in tips and remote.has(wanted.base, head)
+    if wanted.apply and not known:
         raise Unusable(
             f"this checkout's commit is not on {wanted.remote}'s {wanted.base}",
             found=head,

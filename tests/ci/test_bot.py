@@ -407,6 +407,8 @@ def test_a_checkout_that_is_not_on_main(world: World) -> None:
     git(world.small.root, "commit", "-q", "--allow-empty", "-m", "mine")
     with pytest.raises(Unusable, match="not on origin's main"):
         world.run()
+    with pytest.raises(Unusable, match="not on origin's release"):
+        world.run(base="release")
 
 
 def test_no_remote(world: World) -> None:
