@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ci import plan, text
-from ci.forge import Forge
+from ci.forge import Forge, State
 from ci.plan import Act, Proposal, Seen
 from scripts.errors import Unusable
 
@@ -48,7 +48,7 @@ def _open_pull(base: str, branch: str, forge: Forge, made: Proposal) -> str:
     except Unusable:
         # Another run may have been first; then all is well.
         there = plan.newest_first(forge.pulls(branch))
-        if there is None or there.head != made.tip:
+        if there is None or there.state is not State.OPEN:
             raise
         return there.url
 

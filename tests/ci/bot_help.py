@@ -12,6 +12,7 @@ from typing import Any
 from ci.bot import Result, bot
 from ci.github import GitHub
 from ci.look import Wanted
+from ci.plan import Act
 from ci.steps import Step
 from scripts.checkout import Checkout
 from tests.scripts.small import Small, git
@@ -19,6 +20,7 @@ from tests.scripts.small_files import SPDX, pack, upstream
 from tests.scripts.webhelp import Site
 
 NEW = "1.3.0"
+OPENED = (Act.PUSH, Act.OPEN_PULL)
 BRANCH = f"bot/vllm-{NEW}"
 KERNEL = "vllm/config/kernel.py"
 MOVED = {KERNEL: ('"""Kernel selection."""', '"""Kernel selection.\n\nAll.\n"""')}
@@ -154,3 +156,11 @@ def person(world: World, message: str = "by hand") -> None:
     (clone / "upstream.lock").write_text(SPDX, encoding="utf-8")
     git(clone, "commit", "-q", "-a", "-m", message)
     git(clone, "push", "-q", "origin", BRANCH)
+
+
+def pull_of(world: World) -> dict[str, str]:
+    """The one pull request at the forge."""
+    rows = world.forge["pulls"]
+    assert len(rows) == 1
+    row: dict[str, str] = rows[0]
+    return row

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole bot, on a bare repository, a real index and a recorded forge."""
+"""Pull requests of the whole bot, on a bare repository, a real index and a forge."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +12,18 @@ import pytest
 from ci import text
 from ci.bot import Result
 from ci.plan import Act, Quiet
-from scripts import ROOT, lock
-from scripts.errors import Finding, Unusable
-from scripts.files import one_run
-from tests.ci.bot_help import BAD, BESIDE, BRANCH, NEW, REWRITTEN, World, person
+from scripts import lock
+from scripts.errors import Unusable
+from tests.ci.bot_help import (
+    BESIDE,
+    BRANCH,
+    NEW,
+    OPENED,
+    World,
+    person,
+    pull_of,
+)
 from tests.scripts.small import git
-
-OPENED = (Act.PUSH, Act.OPEN_PULL)
-
-
-def pull_of(world: World) -> dict[str, str]:
-    rows = world.forge["pulls"]
-    assert len(rows) == 1
-    row: dict[str, str] = rows[0]
-    return row
 
 
 def test_nothing_new_is_quiet(world: World) -> None:
@@ -126,14 +122,6 @@ def test_made_in_one_job_and_proposed_in_another(world: World, tmp_path: Path) -
     assert world.tip() == made.tip
 
 
-def test_a_damaged_bundle_is_not_proposed(world: World) -> None:
-    world.release()
-    world.run(apply=False)
-    shutil.rmtree(world.at.build / "bot/work")
-    (world.at.build / "bot/proposal.bundle").write_bytes(b"no")
-    assert world.run(made=True).quiet is Quiet.NOT_MADE
-
-
 @pytest.mark.parametrize(
     ("state", "quiet"), [("CLOSED", Quiet.DECLINED), ("MERGED", Quiet.MERGED)]
 )
@@ -223,202 +211,6 @@ def test_a_person_on_the_branch_is_left_alone(world: World) -> None:
     assert world.tip() == tip
 
 
-def test_conflict_is_one_issue(world: World) -> None:
-    world.release(REWRITTEN)
-    done = world.run()
-    assert done.acts == (Act.OPEN_ISSUE,)
-    (issue,) = world.forge["issues"]
-    assert issue["title"] == f"The series does not carry to vLLM {NEW}"
-    assert "0003" in issue["body"] and "conflict" in issue["body"]
-    assert f"make port TO={NEW}" in issue["body"]
-    assert world.forge["pulls"] == [] and world.tip() == ""
-    world.calls()
-    assert world.run().quiet is Quiet.TOLD
-    # Main moves, the failure says the same: the key is kept up, nobody is told.
-    world.commit("news", "of main\n")
-    assert world.run().acts == (Act.EDIT_ISSUE,)
-    assert world.calls() == ["issue edit"]
-    assert world.run().quiet is Quiet.TOLD
-
-
-def test_failed_test_is_one_issue_and_steady(world: World) -> None:
-    world.release()
-    assert world.run(BAD).acts == (Act.OPEN_ISSUE,)
-    (issue,) = world.forge["issues"]
-    body = issue["body"].replace("\r\n", "\n")
-    assert "```\nFAILED tests/a.py::t\nFAILED tests/b.py::t\n2 failed\n```" in body
-    assert "- wheel: not run" in body
-    # The same failure, in other words and another order, is the same text.
-    assert world.run(BAD, again=True).acts == ()
-    assert len(world.forge["issues"]) == 1
-
-
-def test_it_works_again(world: World) -> None:
-    world.release()
-    world.run(BAD)
-    world.calls()
-    done = world.run()
-    assert done.acts == (*OPENED, Act.CLOSE_ISSUE)
-    assert "issue close" in world.calls()
-    (issue,) = world.forge["issues"]
-    assert issue["state"] == "CLOSED"
-    # Should the same come again, it is news again.
-    world.change(pulls=[])
-    git(world.remote, "branch", "-D", BRANCH)
-    assert world.run(BAD).acts == (Act.EDIT_ISSUE, Act.REOPEN_ISSUE)
-    assert world.forge["issues"][0]["state"] == "OPEN"
-    assert len(world.forge["issues"]) == 1
-
-
-def test_an_issue_that_a_person_closed_stays_closed(world: World) -> None:
-    world.release()
-    world.run(BAD)
-    world.edit("issues", state="CLOSED")
-    world.commit("news", "of main\n")
-    assert world.run(BAD).acts == (Act.EDIT_ISSUE,)
-    assert world.forge["issues"][0]["state"] == "CLOSED"
-
-
-def test_a_held_issue_is_left_alone(world: World) -> None:
-    world.release()
-    world.run(BAD)
-    world.label("issues", "hold")
-    before = world.forge["issues"]
-    world.commit("news", "of main\n")
-    assert world.run(BAD).acts == ()
-    assert world.forge["issues"] == before
-
-
-def test_a_strangers_issue_is_not_the_bots(world: World) -> None:
-    world.release()
-    world.run(BAD)
-    world.edit("issues", labels=[])
-    assert world.run(BAD, again=True).acts == (Act.OPEN_ISSUE,)
-
-
-def test_the_next_release_takes_the_issue_over(world: World) -> None:
-    world.release(REWRITTEN)
-    world.run()
-    world.release(REWRITTEN, "1.4.0")
-    assert world.run().acts == (Act.EDIT_ISSUE,)
-    (issue,) = world.forge["issues"]
-    assert issue["title"].endswith("1.4.0")
-
-
-def test_issue_ends_when_a_person_carried_it(world: World) -> None:
-    world.release(REWRITTEN)
-    world.run()
-    kept = world.small.lock_path.read_text(encoding="utf-8")
-    world.commit(
-        "upstream.lock", kept.replace('version = "1.2.3"', f'version = "{NEW}"')
-    )
-    assert world.run().acts == (Act.CLOSE_ISSUE,)
-    assert world.forge["issues"][0]["state"] == "CLOSED"
-
-
-def test_release_that_is_not_what_it_says_is_an_issue(world: World) -> None:
-    world.release()
-    name = f"vllm-{NEW}.tar.gz"
-    world.site.files[name] = world.site.files[f"vllm-{NEW}-cp38-abi3-manylinux_2_28_"
-                                              "x86_64.whl"]  # fmt: skip
-    done = world.run()
-    assert done.acts == (Act.OPEN_ISSUE,)
-    assert "error: " in world.forge["issues"][0]["body"]
-
-
-def test_not_logged_in(world: World) -> None:
-    world.release()
-    world.change(fail={"pr list": [4, "To get started with GitHub CLI, run: gh auth"]})
-    with pytest.raises(Unusable, match="exit code 4") as e:
-        world.run()
-    assert e.value.next == "gh auth login, or set GH_TOKEN"
-    assert world.tip() == ""
-    # A dry run goes on, and says so.
-    shown = world.run(apply=False)
-    assert shown.acts == OPENED
-    assert any("the forge was not asked" in n for n in shown.notes)
-
-
-def test_forge_fails_after_the_push_and_the_next_run_goes_on(world: World) -> None:
-    world.release()
-    world.change(fail={"pr create": [1, "HTTP 502"]})
-    with pytest.raises(Unusable, match="gh pr create failed"):
-        world.run()
-    tip = world.tip()
-    assert tip and world.forge["pulls"] == []
-    world.change(fail={})
-    assert world.run().acts == (Act.OPEN_PULL,)
-    assert world.tip() == tip
-
-
-def test_checks_that_cannot_be_started_are_a_note(world: World) -> None:
-    world.release()
-    world.change(fail={"workflow run": [1, "HTTP 403"]})
-    done = world.run()
-    assert done.done and any("not started: HTTP 403" in n for n in done.notes)
-
-
-def test_answers_of_another_shape(world: World) -> None:
-    world.release()
-    world.change(fail={"pr list": [0, ""]})
-    with pytest.raises(Unusable, match="gives no such list"):
-        world.run()
-
-
-def test_two_runs_race_for_the_pull_request(world: World) -> None:
-    world.release()
-    world.change(race="pr create")
-    done = world.run()
-    assert done.url == pull_of(world)["url"]
-
-
-def test_push_is_rejected_when_the_branch_moved(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ci.remote import Remote
-
-    world.release()
-    push = Remote.push
-
-    def later(self: Remote, *args: str) -> None:
-        git(world.remote, "branch", BRANCH, "main")
-        push(self, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Remote, "push", later)
-    with pytest.raises(Finding, match="was refused"):
-        world.run()
-    assert world.tip() == world.tip("main")
-    assert world.forge["pulls"] == []
-
-
-def test_push_is_refused_by_the_remote(world: World) -> None:
-    world.release()
-    hook = world.remote / "hooks/pre-receive"
-    hook.write_text("#!/bin/sh\necho no to all >&2\nexit 1\n", encoding="utf-8")
-    hook.chmod(0o755)
-    with pytest.raises(Finding) as e:
-        world.run()
-    assert "no to all" in str(e.value.found)
-    assert world.forge["pulls"] == []
-
-
-def test_a_checkout_that_is_not_on_main(world: World) -> None:
-    world.release()
-    git(world.small.root, "commit", "-q", "--allow-empty", "-m", "mine")
-    with pytest.raises(Unusable, match="not on origin's main"):
-        world.run()
-    with pytest.raises(Unusable, match="not on origin's release"):
-        world.run(base="release")
-
-
-def test_no_remote(world: World) -> None:
-    world.release()
-    git(world.small.root, "remote", "remove", "origin")
-    with pytest.raises(Unusable, match="has no remote origin"):
-        world.run()
-    assert world.run(apply=False).acts == OPENED
-
-
 def test_not_proved_is_not_proposed(world: World) -> None:
     world.release()
     with pytest.raises(Unusable, match="not proposed"):
@@ -435,48 +227,6 @@ def test_what_is_not_committed_is_not_proposed(world: World) -> None:
     shown = world.run(apply=False)
     assert "3 of 3 patches carried" in shown.proposal.body  # type: ignore[union-attr]
     assert any("is edited" in n for n in shown.notes)
-
-
-@pytest.mark.parametrize("to", ["1.2.3", "1.0.0", "main"])
-def test_only_forward(world: World, to: str) -> None:
-    with pytest.raises(Unusable, match="no release after the pinned one"):
-        world.run(to=to)
-
-
-CALL = """\
-import sys
-from pathlib import Path
-from ci.bot import bot
-from ci.look import Wanted
-from ci.github import GitHub
-from scripts.checkout import Checkout
-from tests.ci.bot_help import GOOD
-root = Path(sys.argv[1])
-bot(Checkout(root), Wanted(apply=True), GitHub(root), GOOD)
-"""
-
-
-def test_killed_between_push_and_pull_request(world: World) -> None:
-    world.release()
-    world.change(kill="pr create")
-    line = [sys.executable, "-c", CALL, str(world.small.root)]
-    dead = subprocess.run(line, cwd=ROOT, capture_output=True, check=False)
-    assert dead.returncode == -9, dead.stderr.decode()
-    tip = world.tip()
-    assert tip and world.forge["pulls"] == []
-    done = world.run()
-    assert done.acts == (Act.OPEN_PULL,)
-    assert world.tip() == tip
-    assert len(world.forge["pulls"]) == 1
-
-
-def test_two_runs_at_once(world: World) -> None:
-    world.release()
-    with (
-        one_run(world.at.build / "bot/.lock", "make bot"),
-        pytest.raises(Unusable, match="another run is at work here"),
-    ):
-        world.run()
 
 
 def test_report_is_json(world: World) -> None:
