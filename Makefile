@@ -81,6 +81,34 @@ patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path
 sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 	@$(run) sdist
 
+## What packagers take (docs/packagers.md)
+
+.PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools
+around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
+export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>")
+	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
+
+export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=)
+	@$(run) export-rpm $(around)
+
+export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=)
+	@$(run) export-nix $(around)
+
+export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=)
+	@$(run) export-arch $(around)
+
+export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=)
+	@$(run) export-conda $(around)
+
+merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch)
+	@$(run) merge-series "$(DIR)" $(call opt,BEHIND,--behind)
+
+unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
+	@$(run) unmerge-series "$(DIR)" $(call flag,FORCE,--force)
+
+packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
+	apt-get install --yes --no-install-recommends dpkg-dev lintian makepkg nix-bin patch quilt rpm
+
 ## What users get
 
 .PHONY: matrix doctor
