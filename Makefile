@@ -107,7 +107,7 @@ unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=
 	@$(run) unmerge-series "$(DIR)" $(call flag,FORCE,--force)
 
 packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
-	apt-get install --yes --no-install-recommends dpkg-dev lintian makepkg nix-bin patch quilt rpm
+	apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
 
 ## What users get
 

@@ -25,4 +25,13 @@ from scripts.cli import (  # noqa: E402
     wheel,
 )
 
-__all__ = ["app", "downstream", "kernels", "pin", "port", "selection", "series", "wheel"]
+__all__ = [
+    "app",
+    "downstream",
+    "kernels",
+    "pin",
+    "port",
+    "selection",
+    "series",
+    "wheel",
+]

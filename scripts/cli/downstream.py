@@ -40,7 +40,9 @@ def _export(wanted: Wanted) -> None:
     done = export(Checkout(), wanted)
     theirs = f", {done.theirs} of them yours" if done.theirs else ""
     say(f"{os.path.relpath(done.path)}: {done.patches} patches{theirs}")
-    same = "no longer the lock's: your patches are in it" if done.theirs else "the lock's"
+    same = (
+        "no longer the lock's: your patches are in it" if done.theirs else "the lock's"
+    )
     say(f"tree {done.tree} ({same})")
 
 

@@ -9,7 +9,7 @@ from scripts.downstream.place import Files
 from scripts.sdist import FILE
 from scripts.series.replay import Entry
 
-CANNOT = (Kind.EMPTY_GONE, Kind.MODE)
+CANNOT = (Kind.EMPTY_GONE, Kind.MODE, Kind.CRLF)
 
 _RECIPE = """\
 # SPDX-License-Identifier: Apache-2.0

@@ -24,6 +24,8 @@ class Kind(Enum):
     """`quilt pop` does not bring it back; rattler-build leaves it."""
     MODE = "makes a file executable, or takes that away"
     """rattler-build writes content only."""
+    CRLF = "has lines that end with a carriage return"
+    """rattler-build ends them without."""
     LINK = "is a symbolic link"
     """No archive of ours holds one, see `scripts.sdist`."""
 
@@ -36,6 +38,8 @@ def kinds(change: Change) -> set[Kind]:
         found.add(Kind.EMPTY_NEW)
     if after is None and before is not None and not before.data:
         found.add(Kind.EMPTY_GONE)
+    if any(side is not None and b"\r\n" in side.data for side in (before, after)):
+        found.add(Kind.CRLF)
     if after is not None:
         if after.mode not in (FILE, EXECUTABLE):
             found.add(Kind.LINK)

@@ -89,7 +89,8 @@ def merge(at: Checkout, folder: Path, behind: str | None = None) -> Merged:
     # The state comes first and series last: a cut-off merge can be unmerged.
     write(
         folder / OURS / STATE,
-        json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
+        json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode()
+        + b"\n",
     )
     for name, data in ours.items():
         write(folder / OURS / name, data)
@@ -189,7 +190,8 @@ def _behind(lines: list[str], name: str | None, folder: Path) -> int:
     raise Unusable(
         "there is no such patch to come behind",
         where=str(folder / "series"),
-        expected=" or ".join(foreign.entries("".join(lines), "series")) or "no --behind",
+        expected=" or ".join(foreign.entries("".join(lines), "series"))
+        or "no --behind",
         found=name,
         next="name one of them, or leave --behind out",
     )

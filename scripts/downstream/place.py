@@ -44,13 +44,14 @@ def place(
     edited = [
         path
         for path in old
-        if (out / path).is_file() and digest(out / path) not in (old[path], new.get(path))
+        if (out / path).is_file()
+        and digest(out / path) not in (old[path], new.get(path))
     ]
     if edited and not force:
         raise Finding(
             "a file of an earlier export was edited since",
             where="\n".join(str(out / path) for path in edited),
-            next="keep a copy, then run this again with --force (make: FORCE=1), or --out",
+            next="keep a copy, then run this again with --force (make: FORCE=1)",
         )
     for path in {*old, *new}:
         sweep((out / path).parent, Path(path).name)
