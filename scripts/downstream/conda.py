@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from scripts.downstream.bundle import Bundle
+import re
+
+from scripts.downstream.bundle import Bundle, Item
 from scripts.downstream.limits import Kind
 from scripts.downstream.place import Files
+from scripts.errors import Finding
 from scripts.sdist import FILE
 from scripts.series.replay import Entry
 
 CANNOT = (Kind.EMPTY_GONE, Kind.MODE, Kind.CRLF)
+
+_NAMES = re.compile(rb"^--- ([^/\s]+)/\S.*\n\+\+\+ ([^/\s]+)/\S", re.MULTILINE)
 
 _RECIPE = """\
 # SPDX-License-Identifier: Apache-2.0
@@ -51,8 +56,14 @@ about:
 
 
 def files(bundle: Bundle, homepage: str) -> Files:
-    """`recipe.yaml` and the patches beside it; the same bytes on every machine."""
+    """`recipe.yaml` and the patches beside it; the same bytes on every machine.
+
+    Raises:
+        Finding: rattler-build would pass over a patch without a word.
+    """
     lock = bundle.lock
+    for item in bundle.items:
+        _require_names(item)
     text = _RECIPE.format(
         version=lock.version,
         release=lock.release,
@@ -66,3 +77,15 @@ def files(bundle: Bundle, homepage: str) -> Files:
     )
     found = {item.name: Entry(FILE, item.data) for item in bundle.items}
     return found | {"recipe.yaml": Entry(FILE, text.encode())}
+
+
+def _require_names(item: Item) -> None:
+    for old, new in _NAMES.findall(item.data):
+        if (old, new) != (b"a", b"b") and old not in (new, new + b".orig"):
+            raise Finding(
+                "rattler-build passes over this patch",
+                where=item.name,
+                expected="a/ and b/ before the names, or <top>.orig/ and <top>/",
+                found=f"{old.decode()}/ and {new.decode()}/",
+                next="quilt refresh -p ab writes it anew",
+            )
