@@ -181,8 +181,8 @@ def test_what_is_wrong_with_theirs(
         case "moved":
             old = upstream(plain, KERNEL)
             new = old.replace(b'"marlin"', b'"machete"')
-            text = diff(KERNEL, old, new).replace("@@ -7,", "@@ -6,")
-            assert "@@ -6," in text
+            text = diff(KERNEL, old, new).replace("@@ -7,7 +7,7", "@@ -6,7 +6,7")
+            assert "@@ -6,7 +6,7" in text
         case "stale":
             text = text.replace("# vLLM", "# LLM")
         case "empty":
