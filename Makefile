@@ -107,7 +107,8 @@ unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=
 	@$(run) unmerge-series "$(DIR)" $(call flag,FORCE,--force)
 
 packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
-	apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
 
 ## What users get
 
@@ -127,7 +128,7 @@ test: .venv/.dev ## All tests, real upstream archives and wheels included
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
+lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
 
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)

@@ -97,21 +97,37 @@ def rpm(folder: Path, top: str) -> str:
 
 def arch(folder: Path, top: str) -> str:
     """`makepkg --nobuild`: sources checked and prepared; the tree."""
-    makepkg(folder, "--nobuild", "--nodeps")
+    run("makepkg", "--nobuild", "--nodeps", cwd=folder, **makepkg(folder.parent))
     return tree_of(folder / "src" / top)
 
 
-def makepkg(folder: Path, *args: str) -> str:
-    """Run makepkg in `folder`, as nobody where we are root: it refuses root."""
+def makepkg(root: Path) -> dict[str, str]:
+    """Environment in which makepkg runs as somebody else where we are root.
+
+    makepkg refuses root, and pytest closes its folders to everybody else.
+    """
     need("makepkg")
-    drop: tuple[str, ...] = ()
-    if os.geteuid() == 0:
-        drop = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        run("chown", "-R", "65534:65534", ".", cwd=folder)
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and "pytest" in parent.as_posix():
-                parent.chmod(0o755)
-    return run(*drop, "makepkg", *args, cwd=folder, HOME=str(folder))
+    if os.geteuid():
+        return {}
+    script = root / "bin/makepkg"
+    script.parent.mkdir()
+    script.write_text(
+        f"""#!/bin/sh
+set -eu
+here=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -R . "$work"
+chown -R 65534:65534 "$work"
+cd "$work"
+HOME=$work setpriv --reuid=65534 --regid=65534 --clear-groups \
+    {shutil.which("makepkg")} "$@"
+[ ! -d src ] || cp -R -p src "$here"
+""",
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    return {"PATH": f"{script.parent}:{os.environ['PATH']}"}
 
 
 def conda(folder: Path, top: str) -> str:

@@ -16,7 +16,7 @@ from scripts import ROOT, lock
 from scripts.cli import app
 from scripts.downstream import debian, merge, nix
 from scripts.series.trailers import Key
-from tests.scripts.downstream_help import need, quilt, run, tree_of
+from tests.scripts.downstream_help import makepkg, need, quilt, run, tree_of
 from tests.scripts.small import Small
 from tests.scripts.small_files import TOP
 
@@ -60,26 +60,6 @@ def session(name: str, root: Path, version: str, **env: str) -> str:
     return run("sh", "-euc", text, cwd=root, **env)
 
 
-def as_nobody(root: Path) -> dict[str, str]:
-    """makepkg refuses root: one before it on PATH runs it as somebody else."""
-    if os.geteuid():
-        return {}
-    bin_ = root / "bin"
-    bin_.mkdir()
-    makepkg = bin_ / "makepkg"
-    makepkg.write_text(
-        f"#!/bin/sh\nchown -R 65534:65534 .\nexport HOME=.\n"
-        "exec setpriv --reuid=65534 --regid=65534 --clear-groups "
-        f'{shutil.which("makepkg")} "$@"\n',
-        encoding="utf-8",
-    )
-    makepkg.chmod(0o755)
-    for folder in (root, *root.parents):
-        if "pytest" in folder.as_posix():
-            folder.chmod(0o755)
-    return {"PATH": f"{bin_}:{os.environ['PATH']}"}
-
-
 @pytest.fixture
 def checkout(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone of the hand-made series, without its empty file."""
@@ -117,7 +97,7 @@ def test_rpm(checkout: Path) -> None:
 
 
 def test_arch(checkout: Path, small: Small) -> None:
-    session("arch", checkout, "1.2.3", **as_nobody(checkout))
+    session("arch", checkout, "1.2.3", **makepkg(checkout))
     at = checkout / "build/export/arch"
     assert tree_of(at / "src" / TOP) == small.lock.patched_tree
     info = (at / ".SRCINFO").read_text(encoding="utf-8")
