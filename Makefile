@@ -81,6 +81,35 @@ patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path
 sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 	@$(run) sdist
 
+## What packagers take (docs/packagers.md)
+
+.PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools
+around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
+export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>")
+	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
+
+export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=)
+	@$(run) export-rpm $(around)
+
+export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=)
+	@$(run) export-nix $(around)
+
+export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=)
+	@$(run) export-arch $(around)
+
+export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=)
+	@$(run) export-conda $(around)
+
+merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch)
+	@$(run) merge-series "$(DIR)" $(call opt,BEHIND,--behind)
+
+unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
+	@$(run) unmerge-series "$(DIR)" $(call flag,FORCE,--force)
+
+packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
+
 ## What users get
 
 .PHONY: matrix doctor
@@ -99,7 +128,7 @@ test: .venv/.dev ## All tests, real upstream archives and wheels included
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
+lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
 
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)

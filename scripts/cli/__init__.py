@@ -16,6 +16,7 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    downstream,
     hardware,
     kernels,
     pin,
@@ -25,4 +26,14 @@ from scripts.cli import (  # noqa: E402
     wheel,
 )
 
-__all__ = ["app", "hardware", "kernels", "pin", "port", "selection", "series", "wheel"]
+__all__ = [
+    "app",
+    "downstream",
+    "hardware",
+    "kernels",
+    "pin",
+    "port",
+    "selection",
+    "series",
+    "wheel",
+]
