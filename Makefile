@@ -53,7 +53,7 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 ## Another release
 
-.PHONY: port port-continue carry-matrix
+.PHONY: port port-continue carry-matrix bot bot-rehearsal
 port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
@@ -62,6 +62,12 @@ port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mende
 
 carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
 	@.venv/bin/python -m tests.bench.carry $(ARGS)
+
+bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url)
+	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
+
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What users install
 

@@ -16,6 +16,7 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    bot,
     downstream,
     hardware,
     kernels,
@@ -28,6 +29,7 @@ from scripts.cli import (  # noqa: E402
 
 __all__ = [
     "app",
+    "bot",
     "downstream",
     "hardware",
     "kernels",

@@ -54,6 +54,7 @@ def test_help_runs() -> None:
         ["wheel", "--arch", "riscv64"],
         ["verify-wheel", "nowhere.whl"],
         ["patch-installed", "--python", "/nonexistent/python"],
+        ["bot", "--apply", "--no-proof"],
     ],
     ids=" ".join,
 )
@@ -124,6 +125,7 @@ def test_make_help_names_every_target() -> None:
         (["patch-installed", "PYTHON=/a b/python", "REVERT=1"],
          'patch-installed --python "/a b/python" --revert'),
         (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
+        (["bot", "TO=0.34.0", "APPLY=1"], 'bot --to "0.34.0" --apply'),
     ],
 )  # fmt: skip
 def test_make_passes_what_it_is_given(given: list[str], run: str) -> None:
