@@ -19,9 +19,10 @@ from scripts.cli import (  # noqa: E402
     kernels,
     pin,
     port,
+    publish,
     selection,
     series,
     wheel,
 )
 
-__all__ = ["app", "kernels", "pin", "port", "selection", "series", "wheel"]
+__all__ = ["app", "kernels", "pin", "port", "publish", "selection", "series", "wheel"]
