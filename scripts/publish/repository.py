@@ -127,7 +127,11 @@ class Repository:
             Unusable: git refuses; its words are in the error.
         """
         done = subprocess.run(
-            ["git", "tag", "--annotate", "--message", message, tag_of(version)],
+            # whitespace: a line that starts with # is no comment here.
+            [
+                *("git", "tag", "--annotate", "--cleanup=whitespace"),
+                *("--message", message, tag_of(version)),
+            ],
             cwd=self.root,
             capture_output=True,
             text=True,
