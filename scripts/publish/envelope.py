@@ -107,9 +107,7 @@ def _verified(envelope: Any, pem: bytes) -> bool:
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
     try:
-        public = load_pem_public_key(pem)
-        # The id in an envelope is only a hint, and cosign leaves it empty.
-        keys = {i: SSlibKey.from_crypto(public, keyid=i) for i in envelope.signatures}
+        key = SSlibKey.from_crypto(load_pem_public_key(pem))
     except ValueError as e:
         raise Unusable(
             "the public key cannot be used",
@@ -118,8 +116,10 @@ def _verified(envelope: Any, pem: bytes) -> bool:
             found=str(e),
         ) from e
     for keyid, signature in envelope.signatures.items():
+        # The id in an envelope is only a hint, and cosign leaves it empty.
+        key.keyid = keyid
         try:
-            keys[keyid].verify_signature(signature, envelope.pae())
+            key.verify_signature(signature, envelope.pae())
         except UnverifiedSignatureError:
             continue
         return True
