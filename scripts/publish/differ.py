@@ -46,7 +46,10 @@ def explain(
         yield from few(_inside(lock, patches, published, ours, arch))
     except ForkError as e:
         yield str(e)
-    yield from few(diffoscope(published, ours))
+    try:
+        yield from few(diffoscope(published, ours))
+    except ForkError as e:
+        yield str(e)
 
 
 def _inside(
