@@ -74,7 +74,7 @@ def release(at: Checkout, wanted: Wanted) -> Iterator[str]:
             next=f"read it, git commit -m 'release: {lock.local_version}' "
             f"{changelog.NAME}, then make release again",
         )
-    with one_run(wanted.out / ".release.lock", "make release"):
+    with one_run(at.build / ".release.lock", "make release"):
         files = yield from _files(at, lock, patches, wanted)
     yield from _tag(at, lock, wanted)
     _report(at, lock, files)
