@@ -75,8 +75,8 @@ bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real,
 wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64)
 	@$(run) wheel $(call opt,ARCH,--arch)
 
-verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/...)
-	@$(run) verify-wheel $(call opt,WHEEL,)
+verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem)
+	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
 
 wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1)
 	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
@@ -115,6 +115,18 @@ unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=
 packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
+
+## What is published
+
+.PHONY: release provenance reproduce
+release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 FILES_URL= BUILDER_ID=)
+	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
+
+provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=)
+	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)
+
+reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file)
+	@$(run) reproduce "$(WHEEL)"
 
 ## What users get
 
