@@ -108,6 +108,10 @@ kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
 
+.PHONY: site
+site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
+	@$(run) site
+
 .PHONY: clean
 clean: ## Remove dist/ and .venv/; build/ holds work and stays
 	rm -rf dist .venv

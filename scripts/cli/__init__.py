@@ -21,7 +21,8 @@ from scripts.cli import (  # noqa: E402
     port,
     selection,
     series,
+    site,
     wheel,
 )
 
-__all__ = ["app", "kernels", "pin", "port", "selection", "series", "wheel"]
+__all__ = ["app", "kernels", "pin", "port", "selection", "series", "site", "wheel"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,17 @@ def forget_lazy_imports() -> None:
 def table(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Hand a table to the outer session, which prints it at its end."""
     return lambda text: record_property("table", text)
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Hand a row of figures to the report of that name, below that part of it."""
+
+    def record(report: str, part: str, **row: Any) -> None:
+        told = {"report": report, "part": part, "row": row}
+        record_property("figures", json.dumps(told))
+
+    return record
 
 
 @pytest.fixture
