@@ -47,6 +47,10 @@ class Errors:
     loaded: tuple[Loaded, ...] = ()
     planted: tuple[Planted, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.loaded and not self.planted:
+            raise ValueError("it has neither `loaded` nor `planted`")
+
     @property
     def formats(self) -> dict[str, list[Loaded]]:
         """Rows by who wrote the checkpoint, the largest sigma first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.port.summary import Outcome
+
 
 @dataclass(frozen=True)
 class File:
@@ -52,6 +54,14 @@ class Port:
     outcome: str
     patches: tuple[PatchPort, ...]
     proof: tuple[Step, ...] = ()
+
+    @property
+    def says(self) -> str:
+        """How it ended, in the port's own words."""
+        try:
+            return Outcome[self.outcome.upper()].value
+        except KeyError:
+            return words(self.outcome)
 
     @property
     def carried(self) -> int:
