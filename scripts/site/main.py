@@ -35,7 +35,7 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "cuda": ("make cuda", Table),
     "kernels": ("make kernels", Kernels),
     "evidence": ("make evidence", Evidence),
-    "port": ("make port", Port),
+    "port": ("make port TO=X.Y.Z", Port),
     "carry-matrix": ("make carry-matrix", Carry),
     "release": ("make release", Release),
 }
