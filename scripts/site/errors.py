@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from scripts.site import plot
 
@@ -21,6 +22,9 @@ class Loaded:
     def __post_init__(self) -> None:
         if not self.fork or not self.upstream:
             raise ValueError(f"no layer at sigma {self.sigma}")
+        for value in (self.sigma, *self.fork, *self.upstream):
+            if not 0 <= value < inf:
+                raise ValueError(f"{value} at sigma {self.sigma} is no error")
 
     @property
     def worst(self) -> dict[str, float]:

@@ -23,7 +23,7 @@ from scripts.site.kernels import Kernels
 from scripts.site.matrix import Matrix
 from scripts.site.memory import Memory
 from scripts.site.port import Carry, Port
-from scripts.site.release import Release
+from scripts.site.release import Rebuilt, Release
 from scripts.site.series import views
 from scripts.site.tables import Table
 
@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "port": ("make port TO=X.Y.Z", Port),
     "carry-matrix": ("make carry-matrix", Carry),
     "release": ("make release", Release),
+    "reproduce": ("make reproduce WHEEL=...", Rebuilt),
 }
 """By report, the command that writes it and what its data has to fit."""
 

@@ -30,6 +30,11 @@ class Memory:
 
     models: tuple[Model, ...]
 
+    def __post_init__(self) -> None:
+        for model in self.models:
+            if min(model.layers, model.tokens, model.fork, model.upstream or 0) < 0:
+                raise ValueError(f"a figure of {model.model} is negative")
+
     @property
     def known(self) -> Model | None:
         """The model that the project's promise is about."""

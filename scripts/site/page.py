@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +49,9 @@ def render(
         found: The reports by name.
         ours: Devices by capability.
     """
-    env = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters |= {"gib": gib, "mib": mib, "words": words}
+    env = environment()
     kernels = found["kernels"].data
-    env.globals |= {
+    given = {
         "lock": lock,
         "series": series,
         "found": found,
@@ -67,18 +62,57 @@ def render(
     }
     pages = {
         "index.html": env.get_template("index.html").render(
-            root="", headlines=headlines(found)
+            given, root="", headlines=headlines(found)
         ),
         "style.css": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
     }
     for before, view, after in zip(
         [None, *series], series, [*series[1:], None], strict=False
     ):
-        text = env.get_template("patch.html").render(
-            root="../", patch=view, before=before, after=after
+        pages[f"patches/{view.page}"] = env.get_template("patch.html").render(
+            given, root="../", patch=view, before=before, after=after
         )
-        pages[f"patches/{view.page}"] = text
-    return {name: text.encode() for name, text in pages.items()}
+    return {name: page.encode() for name, page in pages.items()}
+
+
+# What an HTML document may not hold: controls, surrogates, noncharacters.
+_NO_TEXT = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
+    + "".join(chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
+    + "]"
+)
+
+
+def text(value: object) -> object:
+    """A value for a page; controls as their pictures, what is no character as U+FFFD.
+
+    >>> text("a\\x1b\\r\\ud800"), text(1)
+    ('a\u241b\u240d\ufffd', 1)
+    """
+
+    def picture(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        return chr(0x2400 + code) if code < 0x20 else "\N{REPLACEMENT CHARACTER}"
+
+    if not isinstance(value, str) or not _NO_TEXT.search(value):
+        return value
+    # A macro's result is a string that is escaped already, and stays one.
+    return type(value)(_NO_TEXT.sub(picture, value))
+
+
+@cache
+def environment() -> Environment:
+    """The templates; whatever they show is escaped."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"gib": gib, "mib": mib, "words": words}
+    return env
 
 
 def headlines(found: Mapping[str, Found[Any]]) -> list[Headline]:

@@ -46,6 +46,18 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """A backport that upstream no longer has as the series carries it."""
+
+    kind: str
+    patch: str
+    path: str
+    symbol: str
+    landed: str
+    undone: str
+
+
+@dataclass(frozen=True)
 class Port:
     """As `scripts.port.render` writes it."""
 
@@ -53,6 +65,7 @@ class Port:
     target: str
     outcome: str
     patches: tuple[PatchPort, ...]
+    alerts: tuple[Alert, ...] = ()
     proof: tuple[Step, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ class File:
     """Bytes."""
     sha256: str
     kind: str = ""
+    arch: str | None = None
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -33,6 +34,17 @@ class Release:
     def sums(self) -> str:
         """As `sha256sum --check` reads them."""
         return "".join(f"{file.sha256}  {file.name}\n" for file in self.files)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """As `make reproduce` writes it: a published file, built again."""
+
+    name: str
+    same: bool
+    sha256: str
+    rebuilt: str
+    differences: tuple[str, ...] = ()
 
 
 def mib(size: int) -> str:

@@ -18,7 +18,7 @@ import html5lib
 from scripts.kernels import baseline
 from scripts.kernels import report as kernels
 from scripts.port import render
-from scripts.port.states import FileResult, PatchResult
+from scripts.port.states import Alert, FileResult, PatchResult, Red
 from scripts.port.states import State as Port
 from scripts.port.summary import Check, Proof, Summary
 from scripts.selection import main as selection
@@ -44,7 +44,8 @@ def _port() -> dict[str, Any]:
         PatchResult("0002-b.patch", EVIL, (FileResult("b.py", Port.UNCHANGED),)),
     )
     checks = (Check("make test", Proof.NOT_RUN, "conflict"),)
-    summary = Summary("0.33.0", "0.34.0", patches, checks=checks)
+    alert = Alert(Red.REVERTED, "0002-b.patch", "b.py", "f", "0.31.0", EVIL)
+    summary = Summary("0.33.0", "0.34.0", patches, (alert,), checks=checks)
     return json.loads(render.as_json(summary))
 
 
@@ -88,6 +89,13 @@ def samples() -> dict[str, dict[str, Any]]:
         "evidence": {"patches": [case | {"off_target": "none"}, other]},
         "port": _port(),
         "carry-matrix": {"cells": [asdict(cell) for cell in cells], "patches": 3},
+        "reproduce": {
+            "name": "a.whl",
+            "same": False,
+            "sha256": digest,
+            "rebuilt": "cd" * 32,
+            "differences": [EVIL],
+        },
         "release": {"files": [file | {"kind": "wheel"}, file | {"name": EVIL}]},
     }
 

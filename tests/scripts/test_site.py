@@ -194,7 +194,7 @@ def test_text_stays_text(small: Small, at: Checkout) -> None:
     )
     shown = re.sub(r"\s+", " ", EVIL)
     for name in ("errors", "memory", "engine", "cuda", "kernels", "evidence", "port",
-                 "carry-matrix", "release", "series"):  # fmt: skip
+                 "carry-matrix", "release", "reproduce", "series"):  # fmt: skip
         assert shown in index.words(name), name
     assert patch.words("content").count(shown) >= 3
     for one in (index, patch):
