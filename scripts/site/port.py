@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.port.states import State
 from scripts.port.summary import Outcome
 
 
@@ -119,9 +120,11 @@ class Carry:
 
 
 def words(state: str) -> str:
-    """A state's name for a reader.
+    """A state's name for a reader, the port's own words where it has some.
 
-    >>> words("PROBABLY_ABSORBED")
-    'probably absorbed'
+    >>> words("syntax"), words("not_run")
+    ('merged by syntax', 'not run')
     """
+    if state.upper() in State.__members__:
+        return State[state.upper()].value
     return state.replace("_", " ").lower()

@@ -247,7 +247,9 @@ def test_the_figures_are_the_reports(whole: Page) -> None:
     )
     assert "0001 tests/a.py::test_a yes 9 of 10 none not run" in index.words("evidence")
     assert "vllm-1-py3-none-any.whl wheel 320.8 MiB abab" in index.words("release")
-    assert "1 of 2 patches carried; a person has to decide." in index.words("port")
+    assert "1 of 2 patches carried. Outcome: a person has to decide." in index.words(
+        "port"
+    )
 
 
 def test_drift_is_against_the_committed_figures(at: Checkout) -> None:
