@@ -16,6 +16,7 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    hardware,
     kernels,
     pin,
     port,
@@ -25,4 +26,14 @@ from scripts.cli import (  # noqa: E402
     wheel,
 )
 
-__all__ = ["app", "kernels", "pin", "port", "selection", "series", "site", "wheel"]
+__all__ = [
+    "app",
+    "hardware",
+    "kernels",
+    "pin",
+    "port",
+    "selection",
+    "series",
+    "site",
+    "wheel",
+]

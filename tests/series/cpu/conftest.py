@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import os
@@ -25,6 +24,7 @@ import loading  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from contract.b12x_double import B12xMoEWrapperDouble  # noqa: E402
+from standin import forget_lazy_imports, real_wrapper  # noqa: E402
 
 Become = Callable[[tuple[int, int]], None]
 
@@ -78,24 +78,6 @@ def replace_wrapper(monkeypatch: pytest.MonkeyPatch, wrapper: type) -> None:
     real_wrapper()
     monkeypatch.setattr("flashinfer.fused_moe.B12xMoEWrapper", wrapper)
     forget_lazy_imports()
-
-
-@functools.cache
-def real_wrapper() -> type:
-    """FlashInfer's own B12xMoEWrapper, whatever stands in its place now."""
-    import flashinfer.fused_moe
-
-    return flashinfer.fused_moe.B12xMoEWrapper
-
-
-def forget_lazy_imports() -> None:
-    """Let the lazy wrappers of vllm.utils.flashinfer look their names up again."""
-    import vllm.utils.flashinfer as lazy
-
-    for value in vars(lazy).values():
-        found = getattr(value, "__closure__", None) and inspect.getclosurevars(value)
-        if found and "_get_impl" in found.nonlocals:
-            found.nonlocals["_get_impl"].cache_clear()
 
 
 @pytest.fixture

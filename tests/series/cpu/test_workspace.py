@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 import torch
 from checkpoint import Format, Shape
-from conftest import real_wrapper, replace_wrapper
-from loading import FORK, UPSTREAM, make_layer
+from conftest import replace_wrapper
+from loading import FORK, UPSTREAM, apply, make_layer
+from standin import real_wrapper
 
 TOKENS = 8192  # --max-num-batched-tokens
 GIB = 1 << 30
@@ -113,27 +114,6 @@ def held(model: Model, layers: int, backend: str, folder: Path) -> int:
     total = sum(n for key, n in storages().items() if key not in own | before.keys())
     del made
     return total
-
-
-def apply(experts: Any, out: Any, x: Any, weights: Any, ids: Any) -> None:
-    """What FusedMoEKernel.apply ends in."""
-    experts.quant_method.moe_kernel.fused_experts.apply(
-        output=out,
-        hidden_states=x,
-        w1=experts.w13_weight,
-        w2=experts.w2_weight,
-        topk_weights=weights,
-        topk_ids=ids,
-        activation=experts.activation,
-        global_num_experts=experts.global_num_experts,
-        expert_map=None,
-        a1q_scale=None,
-        a2_scale=None,
-        workspace13=None,
-        workspace2=None,
-        expert_tokens_meta=None,
-        apply_router_weight_on_input=False,
-    )
 
 
 def test_known_models(
