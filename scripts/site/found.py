@@ -67,5 +67,9 @@ def find(at: Checkout, tree: str, name: str, make: str, kind: type[T]) -> Found[
         found = getattr(e, "found", None)
         wrong = f"{e.what}: {found}" if isinstance(e, ForkError) else str(e)
         return Found(name, make, State.BROKEN, wrong=wrong)
-    state = State.FRESH if head.tree == tree else State.STALE
-    return Found(name, make, state, head.tree, head.version, head.made, data)
+    # A recorded table names the tree that it was measured on; the report's head
+    # has the lock's of the day on which the table was read.
+    own = head.data.get("tree")
+    measured = own if isinstance(own, str) else head.tree
+    state = State.FRESH if measured == tree else State.STALE
+    return Found(name, make, state, measured, head.version, head.made, data)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 Value = str | int | float | bool | None
 
@@ -16,6 +17,8 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
     notes: tuple[str, ...] = ()
+    machine: Mapping[str, Value] = field(default_factory=dict)
+    """Where it was measured, if it says so."""
 
     def __post_init__(self) -> None:
         for number, row in enumerate(self.rows, 1):
@@ -27,6 +30,13 @@ class Table:
     @property
     def cells(self) -> list[list[str]]:
         return [[shown(value) for value in row] for row in self.rows]
+
+    @property
+    def told(self) -> str:
+        """The machine in one line."""
+        return ", ".join(
+            f"{name} {shown(value)}" for name, value in self.machine.items()
+        )
 
     @property
     def numeric(self) -> list[bool]:

@@ -73,6 +73,7 @@ def samples() -> dict[str, dict[str, Any]]:
         "columns": ["sigma", "fork", "upstream"],
         "rows": [[0.05, 64, 63], [EVIL, 64, None]],
         "notes": [EVIL],
+        "machine": {"device": EVIL, "CPUs": 2},
     }
     case = {"number": "0001", "name": "0001-a.patch", "test": "tests/a.py::test_a"}
     case |= {"fails_without": True, "mutants": {"killed": 9, "total": 10}}

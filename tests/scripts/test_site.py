@@ -80,6 +80,17 @@ def test_reports_of_another_tree_are_marked_with_both_ids(at: Checkout) -> None:
     assert "In short" not in index.text
 
 
+def test_a_table_that_names_its_tree_is_of_that_tree(at: Checkout) -> None:
+    """A recorded one is, whatever the lock named when it was read."""
+    here, old = lockfile.load(at.lock).patched_tree, "6" * 40
+    for tree, state in ((here, State.FRESH), (old, State.STALE)):
+        reports.write(at, "cuda", SAMPLES["cuda"] | {"tree": tree})
+        made = build(at)
+        (found,) = (f for f in made.reports if f.name == "cuda")
+        assert (found.state, found.tree) == (state, tree)
+    assert f"Stale: found on tree {old}" in Page(made.index).words("cuda")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -62,7 +62,31 @@ def reports(draw: st.DrawFn) -> tuple[str, Any]:
     """A report's name, and its sample with one value in place of another."""
     name = draw(st.sampled_from(sorted(SAMPLES)))
     path = draw(st.sampled_from(list(places(SAMPLES[name]))))
-    return name, changed(SAMPLES[name], path, draw(VALUES))
+    was = SAMPLES[name]
+    for key in path:
+        was = was[key]
+    # Mostly something that may pass for what stood there.
+    value = draw(like(was) | like(was) | like(was) | VALUES)
+    return name, changed(SAMPLES[name], path, value)
+
+
+def like(was: Any) -> st.SearchStrategy[Any]:
+    """Values of the same kind."""
+    match was:
+        case bool():
+            return st.booleans()
+        case int():
+            return st.integers(-3, 3) | st.integers()
+        case float():
+            return st.floats()
+        case str():
+            return st.text(max_size=20)
+        case list():
+            return st.lists(st.sampled_from(was), max_size=4) if was else st.just([])
+        case dict() if was:
+            keys = st.sets(st.sampled_from(sorted(was)))
+            return keys.map(lambda kept: {k: was[k] for k in sorted(kept)})
+    return VALUES
 
 
 @pytest.fixture(scope="module")
