@@ -165,6 +165,10 @@ bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in tur
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
 
+.PHONY: site
+site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
+	@$(run) site
+
 .PHONY: clean
 clean: ## Remove dist/ and .venv/; build/ holds work and stays
 	rm -rf dist .venv

@@ -25,6 +25,7 @@ from scripts.cli import (  # noqa: E402
     publish,
     selection,
     series,
+    site,
     wheel,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "publish",
     "selection",
     "series",
+    "site",
     "wheel",
 ]

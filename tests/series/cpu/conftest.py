@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,17 @@ def replace_wrapper(monkeypatch: pytest.MonkeyPatch, wrapper: type) -> None:
 def table(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Hand a table to the outer session, which prints it at its end."""
     return lambda text: record_property("table", text)
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Hand a row of figures to the report of that name, below that part of it."""
+
+    def record(report: str, part: str, **row: Any) -> None:
+        told = {"report": report, "part": part, "row": row}
+        record_property("figures", json.dumps(told))
+
+    return record
 
 
 @pytest.fixture

@@ -117,7 +117,10 @@ def held(model: Model, layers: int, backend: str, folder: Path) -> int:
 
 
 def test_known_models(
-    folder: Path, on_meta: None, table: Callable[[str], None]
+    folder: Path,
+    on_meta: None,
+    table: Callable[[str], None],
+    figures: Callable[..., None],
 ) -> None:
     rows = [
         f"Workspace in GiB at {TOKENS} tokens, by FlashInfer's allocator",
@@ -127,12 +130,17 @@ def test_known_models(
     for model in MODELS:
         fork = held(model, 3, FORK, folder)
         sizes[model.name] = fork / GIB
+        upstream, raised = None, ""
         try:
             # A wrapper a layer: linear in the layers, as the test below sees.
-            upstream = model.layers * held(model, 1, UPSTREAM, folder) / GIB
-            cell = f"{upstream:8.2f}"
+            upstream = model.layers * held(model, 1, UPSTREAM, folder)
+            cell = f"{upstream / GIB:8.2f}"
         except (ValueError, NotImplementedError, RuntimeError) as error:
-            cell = f"raises {type(error).__name__}: {error}"[:60]
+            raised = f"{type(error).__name__}: {error}"
+            cell = f"raises {raised}"[:60]
+        told = {"model": model.name, "layers": model.layers, "tokens": TOKENS}
+        sides = {"fork": fork, "upstream": upstream, "raised": raised}
+        figures("memory", "models", verified=model is QWEN3_30B, **told, **sides)
         rows.append(f"{model.name:26} {model.layers:6} {fork / GIB:7.2f}  {cell}")
     table("\n".join(rows))
     assert sizes[QWEN3_30B.name] <= 0.32, rows
