@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,8 +51,9 @@ def kernels_verb(
     Needs build/vllm, and no GPU. Two processes; what is in the cache is not
     compiled again. Problems, and figures out of the baseline's bounds, exit 1.
     """
+    from scripts import reports
     from scripts.cpuenv import flashinfer_python
-    from scripts.kernels import cubin, report, sweep, table
+    from scripts.kernels import cost, cubin, report, sweep, table
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
 
@@ -64,15 +66,20 @@ def kernels_verb(
     chosen = shapes_file.load(shapes or shapes_file.PATH)
     inputs = sweep.Inputs(beside, tree, chosen, everything=everything)
     with one_run(inputs.folder / ".run.lock", "make kernels", wait=True):
+        start = cost.now()
         events = sweep.run(inputs)
         made = report.build(inputs, events, cubin.Tools.of(python))
-    data = report.as_data(made, beside.versions)
+        spent = cost.since(start, events)
+    data = report.as_data(made, beside.versions) | {"cost": asdict(spent)}
+    plain = shapes is None and not everything
+    if plain:
+        reports.write(at, "kernels", data)
     say(json.dumps(data, indent=1) if as_data else table.render(made, beside.versions))
+    note(str(spent))
     for problem in made.problems:
         note(f"problem: {problem}")
     if made.problems:
         raise typer.Exit(1)
-    plain = shapes is None and not everything
     if plain and not held(made, beside.versions, update):
         raise typer.Exit(1)
 

@@ -121,7 +121,7 @@ def _architecture(inputs: Inputs, arch: str) -> list[Event]:
         folders = [e["folder"] for e in events if e["event"] == "compiled"]
         if all((inputs.folder / "compiled" / name).is_dir() for name in folders):
             note(f"{arch}: {len(folders)} kernels, from the cache")
-            return events
+            return [{**e, "kept": True} if "kept" in e else e for e in events]
     events = list(_process(inputs, arch))
     if all(e["outcome"] == "ok" for e in events if e["event"] == "compiled"):
         write(kept, json.dumps(events).encode())

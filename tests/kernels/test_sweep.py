@@ -65,7 +65,10 @@ def test_nothing_is_done_twice(clean: Swept) -> None:
     """The same inputs start no process; another tree only compiles what it lacks."""
     missing = replace(clean.inputs.environment, python=clean.inputs.folder / "none")
     again = sweep.run(replace(clean.inputs, environment=missing))
-    assert again == clean.events
+    assert again == {
+        arch: [e | {"kept": True} if e["event"] == "compiled" else e for e in told]
+        for arch, told in clean.events.items()
+    }
     for kept in (clean.inputs.folder / "reached").iterdir():
         kept.unlink()
     with pytest.raises(FileNotFoundError):
