@@ -109,9 +109,7 @@ def _child(job: Job, real_compile: Any, arch: str, part: Path) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         gc.disable()  # an allocation-heavy trace of a few seconds
-        (_triton if job.kind == "triton helper" else _cute)(
-            job, real_compile, arch, part
-        )
+        (_triton if job.triton else _cute)(job, real_compile, arch, part)
         status = 0
     except BaseException as e:
         said = "".join(traceback.format_exception_only(e)).strip()
@@ -129,6 +127,8 @@ def _cute(job: Job, real_compile: Any, arch: str, part: Path) -> None:
     dump.mkdir()
     os.chdir(dump)
     args, kwargs = job.compile
+    if job.subscript is not None:
+        real_compile = real_compile[job.subscript]
     compiled = real_compile(*args, **kwargs)
     (ir,) = dump.glob("*.mlir")
     (cubin,) = dump.glob("*.cubin")

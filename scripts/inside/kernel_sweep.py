@@ -37,7 +37,7 @@ class Sweep:
     def __init__(self, request: dict[str, Any], events: Any) -> None:
         self.request, self.events = request, events
         self.told: set[tuple[Any, ...]] = set()
-        self.groups: list[tuple[str, str]] = []
+        self.groups: dict[str, tuple[set[str], str]] = {}
 
     def say(self, event: str, **more: Any) -> None:
         print(json.dumps({"event": event, **more}), file=self.events, flush=True)
@@ -64,7 +64,9 @@ class Sweep:
             cute.compile = real
         kernel_fork.prepare()
         chosen = self.chosen()
-        self.say("reached", total=len(self.recorder.jobs), chosen=len(chosen))
+        total = len(self.recorder.jobs)
+        groups = len({key for _, key in self.groups.values()})
+        self.say("reached", total=total, groups=groups, chosen=len(chosen))
         self.compile(chosen, real, arch)
         self.say("done")
 
@@ -72,10 +74,12 @@ class Sweep:
         """Every kernel of the model's experts, at each number of ranks."""
         import kernel_calls
 
+        self.model = model
         for case in model["moe"]:
             size = model["intermediate"] // case["tp"]
             limit = case["max-tokens"]
-            where = {"model": model["name"], "layer": "moe", **case}
+            w4a16 = case["method"].startswith("W4A16")
+            where = {"model": model["name"], "layer": "moe", "w4a16": w4a16, **case}
             try:
                 chosen, call = kernel_calls.moe(
                     model, size, limit, case["method"], case["backend"]
@@ -90,6 +94,13 @@ class Sweep:
             counts = {*range(1, last), limit}
             counts |= {1 << i for i in range(14)}
             scanned: set[str] = set()
+            if w4a16:
+                # b12x plans a number of tokens once, and vLLM warms it up itself.
+                self.recorder.probe = True
+                self.recorder.fresh()
+                for tokens in sorted(n for n in counts if n <= limit):
+                    self.call(call, tokens, where)
+                continue
             # Whether FlashInfer's probe of the driver says yes or no.
             for self.recorder.probe in (True, False):
                 self.recorder.fresh()
@@ -140,28 +151,47 @@ class Sweep:
                 told = {"kind": job.kind, "detail": job.detail, "tokens": tokens}
                 why = {"probe": self.recorder.probe, "tuned": self.recorder.tactics}
                 if self.recorder.probe:
-                    of = "" if where["layer"] == "linear" else str(list(where.values()))
-                    self.groups.append((f"{of} {job.kind} {job.detail}", key))
+                    self.group(where, job)
                 self.say("kernel", **where, key=key, **told, **why)
         return set(self.recorder.hit)
 
-    def chosen(self) -> list[Any]:
-        """One kernel of each model, number of ranks, kind, tile and way; or all.
+    def group(self, where: dict[str, Any], job: Any) -> None:
+        """Note what a kernel stands for; counts of tokens ascend, the last stays."""
+        what = f"{job.kind} {job.detail}"
+        if where["layer"] == "linear" or job.triton:
+            # Its code depends on nothing else; of b12x's, only sizes.
+            covers = {job.detail.get("name", what)}
+        else:
+            model = self.model
+            covers = {f"{model['activation']} TP{where['tp']} {what}"}
+            covers.add(f"{model['name']} {job.kind if where['w4a16'] else what}")
+        self.groups[f"{sorted(covers)} {where['layer']}"] = covers, job.key
 
-        That of most tokens, among those that differ in the number of tokens alone.
-        One that is reached only where FlashInfer's probe fails is left out.
+    def chosen(self) -> list[Any]:
+        """Kernels that stand for all of their kind; or all.
+
+        Each kind and tile of each model is there, and each kind and tile of each
+        activation at each number of ranks; of W4A16 each model, and each tile of
+        each activation. That of most tokens is taken, among those that differ in the
+        number of tokens alone. One that is reached only where FlashInfer's probe
+        fails is left out.
         """
         jobs = self.recorder.jobs
         if self.request["all"]:
             return list(jobs.values())
-        # Counts of tokens ascend, so that the last of a group has most.
-        return [jobs[key] for key in dict.fromkeys(dict(self.groups).values())]
+        left = set().union(*(covers for covers, _ in self.groups.values()))
+        keys: dict[str, None] = {}
+        while left:
+            covers, key = max(self.groups.values(), key=lambda g: len(g[0] & left))
+            left -= covers
+            keys[key] = None
+        return [jobs[key] for key in keys]
 
     def compile(self, chosen: list[Any], real: Any, arch: str) -> None:
         """Compile what the cache has not, the longest first."""
         import kernel_fork
 
-        order = ["dynamic", "static", "micro", "direct micro"]
+        order = ["dynamic", "static", "micro", "direct micro", "w4a16"]
         rank = {kind: i for i, kind in enumerate(order)}
         cache, salt = Path(self.request["cache"]), self.request["salt"]
         limits = self.request["limits"]

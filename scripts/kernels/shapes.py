@@ -31,6 +31,8 @@ class Model:
     tiles: tuple[int, ...]
     columns: tuple[tuple[int, int], ...]
     rows: tuple[tuple[int, int], ...]
+    w4a16: bool = True
+    """Whether experts with BF16 activations are asked for as well."""
 
     def request(self) -> dict[str, Any]:
         """What scripts/inside/kernel_sweep.py wants to know of it."""
@@ -40,7 +42,8 @@ class Model:
             for limit in (*self.max_tokens, *(self.tiles if tp == 1 else ()))
         ]
         first = moe[0]
-        moe.append({**first, "method": "W4A16_NVFP4"})
+        if self.w4a16:
+            moe.append({**first, "method": "W4A16_NVFP4"})
         return {
             "name": self.name,
             "experts": self.experts,
