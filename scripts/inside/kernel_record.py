@@ -183,7 +183,7 @@ def install() -> Recorder:
     return recorder
 
 
-@dataclass
+@dataclass(eq=False)
 class _Door:
     """``cute.compile``, which takes options by subscript too."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = {
+    "B12X_COMPILE_DISK_CACHE": "0",
     # Where a forked compilation stands; CuTe DSL reads these when it is imported.
     "CUTE_DSL_DUMP_DIR": ".",
     # The IR as it was traced: to clean it takes a fifth of the whole compilation.
