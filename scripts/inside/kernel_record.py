@@ -22,6 +22,10 @@ from kernel_key import Gone, call_text, describe
 
 _SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
 _ROUTES = "b12x.moe._shared.kernels.w4a16.route_pack"
+_DRIVER = "cutlass.base_dsl.runtime.cuda"
+# Shared memory of a multiprocessor of capability 12.x in bytes, as the table of
+# compute capabilities in NVIDIA's CUDA programming guide has it.
+_SHARED_PER_SM = 100 << 10
 # What the series calls, and what is relied on here besides.
 _NAMES = {
     "flashinfer": ("mm_fp4",),
@@ -46,6 +50,7 @@ _NAMES = {
     "b12x._lib.gating": ("get_compute_capability",),
     "b12x._lib.compiler": ("clear_compile_cache",),
     _ROUTES: ("launch_triton",),
+    _DRIVER: ("get_device_attribute",),
 }
 # Class of the object that is compiled to the name that the tables give it.
 KINDS = {
@@ -165,6 +170,13 @@ def install() -> Recorder:
 
     recorder = Recorder()
     cute.compile = _Door(recorder)
+    driver = recorder.modules[_DRIVER]
+    ask = driver.get_device_attribute
+    driver.get_device_attribute = lambda which, device=0: (
+        _SHARED_PER_SM
+        if which.name.endswith("_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR")
+        else ask(which, device)
+    )
     routes = recorder.modules[_ROUTES]
     routes.launch_triton = lambda kernel, _, *a, **k: recorder.triton_launch(
         kernel, a, k
