@@ -23,8 +23,9 @@ Call = Callable[[int], None]
 """Run the layer on that many tokens."""
 
 
-def start(capability: tuple[int, int]) -> None:
+def start(capability: tuple[int, int], multiprocessors: int) -> None:
     """Import vLLM on a platform double and make a worker's process-wide state."""
+    platform_double._SMS[capability] = multiprocessors
     torch.set_num_threads(1)
     double = platform_double.install()
     torch.cuda.current_stream = lambda *_: SimpleNamespace(cuda_stream=0)

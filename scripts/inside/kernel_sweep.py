@@ -50,7 +50,8 @@ class Sweep:
         from cutlass import cute
 
         arch = self.request["arch"]
-        kernel_calls.start((12, int(arch[len("sm_12") : -1])))
+        capability = (12, int(arch[len("sm_12") : -1]))
+        kernel_calls.start(capability, self.request["multiprocessors"])
         gc.freeze()  # vLLM's objects stay; each layer's are collected on their own
         real = cute.compile
         try:
@@ -208,14 +209,14 @@ class Sweep:
             self.say("compiled", key=job.key, folder=folder.name, kept=False, **told)
 
 
-def main() -> None:
+def main(kind: type[Sweep] = Sweep, settings: dict[str, str] = SETTINGS) -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    os.environ.update(SETTINGS, CUTE_DSL_ARCH=request["arch"])
+    os.environ.update(settings, CUTE_DSL_ARCH=request["arch"])
     # FlashInfer and CuTe DSL warn of the driver that is not there.
     warnings.simplefilter("ignore")
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    Sweep(request, events).run()
+    kind(request, events).run()
 
 
 if __name__ == "__main__":
