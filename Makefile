@@ -139,7 +139,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels
+.PHONY: test test-fast lint bench kernels kernel-cache
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -161,6 +161,9 @@ test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, th
 
 bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1)
 	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=)
+	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
