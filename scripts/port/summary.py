@@ -77,7 +77,7 @@ class Summary:
 
     @property
     def outcome(self) -> Outcome:
-        if self.identity:
+        if self.identity and not self.alerts:
             return Outcome.IDENTITY
         if not all(p.carried for p in self.patches) or self.alerts:
             return Outcome.OPEN

@@ -25,6 +25,7 @@ from scripts.checkout import Checkout
 from scripts.console import err, note, say
 from scripts.errors import ForkError
 from scripts.git import Git
+from scripts.port import shelf
 from scripts.port.carry import carry
 from scripts.port.places import places
 from scripts.port.resolutions import Records
@@ -112,7 +113,7 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     with stopwatch() as watch:
         lock = lockfile.load(at.lock)
         paths = touched(list(room.patches))
-        base = reader(lock)(paths.__contains__)
+        base = shelf.read(lock.sdist, paths.__contains__)
         target = Target(release, Version(release), sdist(lock, Version(release)))
         new = tree(target, wanted(paths, base.ids))
         fresh = {p: e for p, e in new.files.items() if p not in base.ids}
