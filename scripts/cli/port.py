@@ -35,7 +35,7 @@ def port_verb(
         Path | None, typer.Option("--git", help="A clone of upstream, for a ref.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report, and write nothing.")
+        bool, typer.Option("--dry-run", help="Report in build/reports, and write nothing else.")
     ] = False,
     no_proof: NoProof = False,
     no_history: Annotated[
@@ -72,10 +72,12 @@ def continue_verb(
 
 
 def _report(summary: object, form: Format) -> None:
+    from scripts import reports
     from scripts.port import render
     from scripts.port.summary import Outcome, Summary
 
     assert isinstance(summary, Summary)
+    reports.write(Checkout(), "port", render.as_data(summary))
     shapes = {
         Format.TEXT: render.as_text,
         Format.JSON: render.as_json,

@@ -97,8 +97,13 @@ def _named(found: list[tuple[PatchResult, FileResult]]) -> list[str]:
 
 
 def as_json(summary: Summary) -> str:
-    """For machines; the schema has a number."""
-    data: dict[str, Any] = {
+    """For machines."""
+    return json.dumps(as_data(summary), indent=1)
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """What `build/reports/port.json` holds; the schema has a number."""
+    return {
         "schema": SCHEMA,
         "source": summary.source,
         "target": summary.target,
@@ -137,7 +142,6 @@ def as_json(summary: Summary) -> str:
         "notes": list(summary.notes),
         "written": summary.written,
     }
-    return json.dumps(data, indent=1)
 
 
 def as_markdown(summary: Summary) -> str:
