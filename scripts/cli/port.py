@@ -35,7 +35,10 @@ def port_verb(
         Path | None, typer.Option("--git", help="A clone of upstream, for a ref.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report in build/reports, and write nothing else.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Report in build/reports, and write nothing else."
+        ),
     ] = False,
     no_proof: NoProof = False,
     no_history: Annotated[
