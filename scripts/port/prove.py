@@ -84,20 +84,28 @@ Run = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
 def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
-    """Run a step; its output goes to stderr, and its end is returned."""
-    done = subprocess.run(
+    """Run a step, whose output goes to stderr as it comes.
+
+    Returns:
+        Its exit code, and all that it said.
+    """
+    said = []
+    with subprocess.Popen(
         [sys.executable, *argv],
         cwd=where,
         env={**os.environ, "PYTHONPATH": str(where)},
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
         text=True,
         encoding="utf-8",
         errors="replace",
-    )
-    note(done.stdout[-4000:])
-    return done.returncode, done.stdout
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            note(line.rstrip("\n"))
+    return process.returncode, "".join(said)
 
 
 def prove(new: Checkout, runner: Run = run) -> list[Check]:

@@ -33,8 +33,11 @@ def _details(patch: PatchResult) -> list[str]:
     rows = [_file(f) for f in patch.files if f.state not in _QUIET or f.why]
     if patch.blocked_by:
         rows.append("stands on " + ", ".join(n[:4] for n in patch.blocked_by))
+    needs: dict[tuple[str, str], list[str]] = {}
     for on in patch.dependents:
-        rows.append(f"needed by {on.patch[:4]}: {on.path}, {on.symbol}")
+        needs.setdefault((on.patch[:4], on.path), []).append(on.symbol)
+    for (name, path), found in needs.items():
+        rows.append(f"needed by {name}: {path}, {', '.join(dict.fromkeys(found))}")
     return rows
 
 

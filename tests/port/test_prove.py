@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from scripts.checkout import Checkout
 from scripts.port import prove
 from scripts.port.summary import Check, Outcome, Proof, Summary
@@ -44,3 +46,11 @@ def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
     assert not list(small.patches.glob("0002*"))
     assert small.lock_path.read_bytes().endswith(b"# new\n")
     assert (small.patches / "README.md").read_text(encoding="utf-8") == "table\n"
+
+
+def test_step_says_what_it_does_while_it_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, said = prove.run(["-c", "print('one'); print('two'); exit(3)"], tmp_path)
+    assert (code, said) == (3, "one\ntwo\n")
+    assert capfd.readouterr().err == said

@@ -79,7 +79,8 @@ def test_a_person_decides_once(small: Small) -> None:
     assert text.count("<<<<<<<") == text.count("|||||||") == text.count(">>>>>>>") == 1
     assert "in has_flashinfer" in text
     notes = (small.root / "build/port/CONFLICT.md").read_text(encoding="utf-8")
-    assert "What the patch means" in notes and "flashinfer_sm12x" in notes
+    assert "### `has_flashinfer`" in notes and "make port-continue" in notes
+    assert '+    return importlib.util.find_spec("flashinfer_sm12x")' in notes
     assert "+    return False" in notes
 
     with pytest.raises(Finding, match="cannot go on") as caught:
