@@ -32,7 +32,12 @@ NoProof = Annotated[
 def port_verb(
     to: Annotated[str, typer.Argument(help="A release, or a git ref with --git.")],
     git: Annotated[
-        Path | None, typer.Option("--git", help="A clone of upstream, for a ref.")
+        Path | None,
+        typer.Option(
+            "--git",
+            help="A clone of upstream: TO may be a ref of it; its history is searched "
+            "for reverts, and names the commit that broke what is not carried.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool,
@@ -50,8 +55,10 @@ def port_verb(
     """Carry the series to another upstream, as far as can be proved.
 
     Every patch is tried and reported. What was carried is applied, checked and
-    tested on the new release before patches/ and the lock change; where a person
-    has to decide, the first such patch waits in build/port/vllm.
+    tested on the new release before patches/, the lock and the README change; where
+    a person has to decide, the first such patch waits in build/port/vllm, with a
+    note in build/port/CONFLICT.md. With --git each file that is not carried is
+    traced to upstream's commit, by bisecting a slim mirror of the clone.
     """
     from scripts.port.run import Wanted, port
 

@@ -88,7 +88,7 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
         unused=tuple(records.unused(carried.used)),
         history=tuple(seen),
         identity=_identity(base, new, carried.patches),
-        notes=tuple(_notes(carried.patches)),
+        notes=tuple(_notes(carried.patches, target)),
     )
     return Work(lock, patches, target, base, new, carried, summary)
 
@@ -102,12 +102,17 @@ def _identity(base: Source, new: Source, results: Sequence[PatchResult]) -> bool
     return same and base.ids == new.ids
 
 
-def _notes(results: Sequence[PatchResult]) -> list[str]:
-    return [
+def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
+    rows = [
         f"{r.name[:4]} is upstream as it stands and leaves the series"
         for r in results
         if r.state is State.ABSORBED
     ]
+    if target.git is None and any(not r.state.carried for r in results):
+        rows.append(
+            "GIT=<a clone of upstream> beside TO= names the commit that broke each file"
+        )
+    return rows
 
 
 def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:

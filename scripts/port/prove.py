@@ -17,6 +17,7 @@ from scripts.fetch import obtain
 from scripts.files import write
 from scripts.git import Git
 from scripts.pin import pin
+from scripts.port import readme
 from scripts.port.summary import Check, Proof
 from scripts.series import folder
 from scripts.series.apply import sdist_base
@@ -80,6 +81,11 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+AFTER = (
+    "what was recorded on the old pin: make matrix UPDATE=1, make kernels UPDATE=1",
+)
+"""What a port cannot take over, as it was found by running it."""
+
 Run = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
@@ -125,12 +131,44 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
     return found
 
 
-def accept(at: Checkout, new: Checkout) -> None:
-    """Write what was proved: the patches, their table, and the lock last."""
+def accept(
+    at: Checkout, new: Checkout, renamed: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Write what was proved: patches, their table, the README, and the lock last.
+
+    Args:
+        at: Where to.
+        new: The trial.
+        renamed: As `readme.ported` takes it.
+
+    Returns:
+        What is left for a person to edit.
+    """
     files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
     write_series(at.patches, files)
     write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    by_hand: tuple[str, ...] = ()
+    about = at.root / "README.md"
+    if about.is_file():
+        locks = lockfile.load(at.lock), lockfile.load(new.lock)
+        done = readme.ported(about.read_text(encoding="utf-8"), *locks, renamed)
+        write(about, done.text.encode("utf-8"))
+        by_hand = done.by_hand
     write(at.lock, new.lock.read_bytes())
+    return (*by_hand, *AFTER)
+
+
+def renamed(
+    patches: Iterable[Patch],
+    changes: Iterable[Mapping[str, Entry | None]],
+    new: Checkout,
+) -> dict[str, str | None]:
+    """The file name that each patch has in the trial; None for one that left."""
+    names = iter(folder.names(new.patches))
+    return {
+        patch.name: next(names) if change else None
+        for patch, change in zip(patches, changes, strict=True)
+    }
 
 
 def _patches(new: Checkout) -> list[Path]:

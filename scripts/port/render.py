@@ -86,6 +86,7 @@ def _sections(summary: Summary, pad: str) -> list[str]:
             ],
         ),
         ("notes", list(summary.notes)),
+        ("to edit by hand", list(summary.by_hand)),
         ("written to", [summary.written] if summary.written else []),
     ]
     rows: list[str] = []
@@ -143,6 +144,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
             for c in summary.checks
         ],
         "notes": list(summary.notes),
+        "by_hand": list(summary.by_hand),
         "written": summary.written,
     }
 

@@ -55,8 +55,9 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
         new = prove.trial(at, str(work.target.version), work.patches, changes)
         summary = replace(summary, checks=tuple(prove.prove(new)))
         if summary.outcome is Outcome.PROVED:
-            prove.accept(at, new)
-            summary = replace(summary, written="patches/ and upstream.lock")
+            left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
+            written = "patches/, upstream.lock and README.md; git diff shows it"
+            summary = replace(summary, by_hand=left, written=written)
     for name, text in (
         ("report.txt", render.as_text(summary) + "\n"),
         ("report.json", render.as_json(summary) + "\n"),

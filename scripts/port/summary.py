@@ -73,6 +73,8 @@ class Summary:
     identity: bool = False
     written: str = ""
     """Where the result or the open conflict lies."""
+    by_hand: tuple[str, ...] = ()
+    """What a person edits once it is written."""
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -41,7 +41,11 @@ def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
     (new.patches / "series").write_text(f"{name}\n", encoding="utf-8")
     (new.patches / "README.md").write_text("table\n", encoding="utf-8")
     new.lock_path.write_bytes(small.lock_path.read_bytes() + b"# new\n")
-    prove.accept(Checkout(small.root), Checkout(new.root))
+    about = small.root / "README.md"
+    about.write_text(f"[0009](patches/{name})\n", "utf-8")
+    left = prove.accept(Checkout(small.root), Checkout(new.root), {name: name})
+    assert left == prove.AFTER
+    assert about.read_text(encoding="utf-8") == f"[0001](patches/{name})\n"
     assert small.names == [name]
     assert not list(small.patches.glob("0002*"))
     assert small.lock_path.read_bytes().endswith(b"# new\n")
