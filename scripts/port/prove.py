@@ -31,9 +31,14 @@ from scripts.upstream import commit_steps
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("apply", ("-m", "scripts", "apply")),
     ("check", ("-m", "scripts", "check")),
+    # The record is of the old pin. What moves off SM12x the tests refuse.
+    ("selection", ("-m", "scripts", "matrix", "--update")),
     ("tests", ("-m", "pytest", "tests/series", "-q")),
 )
 """What is run in the trial, in this order; a failure ends it."""
+
+RECORDED = "scripts/selection/recorded.tsv"
+"""What the new release selects, written by the step `selection`."""
 
 
 def trial(
@@ -82,7 +87,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 AFTER = (
-    "what was recorded on the old pin: make matrix UPDATE=1, make kernels UPDATE=1",
+    f"read git diff {RECORDED}: what the new release selects otherwise",
+    "tests/kernels/baseline.json is of the old pin: make kernels UPDATE=1",
 )
 """What a port cannot take over, as it was found by running it."""
 
@@ -131,10 +137,24 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
     return found
 
 
+def unlike(new: Checkout) -> list[str]:
+    """What the tests ran with, where the new release pins another version of it."""
+    pins = lockfile.load(new.lock).companions
+    found = []
+    for file in sorted((new.root / "tests" / "series").glob("requirements-*.txt")):
+        for row in file.read_text(encoding="utf-8").splitlines():
+            name, _, version = row.partition("==")
+            if version and pins.get(name, version) != version:
+                found.append(
+                    f"tested with {name} {version}; upstream pins {pins[name]}"
+                )
+    return list(dict.fromkeys(found))
+
+
 def accept(
     at: Checkout, new: Checkout, renamed: Mapping[str, str | None]
 ) -> tuple[str, ...]:
-    """Write what was proved: patches, their table, the README, and the lock last.
+    """Write what was proved: patches, tables, the README, and the lock last.
 
     Args:
         at: Where to.
@@ -147,6 +167,8 @@ def accept(
     files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
     write_series(at.patches, files)
     write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    if (new.root / RECORDED).is_file():
+        write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
     by_hand: tuple[str, ...] = ()
     about = at.root / "README.md"
     if about.is_file():

@@ -53,10 +53,12 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
     summary = replace(summary, written=where, culprits=who_broke(at, work))
     if summary.outcome is Outcome.CARRIED and wanted_.proof and work.target.version:
         new = prove.trial(at, str(work.target.version), work.patches, changes)
-        summary = replace(summary, checks=tuple(prove.prove(new)))
+        checks = tuple(prove.prove(new))
+        notes = (*summary.notes, *prove.unlike(new))
+        summary = replace(summary, checks=checks, notes=notes)
         if summary.outcome is Outcome.PROVED:
             left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
-            written = "patches/, upstream.lock and README.md; git diff shows it"
+            written = "patches/, upstream.lock, README.md and the record of selection"
             summary = replace(summary, by_hand=left, written=written)
     for name, text in (
         ("report.txt", render.as_text(summary) + "\n"),

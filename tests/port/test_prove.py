@@ -24,6 +24,7 @@ def test_proof_stops_at_what_fails(small: Small) -> None:
     assert found == [
         Check("apply", Proof.PASSED, "fine"),
         Check("check", Proof.FAILED, "1 error"),
+        Check("selection", Proof.NOT_RUN),
         Check("tests", Proof.NOT_RUN),
     ]
     done = Summary("a", "b", (), checks=tuple(found))
@@ -50,6 +51,19 @@ def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
     assert not list(small.patches.glob("0002*"))
     assert small.lock_path.read_bytes().endswith(b"# new\n")
     assert (small.patches / "README.md").read_text(encoding="utf-8") == "table\n"
+
+
+def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
+    folder = small.root / "tests" / "series"
+    folder.mkdir(parents=True)
+    name, version = next(iter(small.lock.companions.items()))
+    rows = f"# why\nother==1\n{name}==0.0.1\n"
+    (folder / "requirements-x.txt").write_text(rows, encoding="utf-8")
+    assert prove.unlike(Checkout(small.root)) == [
+        f"tested with {name} 0.0.1; upstream pins {version}"
+    ]
+    (folder / "requirements-x.txt").write_text(f"{name}=={version}\n", "utf-8")
+    assert prove.unlike(Checkout(small.root)) == []
 
 
 def test_step_says_what_it_does_while_it_runs(
