@@ -75,6 +75,9 @@ def _before(anchor: str, new: str) -> tuple[str, str]:
     return anchor, new + anchor
 
 
+TWINS = "a sixth class like ours comes, and all are edited alike"
+"""Where git am, git am -3, patch and quilt change another class than ours."""
+
 PROBE = '''\
 @functools.cache
 def has_flashinfer_cutedsl_sm12x_moe() -> bool:
@@ -244,7 +247,7 @@ REPLANTED: tuple[Replant, ...] = (
         f"{LINEAR}/nvfp4/flashinfer.py",
         "0.29.0",
         "0.30.0",
-        "a sixth class like ours comes, and all are edited alike",
+        TWINS,
         [(B12X.format(""), B12X.format(SHAPES))],
         [(B12X.format(""), B12X.format(SHAPES))],
     ),

@@ -11,8 +11,9 @@ from packaging.version import Version
 from scripts import lock as lockfile
 from scripts.port.states import State
 from scripts.port.target import Target, sdist, tree
-from tests.port.judge import Verdict, ours, repository, verdict
-from tests.port.replanted import REPLANTED, Replant
+from tests.port.judge import Verdict, ours, peer, repository, verdict
+from tests.port.replanted import REPLANTED, TWINS, Replant
+from tests.scripts.small import git
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow]
 
@@ -49,3 +50,17 @@ def test_right_or_refused(entry: Replant, texts: Texts, tmp_path: Path) -> None:
     assert found is wanted, (answer.state, answer.why)
     if entry.dropped:
         assert answer.state is State.PROBABLY_ABSORBED
+
+
+@pytest.mark.parametrize("tool", ["git am -3", "quilt push"])
+def test_usual_tools_edit_a_real_twin(tool: str, texts: Texts, tmp_path: Path) -> None:
+    """A class like ours comes above it, and they change that one without a word."""
+    (entry,) = [e for e in REPLANTED if e.upstream == TWINS]
+    case = entry.case(texts)
+    repo = tmp_path / "repo"
+    mail = repository(case, repo)
+    git(repo, "checkout", "-q", "upstream")
+    answer = peer(tool, case, repo, mail)
+    if answer is None:
+        pytest.skip(f"{tool.split()[0]} is not installed")
+    assert verdict(case, answer) is Verdict.WRONG
