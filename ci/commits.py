@@ -42,16 +42,25 @@ def groups(
         new: The series as carried; what upstream absorbed has left it.
         version: The release.
     """
-    left = list(new)
     found: list[Group] = []
-    for patch, result in zip(old, summary.patches, strict=True):
-        now = left.pop(0) if left and left[0].subject == patch.subject else None
+    for patch, now, result in zip(
+        old, successors(old, new), summary.patches, strict=True
+    ):
         if result.state in MECHANICAL and now is not None:
             continue
         names = {patch.name, *([now.name] if now else [])}
         paths = tuple(f"patches/{name}" for name in sorted(names))
         found.append(Group(_message(result, left=now is None), paths))
     return found + [Group(text.format(version), (p,)) for p, text in RECORDS]
+
+
+def successors(old: Sequence[Patch], new: Sequence[Patch]) -> list[Patch | None]:
+    """What each patch of a series became in the carried one; None if it left."""
+    left = list(new)
+    return [
+        left.pop(0) if left and left[0].subject == patch.subject else None
+        for patch in old
+    ]
 
 
 def _message(result: PatchResult, *, left: bool) -> str:

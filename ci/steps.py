@@ -38,7 +38,7 @@ STEPS = (
     # A new release moves both records; what moved is a commit for a person to read.
     _verb("matrix", "matrix", "--update", long=True),
     _verb("kernels", "kernels", "--update", long=True),
-    Step("tests", ("-m", "pytest", "tests/series", "-q", "--color=no"), long=True),
+    Step("tests", ("-m", "pytest", "tests/series", "-v", "--color=no"), long=True),
     _verb("wheel", "wheel", "--arch", "x86_64"),
     _verb("verify-wheel", "verify-wheel"),
     _verb("wheel aarch64", "wheel", "--arch", "aarch64", long=True),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,13 +64,12 @@ def issue_title(version: str) -> str:
 def first_message(version: str, summary: Summary) -> str:
     """Message of the mechanical commit."""
     counts = ", ".join(f"{n} {s.value}" for s, n in summary.counts.items())
-    return (
-        f"port: pin vLLM {version}, carry what moved\n\n"
-        f"Of {len(summary.patches)} patches: {counts}.\n"
-        "Here are the pin, the table, and the patches that are unchanged or\n"
-        "moved; each other patch has a commit of its own. Only the last\n"
-        "commit is a series that applies.\n"
+    body = (
+        f"Of {len(summary.patches)} patches: {counts}. Here are the pin, what names "
+        "it, and the patches that are unchanged or moved; each other patch has a "
+        "commit of its own. Only the last commit is a series that applies."
     )
+    return f"port: pin vLLM {version}, carry what moved\n\n{textwrap.fill(body, 72)}\n"
 
 
 def pull_body(

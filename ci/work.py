@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ci.commits import successors
 from ci.steps import Step, run
 from scripts import fetch, lock
 from scripts.checkout import Checkout
@@ -16,6 +17,8 @@ from scripts.errors import Finding
 from scripts.files import write
 from scripts.git import Git
 from scripts.pin import pin
+from scripts.port import readme
+from scripts.port.prove import unlike
 from scripts.port.run import Wanted, port
 from scripts.port.summary import Outcome, Summary
 from scripts.port.workplace import Workplace
@@ -62,19 +65,31 @@ def carry(
     summary = port(work, Wanted(version, proof=False))
     if summary.outcome is not Outcome.CARRIED:
         return summary, []
-    adopt(work, version)
+    by_hand = adopt(work, version)
     checks, quoted = run(steps, work.root, long=proof)
-    return replace(summary, checks=tuple(checks), written=""), quoted
+    summary = replace(
+        summary,
+        checks=tuple(checks),
+        by_hand=by_hand,
+        notes=(*summary.notes, *unlike(work)),
+        written="",
+    )
+    return summary, quoted
 
 
-def adopt(work: Checkout, version: str) -> None:
+def adopt(work: Checkout, version: str) -> tuple[str, ...]:
     """Pin the release, and write the commits of `build/port/vllm` as the series.
 
-    Nothing is proved by it; `carry` runs the steps on what this writes.
+    The README follows. Nothing is proved by it; `carry` runs the steps on what
+    this writes.
+
+    Returns:
+        Lines of the README that a person has to look at.
 
     Raises:
         Finding: The branch does not stand on the release's own tree.
     """
+    before, old = lock.load(work.lock), folder.load(work.patches)
     pin(version, work.lock)
     pinned = lock.load(work.lock)
     git = Git(Workplace.of(work).tree)
@@ -95,3 +110,12 @@ def adopt(work: Checkout, version: str) -> None:
     patched = git.text("rev-parse", f"{tip}^{{tree}}")
     lock.update(work.lock, {"series.patched-tree": patched})
     note(f"the series stands on vLLM {version}")
+    about = work.root / "README.md"
+    if not about.is_file():
+        return ()
+    pairs = zip(old, successors(old, made), strict=True)
+    renamed = {was.name: now.name if now else None for was, now in pairs}
+    text = about.read_text(encoding="utf-8")
+    done = readme.ported(text, before, lock.load(work.lock), renamed)
+    write(about, done.text.encode("utf-8"))
+    return done.by_hand

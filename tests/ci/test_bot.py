@@ -87,6 +87,16 @@ def test_mechanical_and_content_changes_are_apart(world: World) -> None:
     assert text.NO_HARDWARE in body
 
 
+def test_the_readme_follows_and_what_is_left_is_named(world: World) -> None:
+    world.release(BESIDE)
+    text = "The pin is vLLM 1.2.3.\n\nMeasured on 1.2.3: much.\n"
+    world.commit("README.md", text)
+    world.run()
+    there = git(world.remote, "show", f"{BRANCH}:README.md")
+    assert there == f"The pin is vLLM {NEW}.\n\nMeasured on 1.2.3: much."
+    assert "README.md:3: it names 1.2.3" in pull_of(world)["body"]
+
+
 def test_the_same_work_gives_the_same_commits(world: World) -> None:
     world.release(BESIDE)
     one = world.run(apply=False).proposal
