@@ -10,6 +10,16 @@ from dataclasses import dataclass
 class Mutants:
     killed: int
     total: int
+    equivalent: int = 0
+    """Of the total, those that are argued to change nothing."""
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """A later patch that stands on this one."""
+
+    number: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,7 @@ class Case:
     fails_without: bool | None = None
     """Whether they fail without it; None where that was not run."""
     also_fails: tuple[str, ...] = ()
-    dependents: tuple[str, ...] = ()
+    dependents: tuple[str | Dependent, ...] = ()
     mutants: Mutants | None = None
     off_target: str | int | bool | None = None
     """What changes off SM12x; None where that was not looked at."""
@@ -32,6 +42,11 @@ class Case:
     @property
     def tests(self) -> list[str]:
         return [self.test] if isinstance(self.test, str) else self.test
+
+    @property
+    def taken_along(self) -> list[str]:
+        """Numbers of the patches that went with it."""
+        return [d if isinstance(d, str) else d.number for d in self.dependents]
 
     @property
     def elsewhere(self) -> str:
@@ -48,6 +63,7 @@ class Evidence:
     """As `make evidence` writes it."""
 
     patches: tuple[Case, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def by_number(self) -> dict[str, Case]:

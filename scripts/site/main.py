@@ -25,7 +25,7 @@ from scripts.site.memory import Memory
 from scripts.site.port import Carry, Port
 from scripts.site.release import Rebuilt, Release
 from scripts.site.series import views
-from scripts.site.tables import Table
+from scripts.site.tables import Hardware, Table
 
 SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "matrix": ("make matrix", Matrix),
@@ -33,6 +33,8 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "memory": ("make test", Memory),
     "engine": ("make engine", Table),
     "cuda": ("make cuda", Table),
+    "test-sm12x": ("make test-sm12x", Hardware),
+    "bench-sm12x": ("make bench-sm12x", Hardware),
     "kernels": ("make kernels", Kernels),
     "evidence": ("make evidence", Evidence),
     "port": ("make port TO=X.Y.Z", Port),

@@ -34,9 +34,7 @@ class Table:
     @property
     def told(self) -> str:
         """The machine in one line."""
-        return ", ".join(
-            f"{name} {shown(value)}" for name, value in self.machine.items()
-        )
+        return told(self.machine)
 
     @property
     def numeric(self) -> list[bool]:
@@ -46,6 +44,47 @@ class Table:
             and not any(isinstance(v, str) for v in column)
             for column in zip(*self.rows, strict=True)
         ] or [False] * len(self.columns)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Of `make test-sm12x` and `make bench-sm12x`, where the GPU is."""
+
+    machine: Mapping[str, Value]
+    ok: bool
+    tests: Table | None = None
+    errors: Table | None = None
+    sweep: Table | None = None
+    serve: Table | None = None
+
+    def __post_init__(self) -> None:
+        if self.machine.get("hardware") is not True:
+            raise ValueError("it was made with a double and says nothing of a GPU")
+        if not self.tables:
+            raise ValueError("it holds no table")
+
+    @property
+    def tables(self) -> list[Table]:
+        every = (self.tests, self.errors, self.sweep, self.serve)
+        return [table for table in every if table]
+
+    @property
+    def device(self) -> str:
+        return shown(self.machine.get("device"))
+
+    @property
+    def told(self) -> str:
+        """The machine in one line."""
+        return told(self.machine)
+
+
+def told(machine: Mapping[str, Value]) -> str:
+    """A machine in one line.
+
+    >>> told({"device": "A100", "capability": 8.0})
+    'device A100, capability 8'
+    """
+    return ", ".join(f"{name} {shown(value)}" for name, value in machine.items())
 
 
 def shown(value: Value) -> str:

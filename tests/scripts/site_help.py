@@ -76,11 +76,16 @@ def samples() -> dict[str, dict[str, Any]]:
         "machine": {"device": EVIL, "CPUs": 2},
     }
     case = {"number": "0001", "name": "0001-a.patch", "test": "tests/a.py::test_a"}
+    case |= {"dependents": [{"number": "0003", "why": "a.py"}]}
     case |= {"fails_without": True, "mutants": {"killed": 9, "total": 10}}
     other = {"number": "0002", "test": [EVIL], "fails_without": False}
     digest = "ab" * 32
     file = {"name": "vllm-1-py3-none-any.whl", "size": 336361138, "sha256": digest}
+    machine = {"device": "RTX", "capability": "12.0", "hardware": True}
+    owner = {"machine": machine, "ok": False, "tests": table}
     return {
+        "test-sm12x": owner,
+        "bench-sm12x": owner | {"tests": None, "sweep": table},
         "matrix": matrix.as_data(selection.recorded().table),
         "errors": {"loaded": loaded, "planted": planted},
         "memory": {"models": models},

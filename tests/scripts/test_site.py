@@ -256,11 +256,32 @@ def test_the_figures_are_the_reports(whole: Page) -> None:
     assert "make port 3 git am 1 1 wrong quilt push not installed" in index.words(
         "carry-matrix"
     )
-    assert "0001 tests/a.py::test_a yes 9 of 10 none not run" in index.words("evidence")
+    assert "0001 tests/a.py::test_awith 0003 yes 9 of 10 none not run" in index.words(
+        "evidence"
+    )
     assert "vllm-1-py3-none-any.whl wheel 320.8 MiB abab" in index.words("release")
     assert "1 of 2 patches carried. Outcome: a person has to decide." in index.words(
         "port"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ok": True}, "Run on SM12x hardware: RTX."),
+        ({}, "Run on SM12x hardware: RTX, not all well."),
+        ({"machine": {"device": "double", "hardware": False}},
+         "Not run on SM12x hardware. Selection"),
+        (None, "Not run on SM12x hardware. Selection"),
+    ],
+)  # fmt: skip
+def test_the_head_says_whether_it_ran_on_the_hardware(
+    given: dict[str, Any] | None, said: str, at: Checkout
+) -> None:
+    if given is not None:
+        reports.write(at, "test-sm12x", SAMPLES["test-sm12x"] | given)
+    text = re.sub(r"<[^>]+>", "", page(at).text.partition("<main")[0])
+    assert said in re.sub(r"\s+", " ", text)
 
 
 def test_drift_is_against_the_committed_figures(at: Checkout) -> None:

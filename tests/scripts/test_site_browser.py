@@ -18,7 +18,8 @@ from scripts.checkout import Checkout
 from scripts.site.main import build
 from tests.scripts.site_help import samples
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
