@@ -123,6 +123,12 @@ def test_make_help_names_every_target() -> None:
         (["verify-wheel", "WHEEL=dist/x.whl"], 'verify-wheel "dist/x.whl"'),
         (["patch-installed", "PYTHON=/a b/python", "REVERT=1"],
          'patch-installed --python "/a b/python" --revert'),
+        (["export-debian", "AFTER=/a b", "MAINTAINER=Ada <a@b>"],
+         'export-debian --after "/a b" --maintainer "Ada <a@b>"'),
+        (["export-conda", "BEFORE=x", "OUT=y", "FORCE=1"],
+         'export-conda --before "x" --out "y" --force'),
+        (["merge-series", "DIR=/a b", "BEHIND=x.patch"],
+         'merge-series "/a b" --behind "x.patch"'),
         (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
     ],
 )  # fmt: skip

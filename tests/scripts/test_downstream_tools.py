@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from email import message_from_bytes
 from pathlib import Path
 
@@ -111,6 +112,14 @@ def test_what_a_tool_loses_is_refused(
     if form is Format.DEBIAN:
         right &= quilt(at / "unpacked", "pop") == plain.lock.tree
     assert not right
+
+
+def test_shellcheck_reads_the_pkgbuild(plain: Small, tmp_path: Path) -> None:
+    """makepkg reads and sets variables that a script alone does not."""
+    at = made(plain, Format.ARCH, tmp_path / "out")
+    shellcheck = Path(sys.prefix) / "bin/shellcheck"
+    outside = "--exclude=SC2034,SC2154,SC2164"
+    run(shellcheck, "--shell=bash", outside, "PKGBUILD", cwd=at)
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ import pytest
 
 from scripts import ROOT, lock
 from scripts.cli import app
-from scripts.downstream import debian, merge, nix
+from scripts.downstream import conda, debian, merge, nix
+from scripts.downstream.limits import Kind
 from scripts.series.trailers import Key
 from tests.scripts.downstream_help import makepkg, need, quilt, run, tree_of
 from tests.scripts.small import Small
@@ -31,6 +32,7 @@ TOOLS = {
     "arch": ("makepkg",),
     "nix": ("nix-instantiate",),
     "merge": (),
+    "own": (),
 }
 
 
@@ -121,6 +123,26 @@ def test_merge(checkout: Path, tmp_path: Path, small: Small) -> None:
     assert f"{merge.BEGIN}\nsm12x/{small.names[0]}\n{merge.END}\n# none yet" in said
 
 
+def test_own(checkout: Path, small: Small) -> None:
+    for folder, path in (("fixes", "README.md"), ("branding", "docs/backends.md")):
+        (checkout / folder).mkdir()
+        first = (small.repo / path).read_text(encoding="utf-8").splitlines()[0]
+        (checkout / folder / "series").write_text(f"{folder}.patch\n", "utf-8")
+        (checkout / folder / f"{folder}.patch").write_text(
+            f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-{first}\n+# Ours\n",
+            encoding="utf-8",
+        )
+        if path == "docs/backends.md":  # its hunk needs what follows
+            text = (checkout / folder / f"{folder}.patch").read_text("utf-8")
+            text = text.replace("@@ -1 +1 @@", "@@ -1,3 +1,3 @@") + " \n - cutlass\n"
+            (checkout / folder / f"{folder}.patch").write_text(text, "utf-8")
+    said = session("own", checkout, "1.2.3")
+    assert "build/export/conda: 3 patches, 2 of them yours\n" in said
+    recipe = (checkout / "build/export/conda/recipe.yaml").read_text("utf-8")
+    rows = re.findall(r"^      - (\S+\.patch)$", recipe, re.M)
+    assert rows == ["fixes.patch", small.names[0], "branding.patch"]
+
+
 @pytest.mark.slow
 @pytest.mark.upstream
 @pytest.mark.parametrize("name", ["debian", "rpm"])
@@ -151,6 +173,13 @@ def test_names_on_the_page_are_real() -> None:
     assert f"`schema = {lock.SCHEMA}`" in PAGE
     for key in Key:
         assert f"`{key.value}`" in PAGE
+
+
+def test_every_limit_has_its_row() -> None:
+    table = PAGE.partition("| change | lost by |\n")[2].partition("\n\n")[0]
+    assert len(table.splitlines()) - 1 == len(Kind)
+    for tool, cannot in (("rattler-build", conda.CANNOT), ("dpkg-source", ())):
+        assert table.count(tool) == (len(cannot) or 1)
 
 
 def test_variables_on_the_page_are_read_somewhere() -> None:
