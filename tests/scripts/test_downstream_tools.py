@@ -161,6 +161,12 @@ def test_an_edit_in_the_export_is_not_dropped(plain: Small, tmp_path: Path) -> N
     assert caught.value.where == str(spec)
     export(Checkout(plain.root), Wanted(Format.RPM, out=out, force=True))
     assert spec.read_bytes() == before
+    # A folder that holds such a file already.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/vllm.spec").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(Finding, match="written by none"):
+        made(plain, Format.RPM, tmp_path / "theirs")
+    assert [p.name for p in (tmp_path / "theirs").iterdir()] == ["vllm.spec"]
     # What no longer belongs goes; what is not ours stays.
     plain.drop()
     plain.edit(message("tools: another"), "README.md", "# vLLM", "# vLLM 2")
