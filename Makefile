@@ -53,8 +53,8 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 ## Another release
 
-.PHONY: port port-continue carry-matrix
-port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
+.PHONY: port port-continue carry-matrix bot bot-rehearsal
+port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
@@ -63,14 +63,20 @@ port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mende
 carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
 	@.venv/bin/python -m tests.bench.carry $(ARGS)
 
+bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url)
+	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
+
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
+
 ## What users install
 
 .PHONY: wheel verify-wheel wheel-source patch-installed sdist
 wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64)
 	@$(run) wheel $(call opt,ARCH,--arch)
 
-verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/...)
-	@$(run) verify-wheel $(call opt,WHEEL,)
+verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem)
+	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
 
 wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1)
 	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
@@ -110,6 +116,18 @@ packager-tools: ## What the tests of these exports run, from Debian's packages (
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
 
+## What is published
+
+.PHONY: release provenance reproduce
+release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 FILES_URL= BUILDER_ID=)
+	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
+
+provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=)
+	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)
+
+reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file)
+	@$(run) reproduce "$(WHEEL)"
+
 ## What users get
 
 .PHONY: matrix doctor
@@ -121,7 +139,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels
+.PHONY: test test-fast lint bench kernels kernel-cache
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -134,8 +152,25 @@ lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pr
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all)
 
+.PHONY: cuda test-sm12x bench-sm12x
+cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1)
+	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
+
+test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1)
+	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1)
+	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=)
+	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
+
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
+
+.PHONY: site
+site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
+	@$(run) site
 
 .PHONY: clean
 clean: ## Remove dist/ and .venv/; build/ holds work and stays

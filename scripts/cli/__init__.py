@@ -16,22 +16,30 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    bot,
     downstream,
+    hardware,
     kernels,
     pin,
     port,
+    publish,
     selection,
     series,
+    site,
     wheel,
 )
 
 __all__ = [
     "app",
+    "bot",
     "downstream",
+    "hardware",
     "kernels",
     "pin",
     "port",
+    "publish",
     "selection",
     "series",
+    "site",
     "wheel",
 ]

@@ -71,9 +71,25 @@ def verify_verb(
             help="The wheel; the only one in dist/ if absent.",
         ),
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Public key (PEM) that must have signed the provenance.",
+        ),
+    ] = None,
 ) -> None:
-    """Derive a wheel again from the lock and print what differs."""
-    from scripts.wheel.inputs import base_of
+    """Derive a wheel again from the lock and print what differs.
+
+    A provenance statement beside it, NAME.whl.intoto.jsonl, is held against
+    the same inputs; with --key one of them has to be signed by that key.
+    """
+    from dataclasses import replace
+
+    from scripts.publish.attestation import Expected, check
+    from scripts.publish.provenance import path_of
+    from scripts.wheel.inputs import arch_of, base_of
     from scripts.wheel.verify import verify
 
     if wheel is None:
@@ -89,8 +105,13 @@ def verify_verb(
         (wheel,) = found
     at = Checkout()
     lock = lockfile.load(at.lock)
+    patches = folder.load(at.patches)
     base = obtain(base_of(lock, wheel))
-    report = verify(wheel, lock, folder.load(at.patches), base, obtain(lock.sdist))
+    report = verify(wheel, lock, patches, base, obtain(lock.sdist))
+    expected = Expected(wheel, lock, patches, arch_of(lock, wheel), at)
+    beside = check(expected, path_of(wheel), key)
+    differences = (*report.differences, *beside.differences)
+    report = replace(report, differences=differences, provenance=beside.words)
     say(str(report))
     if not report.ok:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -169,7 +170,7 @@ def _host(folder: Path) -> tuple[int, int, list[str]]:
     if (folder / "kernel.json").exists():
         told = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
         return told["threads"], told["shared"], []
-    ir = (folder / "kernel.mlir").read_text(encoding="utf-8")
+    ir = gzip.decompress((folder / "kernel.mlir.gz").read_bytes()).decode()
     found = mlir.launches(ir).values()
     call = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
     wrong: list[str] = []

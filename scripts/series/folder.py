@@ -30,6 +30,15 @@ def names(folder: Path = PATCHES) -> list[str]:
             expected="one patch file name a line",
             next="git checkout -- patches",
         ) from e
+    return parse_names(text)
+
+
+def parse_names(text: str) -> list[str]:
+    """The names in the text of `series`.
+
+    >>> parse_names("# why\\n0001-a.patch\\n\\n0002-b.patch # last\\n")
+    ['0001-a.patch', '0002-b.patch']
+    """
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 

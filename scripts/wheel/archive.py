@@ -22,6 +22,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, cast
 
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
@@ -82,17 +83,29 @@ def build(lock: Lock, patches: Sequence[Patch], sdist: Path, out_dir: Path) -> P
     out = out_dir / name(lock)
     tree = patched_tree(sdist, patches)
     require_tree(lock, tree)
-    top = out.name.removesuffix(".tar.gz")
+    with whole(out) as f, gzip.GzipFile("", "wb", _LEVEL, f, mtime=0) as packed:
+        write_tar(lock, patches, sdist, tree, cast(IO[bytes], packed))
+    return out
+
+
+def write_tar(
+    lock: Lock, patches: Sequence[Patch], sdist: Path, tree: Tree, f: IO[bytes]
+) -> None:
+    """Write the tar inside the archive, the same bytes with every zlib.
+
+    Args:
+        lock: As for `build`, and so are `patches` and `sdist`.
+        tree: The patched tree, as the lock names it.
+        f: Where the bytes go, in order; needs `tell` and `write`.
+    """
+    top = name(lock).removesuffix(".tar.gz")
     with (
-        bytes_progress(f"writing {out.name}", _unpacked_size(sdist)) as progress,
-        whole(out) as f,
-        gzip.GzipFile("", "wb", _LEVEL, f, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        bytes_progress(f"packing {top}", _unpacked_size(sdist)) as progress,
+        tarfile.open(fileobj=f, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path, entry in packaged(lock, patches, sdist, tree):
             _add(tar, f"{top}/{path}", entry, lock.epoch)
             progress.advance(progress.task_ids[0], len(entry.data))
-    return out
 
 
 def require_tree(lock: Lock, tree: Tree) -> None:

@@ -68,10 +68,19 @@ def base_of(lock: Lock, wheel: Path) -> Artifact:
     Raises:
         Finding: The name is no wheel of a pinned platform.
     """
+    return lock.wheels[arch_of(lock, wheel)]
+
+
+def arch_of(lock: Lock, wheel: Path) -> str:
+    """The architecture, as `uname -m` prints it, of a wheel by its platform.
+
+    Raises:
+        Finding: The name is no wheel of a pinned platform.
+    """
     tag = wheel.name.split("-", 2)[-1]
-    for artifact in lock.wheels.values():
+    for arch, artifact in lock.wheels.items():
         if artifact.filename.split("-", 2)[-1] == tag:
-            return artifact
+            return arch
     raise Finding(
         "the wheel is for no pinned platform",
         where=str(wheel),

@@ -34,6 +34,8 @@ class What(Enum):
     """The bill of materials does not name exactly the inputs."""
     NOTICE = "notice"
     """The notice of modification leaves something out."""
+    PROVENANCE = "provenance"
+    """The statement beside the file says something else than lock and series."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,22 @@ class Report:
     """Members that the series changes or adds."""
     removed: int
     """Members of upstream that the series removes."""
+    provenance: str = ""
+    """What was found beside the wheel, one line; empty if nobody looked."""
 
     @property
     def ok(self) -> bool:
         return not self.differences
 
     def __str__(self) -> str:
+        beside = [self.provenance] if self.provenance else []
         if self.ok:
-            return (
+            first = (
                 f"ok: {self.wheel}: {self.members:,} members, {self.untouched:,} of "
                 f"upstream untouched ({self.compiled} compiled), {self.patched} as in "
                 f"the patched tree, {self.removed} removed; RECORD right for all"
             )
+            return "\n".join([first, *beside])
         lines = [str(d) for d in self.differences]
-        return "\n".join([*lines, f"not ok: {self.wheel}: {len(lines)} difference(s)"])
+        last = f"not ok: {self.wheel}: {len(lines)} difference(s)"
+        return "\n".join([*lines, *beside, last])

@@ -96,6 +96,7 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
             " static ",
             " dynamic ",
             "linear dense",
+            " w4a16 block ",
         ):
             assert any(kind in name for name in names), (arch, kind)
         assert any("triton helper" in name for name in names)
@@ -109,7 +110,7 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
 def test_the_committed_ones_keep_the_limit_and_use_fp4() -> None:
     for name, kernel in baseline.load().kernels.items():
         assert kernel.static_shared + kernel.dynamic_shared <= SHARED_LIMIT, name
-        plain = "direct micro" in name or "triton" in name
+        plain = any(word in name for word in ("direct micro", "triton", "w4a16"))
         assert (kernel.mma == 0) is plain, name
 
 

@@ -54,6 +54,7 @@ def test_help_runs() -> None:
         ["wheel", "--arch", "riscv64"],
         ["verify-wheel", "nowhere.whl"],
         ["patch-installed", "--python", "/nonexistent/python"],
+        ["bot", "--apply", "--no-proof"],
     ],
     ids=" ".join,
 )
@@ -130,6 +131,7 @@ def test_make_help_names_every_target() -> None:
         (["merge-series", "DIR=/a b", "BEHIND=x.patch"],
          'merge-series "/a b" --behind "x.patch"'),
         (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
+        (["bot", "TO=0.34.0", "APPLY=1"], 'bot --to "0.34.0" --apply'),
     ],
 )  # fmt: skip
 def test_make_passes_what_it_is_given(given: list[str], run: str) -> None:

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a release: made, or kept where they lie and pass."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from scripts.checkout import Checkout
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import digest, write
+from scripts.lock import Artifact, Lock
+from scripts.publish import build, provenance
+from scripts.publish.attestation import Expected, check
+from scripts.publish.envelope import Signed, lines
+from scripts.publish.index import metadata_of
+from scripts.publish.provenance import Origin
+from scripts.series.mailbox import Patch
+from scripts.wheel.sbom import NAME as SBOM
+
+SUMS = "SHA256SUMS"
+
+
+class Kind(Enum):
+    """What a published file is."""
+
+    WHEEL = "wheel"
+    SDIST = "sdist"
+    SBOM = "sbom"
+    """The wheel's own bill of materials, CycloneDX, for whoever has no wheel."""
+    METADATA = "metadata"
+    """The wheel's METADATA, for the index (PEP 658)."""
+    PROVENANCE = "provenance"
+    SUMS = "checksums"
+
+
+class Made(Enum):
+    """How a file came to lie there in this run."""
+
+    BUILT = "built"
+    KEPT = "kept"
+    """It was there and passed."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One published file."""
+
+    path: Path
+    kind: Kind
+    made: Made
+    arch: str | None
+    """Of a wheel and what belongs to it, as `uname -m` prints it."""
+    size: int
+    """Bytes."""
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the files of one architecture, or of the source archive."""
+
+    at: Checkout
+    lock: Lock
+    patches: Sequence[Patch]
+    origin: Origin
+    out: Path
+
+    def files(self, arch: str | None) -> Iterator[File]:
+        """The built file first, then what lies beside it.
+
+        Args:
+            arch: None for the source archive.
+
+        Raises:
+            Finding: What was built does not pass its own check, or a signed
+                statement is there and is another build's.
+        """
+        path, made = self._built(arch)
+        kind = Kind.WHEEL if arch else Kind.SDIST
+        first = _file(path, kind, made, arch)
+        yield first
+        if arch is not None:
+            with zipfile.ZipFile(path) as z:
+                name = f"vllm-{self.lock.local_version}.dist-info/sboms/{SBOM}"
+                yield self._beside(first, ".cdx.json", z.read(name), Kind.SBOM)
+            yield self._beside(first, ".metadata", metadata_of(path), Kind.METADATA)
+        yield self._statement(first)
+
+    def _built(self, arch: str | None) -> tuple[Path, Made]:
+        path = self.out / build.name(self.lock, arch)
+        if path.is_file():
+            if self._passes(path, arch):
+                return path, Made.KEPT
+            note(f"{path.name} is not what this checkout makes; building it again")
+        build.build(self.lock, self.patches, arch, self.out)
+        if arch is not None:
+            report = build.verified(self.lock, self.patches, path, arch)
+            if not report.ok:
+                raise Finding(
+                    "the built wheel does not pass", path.name, found=str(report)
+                )
+        return path, Made.BUILT
+
+    def _passes(self, path: Path, arch: str | None) -> bool:
+        if arch is None:
+            return build.sdist_is_whole(self.lock, self.patches, path)
+        try:
+            return build.verified(self.lock, self.patches, path, arch).ok
+        except Finding:  # no zip archive at all
+            return False
+
+    def _beside(self, of: File, suffix: str, data: bytes, kind: Kind) -> File:
+        path = of.path.with_name(of.name + suffix)
+        made = Made.KEPT
+        if not path.is_file() or path.read_bytes() != data:
+            write(path, data)
+            made = Made.BUILT
+        return _file(path, kind, made, of.arch)
+
+    def _statement(self, of: File) -> File:
+        path = provenance.path_of(of.path)
+        if path.is_file() and any(x.signed is not Signed.NOT for x in lines(path)):
+            held = Expected(of.path, self.lock, self.patches, of.arch, self.at)
+            if faults := check(held, path).differences:
+                raise Finding(
+                    "the signed statement is of another build",
+                    where=str(path),
+                    found="\n".join(map(str, faults)),
+                    next="move it away, and run this again",
+                )
+            return _file(path, Kind.PROVENANCE, Made.KEPT, of.arch)
+        value = provenance.statement(
+            self.lock, self.patches, _artifact(of), self.origin, of.arch
+        )
+        data = provenance.line(value)
+        return self._beside(of, provenance.SUFFIX, data, Kind.PROVENANCE)
+
+
+def sums(files: Sequence[File], out: Path) -> File:
+    """Write SHA256SUMS, as `sha256sum --check` reads it."""
+    rows = [f"{f.sha256}  {f.name}\n" for f in sorted(files, key=lambda f: f.name)]
+    path = out / SUMS
+    data = "".join(rows).encode("ascii")
+    made = Made.KEPT
+    if not path.is_file() or path.read_bytes() != data:
+        write(path, data)
+        made = Made.BUILT
+    return _file(path, Kind.SUMS, made, None)
+
+
+def _file(path: Path, kind: Kind, made: Made, arch: str | None) -> File:
+    return File(path, kind, made, arch, path.stat().st_size, digest(path))
+
+
+def _artifact(file: File) -> Artifact:
+    return Artifact(file.name, file.size, file.sha256)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make release`: everything that is published, from a clean commit."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scripts import lock as lockfile
+from scripts import reports
+from scripts.checkout import Checkout
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import one_run, write
+from scripts.lock import Lock
+from scripts.publish import build, changelog, index
+from scripts.publish.build import origin
+from scripts.publish.changes import Changes, between
+from scripts.publish.files import SUMS, File, Kind, Maker, sums
+from scripts.publish.obstacles import obstacles
+from scripts.publish.repository import Repository, tag_of
+from scripts.series import folder
+from scripts.series.mailbox import Patch
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a release is asked for."""
+
+    dry_run: bool = False
+    tag: bool = False
+    files_url: str = ""
+    """Where the files will lie, for the index."""
+    builder: str | None = None
+    """URI of the builder, for the statements."""
+    out: Path = Path("dist")
+
+
+def release(at: Checkout, wanted: Wanted) -> Iterator[str]:
+    """Make a release, or say what one would be.
+
+    Yields:
+        Lines of result.
+
+    Raises:
+        Finding: Something stands in the way, all of it named; or the change
+            log was written just now and waits to be committed.
+        Unusable: This is no git checkout, or files cannot be had or written.
+    """
+    lock = lockfile.load(at.lock)
+    patches = folder.load(at.patches)
+    reasons = list(obstacles(at, lock))
+    log = _log(at, lock, patches)
+    if wanted.dry_run:
+        yield from _plan(lock, wanted, log)
+    if reasons:
+        raise Finding(
+            f"{lock.local_version} cannot be released",
+            where=str(at.root),
+            found="\n".join(reasons),
+            next="mend that, then make release",
+        )
+    if wanted.dry_run:
+        return
+    if log is not None:
+        write(at.root / changelog.NAME, log.encode("utf-8"))
+        raise Finding(
+            "the release has to be in the change log before it is built",
+            where=changelog.NAME,
+            found=f"a section for {lock.local_version}, written just now",
+            next=f"read it, git commit -m 'release: {lock.local_version}' "
+            f"{changelog.NAME}, then make release again",
+        )
+    with one_run(at.build / ".release.lock", "make release"):
+        files = yield from _files(at, lock, patches, wanted)
+    yield from _tag(at, lock, wanted)
+    _report(at, lock, files)
+
+
+def _log(at: Checkout, lock: Lock, patches: Sequence[Patch]) -> str | None:
+    """The change log with this release in it; None if it has it already."""
+    path = at.root / changelog.NAME
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if lock.local_version in changelog.released(text):
+        return None
+    last, changes = _since(at, lock, patches)
+    facts = changelog.facts(lock.version, last, changes)
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    return changelog.release(text, lock.local_version, today, facts)
+
+
+def _since(
+    at: Checkout, lock: Lock, patches: Sequence[Patch]
+) -> tuple[tuple[str, str] | None, Changes]:
+    """The last release below HEAD with its pin, and what changed since."""
+    here = Repository(at.root)
+    below = [v for v in here.releases("HEAD") if v != lock.local_version]
+    if not below:
+        return None, between([], patches)
+    tag = tag_of(below[-1])
+    return (below[-1], below[-1].partition("+")[0]), between(here.series(tag), patches)
+
+
+def _plan(lock: Lock, wanted: Wanted, log: str | None) -> Iterator[str]:
+    yield f"would release {lock.local_version} as {tag_of(lock.local_version)}"
+    if log is None:
+        yield f"{changelog.NAME} has its section"
+    else:
+        body = changelog.section(log, lock.local_version) or ""
+        yield f"{changelog.NAME} would get, to be committed first:"
+        yield from (f"  {row}" for row in body.splitlines())
+    for arch in _arches(lock):
+        name = build.name(lock, arch)
+        there = (
+            "is there, and would be verified" if (wanted.out / name).is_file() else ""
+        )
+        yield f"{wanted.out / name}: {there or 'would be built'}"
+        more = [".cdx.json", ".metadata"] if arch else []
+        yield f"  and beside it: {', '.join([*more, '.intoto.jsonl'])}"
+    yield f"{wanted.out / SUMS}, {wanted.out / index.FOLDER}/: would be written"
+    tag = "would be made here" if wanted.tag else "would not be made without TAG=1"
+    yield f"the tag {tag}; nothing is pushed"
+
+
+def _arches(lock: Lock) -> list[str | None]:
+    return [*sorted(lock.wheels), None]
+
+
+def _files(
+    at: Checkout, lock: Lock, patches: Sequence[Patch], wanted: Wanted
+) -> Generator[str, None, list[File]]:
+    maker = Maker(at, lock, patches, origin(at, wanted.builder), wanted.out)
+    files: list[File] = []
+    for arch in _arches(lock):
+        note(f"{build.name(lock, arch)} ...")
+        for file in maker.files(arch):
+            files.append(file)
+            yield _row(file)
+    files.append(sums(files, wanted.out))
+    yield _row(files[-1])
+    _index(files, wanted)
+    yield f"index: pip install --index-url {wanted.out / index.FOLDER}/ ..."
+    return files
+
+
+def _row(file: File) -> str:
+    return f"{file.made.value:<6}{file.sha256}  {file.size:>12,}  {file.name}"
+
+
+def _index(files: Sequence[File], wanted: Wanted) -> None:
+    metadata = {f.arch: f for f in files if f.kind is Kind.METADATA}
+    needs = [index.requires_python(f.path.read_bytes()) for f in metadata.values()]
+    entries = [
+        index.Entry(
+            f.name,
+            f.sha256,
+            needs[0] if needs else None,
+            metadata[f.arch].sha256 if f.kind is Kind.WHEEL else None,
+        )
+        for f in files
+        if f.kind in (Kind.WHEEL, Kind.SDIST)
+    ]
+    at = wanted.out / index.FOLDER
+    page = index.project_page(entries, wanted.files_url)
+    write(at / index.PROJECT / "index.html", page.encode("utf-8"))
+    write(at / "index.html", index.root_page().encode("utf-8"))
+
+
+def _tag(at: Checkout, lock: Lock, wanted: Wanted) -> Iterator[str]:
+    here, version = Repository(at.root), lock.local_version
+    if here.tag(version):
+        yield f"tag: {tag_of(version)} is on this commit"
+    elif not wanted.tag:
+        yield f"tag: none; make release TAG=1 makes {tag_of(version)} in this clone"
+    else:
+        text = (at.root / changelog.NAME).read_text(encoding="utf-8")
+        body = changelog.section(text, version) or ""
+        here.make_tag(version, f"vLLM for SM12x {version}\n\n{body}\n")
+        yield f"tag: {tag_of(version)} made here; git push origin {tag_of(version)}"
+
+
+def _report(at: Checkout, lock: Lock, files: Sequence[File]) -> None:
+    here = Repository(at.root)
+    data: dict[str, Any] = {
+        "version": lock.local_version,
+        "pin": lock.version,
+        "commit": here.head(),
+        "tag": tag_of(lock.local_version),
+        "tagged": here.tag(lock.local_version) is not None,
+        "files": [
+            {
+                "name": f.name,
+                "kind": f.kind.value,
+                "arch": f.arch,
+                "size": f.size,
+                "sha256": f.sha256,
+            }
+            for f in files
+        ],
+    }
+    reports.write(at, "release", data)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small checkout as a git repository that can be released."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner
+
+from scripts.checkout import Checkout
+from scripts.publish.envelope import PAYLOAD_TYPE
+from scripts.publish.run import Wanted, release
+from tests.scripts.check_help import renew_table
+from tests.scripts.small import Small, git
+from tests.scripts.small_wheel import add_wheel
+
+LOG = "# Changelog\n\n## Unreleased\n\nA first word.\n"
+IGNORED = "/author/\n/upstream/\n/build/\n/dist/\n"
+TAG = "v1.2.3+sm12x.1"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A checkout with a wheel, a change log and a clean history."""
+
+    small: Small
+
+    @property
+    def root(self) -> Path:
+        return self.small.root
+
+    @property
+    def out(self) -> Path:
+        return self.root / "dist"
+
+    @property
+    def at(self) -> Checkout:
+        return Checkout(self.root)
+
+    def commit(self, text: str = "more") -> str:
+        """Commit everything; the commit's id."""
+        git(self.root, "add", "-A")
+        git(self.root, "commit", "-q", "-m", text)
+        return self.commit_id()
+
+    def commit_id(self) -> str:
+        return git(self.root, "rev-parse", "HEAD")
+
+    def release(self, **wanted: Any) -> list[str]:
+        return list(release(self.at, Wanted(out=self.out, **wanted)))
+
+    def export(self) -> None:
+        """`patches/` and its table from `small.repo`."""
+        self.small.export()
+        renew_table(self.small)
+
+
+def shop(small: Small) -> Shop:
+    """Open one on `small`."""
+    add_wheel(small)
+    renew_table(small)
+    (small.root / ".gitignore").write_text(IGNORED, encoding="utf-8")
+    (small.root / "CHANGELOG.md").write_text(LOG, encoding="utf-8")
+    git(small.root, "init", "-q", "-b", "main")
+    made = Shop(small)
+    made.commit("start")
+    return made
+
+
+def key() -> EllipticCurvePrivateKey:
+    """A key of the kind that cosign makes."""
+    return generate_private_key(SECP256R1())
+
+
+def public(private: EllipticCurvePrivateKey, path: Path) -> Path:
+    """Write its public half, PEM."""
+    form = PublicFormat.SubjectPublicKeyInfo
+    path.write_bytes(private.public_key().public_bytes(Encoding.PEM, form))
+    return path
+
+
+def sign(
+    bundle: Path,
+    private: EllipticCurvePrivateKey,
+    change: Callable[[dict[str, Any]], object] = lambda envelope: None,
+    *,
+    sigstore: bool = False,
+) -> None:
+    """Put the bundle's statement into a signed envelope.
+
+    Args:
+        bundle: Rewritten.
+        private: The key.
+        change: Alters the finished envelope.
+        sigstore: Wrap it as a Sigstore bundle does.
+    """
+    envelope = Envelope(bundle.read_bytes().strip(), PAYLOAD_TYPE, {})
+    envelope.sign(CryptoSigner(private))
+    value = envelope.to_dict()
+    change(value)
+    whole = {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}
+    bundle.write_text(
+        json.dumps(whole | {"dsseEnvelope": value} if sigstore else value) + "\n",
+        encoding="utf-8",
+    )
