@@ -18,7 +18,7 @@ opt = $(if $($(1)),$(2) "$($(1))")
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 .venv/bin/python:
 	@"$(BOOTSTRAP)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
