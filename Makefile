@@ -107,10 +107,10 @@ export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= 
 	@$(run) export-conda $(around)
 
 merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch)
-	@$(run) merge-series "$(DIR)" $(call opt,BEHIND,--behind)
+	@$(run) merge-series $(call opt,DIR,) $(call opt,BEHIND,--behind)
 
 unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
-	@$(run) unmerge-series "$(DIR)" $(call flag,FORCE,--force)
+	@$(run) unmerge-series $(call opt,DIR,) $(call flag,FORCE,--force)
 
 packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
 	apt-get update -qq

@@ -99,7 +99,7 @@ def merge(at: Checkout, folder: Path, behind: str | None = None) -> Merged:
     if head and not head.endswith("\n"):
         head += "\n"
     body = "".join(f"{line}\n" for line in block)
-    write(folder / "series", f"{head}{body}{''.join(lines[at_line:])}".encode())
+    _write_series(folder, f"{head}{body}{''.join(lines[at_line:])}")
     return Merged(folder, bundle.lock.local_version, len(ours), False, bundle.tree)
 
 
@@ -136,13 +136,14 @@ def unmerge(folder: Path, *, force: bool = False) -> Merged:
     before = state["series"]
     now = _series(folder)
     left = _without(now or "", folder)
-    kept = left not in (before or "", f"{before}\n")
+    # merge ends a last line that has no newline.
+    kept = left not in (before or "", f"{before or ''}\n")
     if kept:
-        write(folder / "series", left.encode())
+        _write_series(folder, left)
     elif before is None:
         (folder / "series").unlink(missing_ok=True)
     elif now != before:
-        write(folder / "series", before.encode())
+        _write_series(folder, before)
     shutil.rmtree(folder / OURS)
     return Merged(folder, state["fork"], len(state["files"]), kept)
 
@@ -171,6 +172,13 @@ def _state(folder: Path) -> dict[str, Any]:
 
 def _series(folder: Path) -> str | None:
     path = folder / "series"
+    if path.is_symlink():
+        raise Unusable(
+            "the series is a link, which would become a file",
+            where=str(path),
+            found=str(path.readlink()),
+            next="name the folder that it lies in",
+        )
     # newline="": carriage returns come back as they were.
     try:
         with path.open(encoding="utf-8", newline="") as f:
@@ -179,6 +187,12 @@ def _series(folder: Path) -> str | None:
         return None
     except UnicodeDecodeError as e:
         raise Unusable("the series is not UTF-8", where=str(path), found=str(e)) from e
+
+
+def _write_series(folder: Path, text: str) -> None:
+    path = folder / "series"
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    write(path, text.encode(), mode)
 
 
 def _behind(lines: list[str], name: str | None, folder: Path) -> int:

@@ -28,30 +28,31 @@ def place(
         out: The folder, made if it is not there.
         files: What is written.
         archive: Name in the folder and source of upstream's sdist.
-        force: Drop edits of what an earlier export wrote.
+        force: Overwrite files that no export wrote, or that were edited since.
 
     Returns:
         `out`.
 
     Raises:
-        Finding: A file of an earlier export was edited since.
+        Finding: A file in the way was edited since an export, or written by none.
         Unusable: The folder cannot be written.
     """
     name, source = archive
     new = {path: sha256(e.data).hexdigest() for path, e in files.items()}
     new[name] = digest(source)
     old = sums(out)
-    edited = [
-        path
-        for path in old
+    lost = [
+        str(out / path)
+        for path in sorted({*old, *new})
         if (out / path).is_file()
-        and digest(out / path) not in (old[path], new.get(path))
+        and digest(out / path) not in (old.get(path), new.get(path))
     ]
-    if edited and not force:
+    if lost and not force:
         raise Finding(
-            "a file of an earlier export was edited since",
-            where="\n".join(str(out / path) for path in edited),
-            next="keep a copy, then run this again with --force (make: FORCE=1)",
+            "a file here was edited since an export, or was written by none",
+            where="\n".join(lost),
+            next="keep a copy, then run this again with --force (make: FORCE=1), "
+            "or name another folder with --out (make: OUT=)",
         )
     for path in {*old, *new}:
         sweep((out / path).parent, Path(path).name)

@@ -155,7 +155,7 @@ def unlike(new: Checkout) -> list[str]:
 def accept(
     at: Checkout, new: Checkout, renamed: Mapping[str, str | None]
 ) -> tuple[str, ...]:
-    """Write what was proved: patches, tables, the README, and the lock last.
+    """Write what was proved: patches, tables, README, Containerfile; the lock last.
 
     Args:
         at: Where to.
@@ -177,6 +177,12 @@ def accept(
         done = readme.ported(about.read_text(encoding="utf-8"), *locks, renamed)
         write(about, done.text.encode("utf-8"))
         by_hand = done.by_hand
+    image = at.root / "Containerfile"
+    if image.is_file():
+        old, now = (lockfile.load(x).tag for x in (at.lock, new.lock))
+        text = image.read_text(encoding="utf-8")
+        text = text.replace(f"vllm-openai:{old}\n", f"vllm-openai:{now}\n")
+        write(image, text.encode("utf-8"))
     write(at.lock, new.lock.read_bytes())
     return (*by_hand, *AFTER)
 

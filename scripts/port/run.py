@@ -58,7 +58,8 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
         summary = replace(summary, checks=checks, notes=notes)
         if summary.outcome is Outcome.PROVED:
             left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
-            written = "patches/, upstream.lock, README.md and the record of selection"
+            written = "patches/, upstream.lock, README.md, Containerfile and the "
+            written += "record of selection"
             summary = replace(summary, by_hand=left, written=written)
     for name, text in (
         ("report.txt", render.as_text(summary) + "\n"),

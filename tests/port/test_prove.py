@@ -41,12 +41,18 @@ def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
     (new.patches / name).write_bytes((small.patches / name).read_bytes())
     (new.patches / "series").write_text(f"{name}\n", encoding="utf-8")
     (new.patches / "README.md").write_text("table\n", encoding="utf-8")
-    new.lock_path.write_bytes(small.lock_path.read_bytes() + b"# new\n")
+    text = small.lock_path.read_text(encoding="utf-8")
+    text = text.replace('tag = "v1.2.3"', 'tag = "v1.2.4"')
+    new.lock_path.write_text(f"{text}# new\n", encoding="utf-8")
+    image = small.root / "Containerfile"
+    image.write_text("ARG BASE=vllm/vllm-openai:v1.2.3\nFROM x:v1.2.3\n", "utf-8")
     about = small.root / "README.md"
     about.write_text(f"[0009](patches/{name})\n", "utf-8")
     left = prove.accept(Checkout(small.root), Checkout(new.root), {name: name})
     assert left == prove.AFTER
     assert about.read_text(encoding="utf-8") == f"[0001](patches/{name})\n"
+    base = "ARG BASE=vllm/vllm-openai:v1.2.4\nFROM x:v1.2.3\n"
+    assert image.read_text(encoding="utf-8") == base
     assert small.names == [name]
     assert not list(small.patches.glob("0002*"))
     assert small.lock_path.read_bytes().endswith(b"# new\n")

@@ -81,7 +81,14 @@ def debian(folder: Path, top: str) -> str:
 def quilt(folder: Path, verb: str) -> str:
     """`quilt push -a` or `pop -a` in an unpacked source package; its tree."""
     need("quilt")
-    run("quilt", verb, "-a", cwd=folder, QUILT_PATCHES="debian/patches", QUILTRC="/")
+    run(
+        "quilt",
+        verb,
+        "-a",
+        cwd=folder,
+        QUILT_PATCHES="debian/patches",
+        QUILTRC="/dev/null",
+    )
     return tree_of(folder, ("debian", ".pc"))
 
 

@@ -239,6 +239,7 @@ def test_unmerge_gives_back_what_was_there(
     git(plain.repo, "reset", "-q", "--hard")
     given = {"fixes/readme.patch": readme(plain), "tail.patch": tail(plain)}
     at = folder(tmp_path / "debian/patches", given, series)
+    (at / "series").chmod(0o664)
     before = snapshot(at)
     done = merge(Checkout(plain.root), at, "fixes/readme.patch")
     assert done.tree == tree
@@ -268,6 +269,15 @@ def test_a_folder_without_a_series(plain: Small, tmp_path: Path) -> None:
     assert list(at.iterdir()) == []
     with pytest.raises(Unusable, match="no series of ours"):
         unmerge(at)
+
+
+def test_a_series_that_is_a_link(plain: Small, tmp_path: Path) -> None:
+    at = folder(tmp_path / "patches", {"a.patch": readme(plain)})
+    (at / "series").rename(tmp_path / "series")
+    (at / "series").symlink_to(tmp_path / "series")
+    with pytest.raises(Unusable, match="is a link"):
+        merge(Checkout(plain.root), at)
+    assert not (at / "sm12x").exists()
 
 
 def test_what_the_distribution_edited_since_stays(plain: Small, tmp_path: Path) -> None:
@@ -316,11 +326,11 @@ def test_a_merge_that_was_cut_off(
 
     real, left = module.write, [3]
 
-    def write(path: Path, data: bytes) -> None:
+    def write(path: Path, data: bytes, mode: int = 0o644) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
-        real(path, data)
+        real(path, data, mode)
 
     monkeypatch.setattr(module, "write", write)
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from email import message_from_bytes
 from pathlib import Path
 
@@ -113,6 +114,14 @@ def test_what_a_tool_loses_is_refused(
     assert not right
 
 
+def test_shellcheck_reads_the_pkgbuild(plain: Small, tmp_path: Path) -> None:
+    """makepkg reads and sets variables that a script alone does not."""
+    at = made(plain, Format.ARCH, tmp_path / "out")
+    shellcheck = Path(sys.prefix) / "bin/shellcheck"
+    outside = "--exclude=SC2034,SC2154,SC2164"
+    run(shellcheck, "--shell=bash", outside, "PKGBUILD", cwd=at)
+
+
 @pytest.mark.slow
 def test_lintian_finds_no_fault_in_the_patches(plain: Small, tmp_path: Path) -> None:
     """No error, nothing of the patches, and it did look."""
@@ -152,6 +161,12 @@ def test_an_edit_in_the_export_is_not_dropped(plain: Small, tmp_path: Path) -> N
     assert caught.value.where == str(spec)
     export(Checkout(plain.root), Wanted(Format.RPM, out=out, force=True))
     assert spec.read_bytes() == before
+    # A folder that holds such a file already.
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/vllm.spec").write_text("mine\n", encoding="utf-8")
+    with pytest.raises(Finding, match="written by none"):
+        made(plain, Format.RPM, tmp_path / "theirs")
+    assert [p.name for p in (tmp_path / "theirs").iterdir()] == ["vllm.spec"]
     # What no longer belongs goes; what is not ours stays.
     plain.drop()
     plain.edit(message("tools: another"), "README.md", "# vLLM", "# vLLM 2")
