@@ -116,8 +116,9 @@ def test_the_committed_ones_keep_the_limit_and_use_fp4() -> None:
 
 def test_the_table_says_what_is_not_proved() -> None:
     lines = (f"sm_120a/{NAME}: X", f"sm_121a/{NAME}: X")
-    text = table.render(Report({NAME: KERNEL}, (), lines, {"sm_120a": 149}), {})
-    assert "sm_120a: 149 kernels reached, 1 compiled" in text
+    made = Report({NAME: KERNEL}, (), lines, {"sm_120a": 149}, {"sm_120a": 80})
+    text = table.render(made, {})
+    assert "sm_120a: 149 kernels reached, 80 but for tokens, 1 compiled" in text
     assert "168    464" in text and "512/924" in text and "0+101376" in text
     assert f"sm_120a sm_121a: {NAME}: X" in text
     assert text.endswith(table.NOT_PROVED)
