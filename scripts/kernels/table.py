@@ -11,10 +11,11 @@ NOT_PROVED = (
     "What this does not prove: that a kernel launches, ends, computes the right\n"
     "numbers, or is fast. Nothing ran; no SM12x GPU was there. The direct micro\n"
     "kernel's call and W4A16's are compared with no signature: they are compiled\n"
-    "without one. FlashInfer's CUTLASS GEMM, from M=256 on, is a library that nvcc\n"
-    "compiles: it is recorded here, not compiled. Each kind and tile of each model is\n"
-    "compiled, and of each activation at each number of ranks (W4A16: of each\n"
-    "activation), with the most tokens; every single one with ALL=1."
+    "without one; whether vLLM's warm-up reaches all of W4A16 is not looked at.\n"
+    "FlashInfer's CUTLASS GEMM, from M=256 on, is a library that nvcc compiles: it\n"
+    "is recorded here, not compiled. Each kind and tile of each model is compiled,\n"
+    "and of each activation at each number of ranks (W4A16: of each activation),\n"
+    "with the most tokens; every single one with ALL=1."
 )
 _HEADS = (
     "kernel",
