@@ -149,8 +149,8 @@ test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
 
-kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)
-	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all)
+kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2)
+	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 
 .PHONY: cuda test-sm12x bench-sm12x
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1)

@@ -21,6 +21,7 @@ from scripts.files import one_run
 
 if TYPE_CHECKING:
     from scripts.kernels.report import Report
+    from scripts.kernels.shapes import Shapes as Shape
 
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of the table.")]
 Update = Annotated[
@@ -45,6 +46,10 @@ def kernels_verb(
     update: Update = False,
     everything: Everything = False,
     shapes: Shapes = None,
+    flashinfer: Annotated[
+        str | None,
+        typer.Option(help="Another release beside the pinned one: what moves."),
+    ] = None,
 ) -> None:
     """Compile every kernel that the patched vLLM reaches, for SM120 and SM121.
 
@@ -61,9 +66,13 @@ def kernels_verb(
     tree = at.build / "vllm"
     if not (tree / "vllm").is_dir():
         raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
-    python = flashinfer_python()
-    beside = environment(python, lockfile.load(at.lock).companions)
+    companions = lockfile.load(at.lock).companions
     chosen = shapes_file.load(shapes or shapes_file.PATH)
+    if flashinfer is not None:
+        moved(tree, companions, chosen, flashinfer)
+        return
+    python = flashinfer_python()
+    beside = environment(python, companions)
     inputs = sweep.Inputs(beside, tree, chosen, everything=everything)
     with one_run(inputs.folder / ".run.lock", "make kernels", wait=True):
         start = cost.now()
@@ -134,6 +143,25 @@ def kernel_cache_verb(
     say(f"for {site}, on {arch}; untested on hardware")
     if not made.looked:
         note(f"no FlashInfer lies in {site} here, so that none looked it through")
+
+
+def moved(
+    tree: Path, companions: Mapping[str, str], shapes: Shape, version: str
+) -> None:
+    """Say what another FlashInfer does to the kernels; its problems exit 1."""
+    from scripts.cache import cache_dir
+    from scripts.kernels import releases
+
+    lock = cache_dir() / "kernels" / ".run.lock"
+    with one_run(lock, "make kernels", wait=True):
+        found = releases.compare(tree, companions, shapes, version)
+    for change in found.changes:
+        say(str(change))
+    say(f"FlashInfer {companions['flashinfer-python']} -> {version}: {found}")
+    for problem in found.new.problems:
+        note(f"problem: {problem}")
+    if found.new.problems:
+        raise typer.Exit(1)
 
 
 def held(made: Report, versions: Mapping[str, str], update: bool) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
+import importlib.util
 import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -42,8 +42,9 @@ def start(capability: tuple[int, int], multiprocessors: int) -> None:
     # Asked of a tensor's device, which is the CPU here.
     for module in (flashinfer.utils, gemm_base):
         module.get_compute_capability = lambda _: capability
-    gating = importlib.import_module("b12x._lib.gating")
-    gating.get_compute_capability = lambda device=None: capability
+    if importlib.util.find_spec("b12x"):  # FlashInfer has none before 0.7.2
+        gating = importlib.import_module("b12x._lib.gating")
+        gating.get_compute_capability = lambda device=None: capability
     # Registered for CUDA tensors alone.
     lazy.flashinfer_mm_fp4.register_kernel("cpu")(lazy.flashinfer_mm_fp4._init_fn)
     with set_current_vllm_config(VllmConfig()):

@@ -11,7 +11,7 @@ The names of FlashInfer that this needs are private; one that went is named.
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,7 +99,13 @@ class Recorder:
         self.hit: list[str] = []
         self.probe = True
         self.tactics = False
-        self.modules = {name: _module(name) for name in _NAMES}
+        # Without b12x vLLM selects something else for W4A16, and says so.
+        self.b12x = importlib.util.find_spec("b12x") is not None
+        self.modules = {
+            name: _module(name)
+            for name in _NAMES
+            if self.b12x or not name.startswith("b12x.")
+        }
 
     def fresh(self) -> None:
         """Forget what FlashInfer believes is compiled, and who reached it."""
@@ -108,7 +114,8 @@ class Recorder:
         dispatch._DIRECT_MICRO_LAUNCH_CACHE.clear()
         dispatch._DIRECT_MICRO_KERNEL_CACHE.clear()
         self.modules["flashinfer.gemm.gemm_base"]._B12X_MM_FP4_KERNEL_CACHE.clear()
-        self.modules["b12x._lib.compiler"].clear_compile_cache()
+        if self.b12x:
+            self.modules["b12x._lib.compiler"].clear_compile_cache()
         self.hit.clear()
 
     def add(self, job: Job) -> Job:
@@ -177,10 +184,10 @@ def install() -> Recorder:
         if which.name.endswith("_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR")
         else ask(which, device)
     )
-    routes = recorder.modules[_ROUTES]
-    routes.launch_triton = lambda kernel, _, *a, **k: recorder.triton_launch(
-        kernel, a, k
-    )
+    if recorder.b12x:
+        recorder.modules[_ROUTES].launch_triton = (
+            lambda kernel, _, *a, **k: recorder.triton_launch(kernel, a, k)
+        )
     compact = recorder.modules[f"{_SM12X}.triton_compact"]
     compact._compact_topk_ids_kernel = _Launcher(
         recorder, compact._compact_topk_ids_kernel

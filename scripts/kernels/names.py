@@ -26,7 +26,8 @@ def label(event: Event) -> str:
         return " ".join(["moe w4a16", detail["name"], *rest])
     words = [event["model"], f"TP{event['tp']}", event["kind"], tile]
     if "block" in detail:
-        words.append(f"block {detail['block']}")
+        direct = " direct" if detail.get("direct_topk_routes") else ""
+        words.append(f"block {detail['block']}{direct}")
     if event["kind"] != "dynamic":
         words.append(f"M={event['tokens']}")
     return " ".join(word for word in words if word)

@@ -94,7 +94,8 @@ def test_w4a16_is_the_native_b12x_and_compiles(sweeper: Sweeper) -> None:
     assert "sm_121a/small TP1 moe W4A16: B12xExperts" in lines
     assert found.report.problems == ()
     names = [name.removeprefix("sm_121a/") for name in found.report.kernels]
-    assert "small TP1 w4a16 block 8 M=1" in names
+    for word in ("block 8 direct ", "block 8 M=", "block 16 ", "sum "):
+        assert any(f"small TP1 w4a16 {word}" in f"{name} " for name in names), names
     assert {"pack_topk_routes_small_prefix", "pack_topk_routes_sort"} <= {
         name.split()[2] for name in names if name.startswith("moe w4a16")
     }
@@ -103,11 +104,12 @@ def test_w4a16_is_the_native_b12x_and_compiles(sweeper: Sweeper) -> None:
         assert 0 < kernel.registers <= 255
 
 
-# Of this one test only what is W4A16, and of one number of tokens each way.
+# Only what is W4A16, and of its tiles the two that compile fastest.
 W4A16 = """
 calls = kernel_sweep.Sweep.chosen
 def w4a16(self):
-    return [job for job in calls(self) if job.kind.startswith("w4a16")]
+    jobs = [job for job in calls(self) if job.kind.startswith("w4a16")]
+    return [job for job in jobs if job.detail.get("block", 0) <= 16]
 kernel_sweep.Sweep.chosen = w4a16
 """
 
