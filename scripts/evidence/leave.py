@@ -177,7 +177,7 @@ def worst(outcomes: set[str]) -> str:
     return "gone"
 
 
-def leave_each_out(stand: Stand) -> list[Leave]:
+def leave_each_out(stand: Stand, processes: int = 2) -> list[Leave]:
     """Leave each patch out, and say what that breaks.
 
     Raises:
@@ -188,7 +188,7 @@ def leave_each_out(stand: Stand) -> list[Leave]:
     jobs = [job]
     for plan in all_plans:
         jobs += [plan.present, plan.taken, plan.others]
-    whole, *told = run(jobs, stand.git, stand.home)
+    whole, *told = run(jobs, stand.git, stand.home, processes)
     if bad := sorted(whole.bad()):
         raise Finding(
             f"{len(bad)} of the series' own tests fail with the whole series",

@@ -35,7 +35,6 @@ LIMIT = 900
 """Seconds of one session; a session of ours takes less than two minutes."""
 SETTINGS = {
     "HF_HUB_OFFLINE": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
     "VLLM_TARGET_DEVICE": "cpu",
 }
 
@@ -104,13 +103,14 @@ def function(node: str) -> str:
     return node.partition("[")[0]
 
 
-def run(jobs: Sequence[Job], git: Git, home: Path) -> list[Result]:
+def run(jobs: Sequence[Job], git: Git, home: Path, processes: int = 2) -> list[Result]:
     """The results of all jobs, in order; what is known is not run again.
 
     Args:
         jobs: What to run.
         git: A repository that has the jobs' trees.
         home: Folder for the work trees, kept for the next run.
+        processes: How many at a time.
 
     Raises:
         Finding: A session did not end in order; the message has its last words.
@@ -120,11 +120,11 @@ def run(jobs: Sequence[Job], git: Git, home: Path) -> list[Result]:
     kept = [store / f"{job.key()}.json" for job in jobs]
     waiting = {k: j for j, k in zip(jobs, kept, strict=True) if not k.exists()}
     if waiting:
-        note(f"{len(waiting)} of {len(jobs)} sessions to run, two at a time")
+        note(f"{len(waiting)} of {len(jobs)} sessions to run, {processes} at a time")
         python = cpu_python()
         home.mkdir(parents=True, exist_ok=True)
         todo = Todo(waiting, python, git, home)
-        workers = range(min(2, len(waiting)))
+        workers = range(min(processes, len(waiting)))
         with ThreadPoolExecutor(len(workers)) as pool:
             for future in [pool.submit(todo.work, number) for number in workers]:
                 future.result()
@@ -170,6 +170,20 @@ class Todo:
             note(f"  {count} {job.label}: {len(told['tests'])} tests, {bad} bad")
 
 
+def place(git: Git, folder: Path, tree: str) -> None:
+    """Let `folder` be a work tree that holds `tree` and nothing else."""
+    if not (folder / ".git").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        git.run("worktree", "prune")
+        new = ("worktree", "add", "--quiet", "--no-checkout", "--detach")
+        git.run(*new, str(folder), "refs/sm12x/base")
+    at = Git(folder)
+    # A run that was killed may have left the index locked.
+    Path(at.text("rev-parse", "--git-path", "index.lock")).unlink(missing_ok=True)
+    at.run("read-tree", "--reset", "-u", tree)
+    at.run("clean", "--quiet", "--force", "-d", "-x")
+
+
 class Warm:
     """A process that has imported what vLLM stands on, and a work tree for it."""
 
@@ -177,17 +191,16 @@ class Warm:
         self.python, self.git, self.tree = python, git, tree
 
     def __enter__(self) -> Warm:
-        if not (self.tree / ".git").exists():
-            shutil.rmtree(self.tree, ignore_errors=True)
-            self.git.run("worktree", "prune")
-            self.git.run(
-                *("worktree", "add", "--quiet", "--no-checkout", "--detach"),
-                *(str(self.tree), "refs/sm12x/base"),
-            )
         self.process = subprocess.Popen(
             [self.python, INSIDE],
-            cwd=self.tree,
-            env=os.environ | SETTINGS,
+            cwd=self.tree.parent,
+            # Beside the work tree, whose files change from session to session: a
+            # file keeps its bytecode while its time and size stay.
+            env=os.environ
+            | SETTINGS
+            | {
+                "PYTHONPYCACHEPREFIX": str(self.tree.with_name(f"{self.tree.name}-pyc"))
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -197,12 +210,7 @@ class Warm:
 
     def run(self, job: Job) -> dict[str, Any]:
         """Put the job's tree in place, and run its session."""
-        # A run that was killed may have left the index locked.
-        lock = Path(self.git.text("rev-parse", "--git-path", "index.lock"))
-        lock.unlink(missing_ok=True)
-        at = Git(self.tree)
-        at.run("read-tree", "--reset", "-u", job.tree)
-        at.run("clean", "--quiet", "--force", "-d", "-x")
+        place(self.git, self.tree, job.tree)
         out = self.tree.with_name(f"{self.tree.name}.json")
         asked = {
             "tree": str(self.tree),
