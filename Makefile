@@ -92,7 +92,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels
+.PHONY: test test-fast lint bench kernels evidence mutants
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -104,6 +104,12 @@ lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit r
 
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all)
+
+evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2)
+	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
+
+mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2)
+	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)

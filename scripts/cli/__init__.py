@@ -16,6 +16,7 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    evidence,
     kernels,
     pin,
     port,
@@ -24,4 +25,4 @@ from scripts.cli import (  # noqa: E402
     wheel,
 )
 
-__all__ = ["app", "kernels", "pin", "port", "selection", "series", "wheel"]
+__all__ = ["app", "evidence", "kernels", "pin", "port", "selection", "series", "wheel"]
