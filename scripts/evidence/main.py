@@ -13,7 +13,7 @@ from scripts.console import note
 from scripts.evidence import record
 from scripts.evidence.harmless import Theirs, import_changes, upstream_tests
 from scripts.evidence.leave import Leave, leave_each_out
-from scripts.evidence.mutants import all_mutants, ground_of, judge
+from scripts.evidence.mutants import all_mutants, cover_map, ground_of, judge
 from scripts.evidence.stand import Stand
 from scripts.series import folder
 
@@ -93,7 +93,8 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
     from scripts.selection.cases import ONLY_OURS, OURS
 
     stand = stand_of(at)
-    leaves = leave_each_out(stand, processes)
+    cover = cover_map(ground_of(stand))
+    leaves = leave_each_out(stand, cover, processes)
     theirs = upstream_tests(stand, processes)
     imports = import_changes(stand)
     matrix = main.asked(at).table

@@ -133,6 +133,7 @@ def process(
             stdin.close()
         started.terminate()
         started.wait()
+        stdout.close()
 
 
 def cover_map(ground: Ground) -> dict[str, Any]:

@@ -239,6 +239,8 @@ class Warm:
         # It has no session under way unless we were stopped.
         self.process.terminate()
         self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
 
 
 def _lost(job: Job, told: Mapping[str, str]) -> Finding:

@@ -5,7 +5,9 @@ The first line on stdin says what to load, as JSON: {"tree": folder, "files": as
 warm_tests.py, "sources": [paths], "cover": folder with coverage.py or null}.
 
 With `cover` every test runs once, and one line of JSON tells {"tests": {node id:
-[outcome, seconds]}, "lines": {path: {line: [node ids]}}}.
+[outcome, seconds]}, "lines": {path: {line: [node ids]}}, "broken": files that could
+not be collected, "spawned": node ids of tests that started another process, in which
+nothing was measured}.
 
 Else `ready` is said when the tests are collected. Each further line is a mutant,
 {"path", "source", "tests": [node ids], "limit": seconds}: the functions that differ
@@ -176,11 +178,21 @@ class Cover(warm_tests.Recorder):
         super().__init__(files)
         self.measure = measure
         self.seconds: dict[str, float] = {}
+        self.now = ""
+        self.spawned: set[str] = set()
+        sys.addaudithook(self.heard)
+
+    def heard(self, event: str, _: Any) -> None:
+        """Python tells of each process that is started."""
+        if event in ("subprocess.Popen", "os.fork", "os.posix_spawn") and self.now:
+            self.spawned.add(self.now)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.now = nodeid
         self.measure.switch_context(nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.now = ""
         self.measure.switch_context("")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -211,7 +223,8 @@ def covered(asked: dict[str, Any], arguments: list[str]) -> dict[str, Any]:
         for path, file in zip(asked["sources"], files, strict=True)
     }
     tests = {n: [o, plugin.seconds[n]] for n, o in plugin.tests.items()}
-    return {"tests": tests, "broken": plugin.broken, "lines": lines}
+    told = {"tests": tests, "broken": plugin.broken, "lines": lines}
+    return told | {"spawned": sorted(plugin.spawned)}
 
 
 def main() -> None:
