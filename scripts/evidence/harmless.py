@@ -123,7 +123,7 @@ def upstream_tests(stand: Stand, processes: int = 2, path: Path = LIST) -> Their
     if missing or counts["passed"] * 2 <= sum(counts.values()):
         raise Finding(
             "upstream's tests cannot be compared",
-            where=str(path.relative_to(ROOT)),
+            where=path.name,
             expected="files that are there, most of whose tests pass",
             found="\n".join([*missing, f"{dict(counts)}"]),
         )

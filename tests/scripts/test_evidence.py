@@ -10,7 +10,8 @@ from pathlib import Path
 import coverage
 import pytest
 
-from scripts.evidence import mutants, session
+from scripts.errors import Finding
+from scripts.evidence import harmless, mutants, session
 from scripts.evidence.leave import Leave, leave_each_out
 from scripts.evidence.reach import able_to_tell, change
 from scripts.evidence.stand import Stand
@@ -205,7 +206,7 @@ def test_a_session_that_dies_is_no_result(stand: Callable[..., Stand]) -> None:
     tree = made.tree(made.state(1))
     path = "tests/config/test_first.py"
     job = session.Job("planted", tree, ((path, None),), ("--no-such-option",))
-    with pytest.raises(session.Finding, match="with pytest's code 4"):
+    with pytest.raises(Finding, match="with pytest's code 4"):
         session.run([job], made.git, made.home)
     assert not list((Path(made.home).parent / "cache").rglob("sessions/*"))
 
@@ -229,3 +230,41 @@ def test_a_test_is_asked_if_it_runs_what_differs() -> None:
     assert told(before.replace("A = 1", "A = 2")) == {"t.py::test_f", "t.py::test_g"}
     assert told(before + "\n\ndef h(): ...\n") >= {"t.py::test_g"}
     assert told(before) == set()
+
+
+# Harmless
+
+
+def test_upstreams_tests_that_end_otherwise_are_found(
+    stand: Callable[..., Stand], small: Small, tmp_path: Path
+) -> None:
+    files = kernel(small, AUTO, AUTO.replace("auto", "marlin"))
+    made = stand(APART, (message("a: b"), files))
+    path = tmp_path / "upstream.toml"
+    path.write_text(
+        'run = ["tests/config/test_kernel.py"]\nleft_out = []\n', encoding="utf-8"
+    )
+    found = harmless.upstream_tests(made, 1, path)
+    test = "tests/config/test_kernel.py::test_default_is_auto"
+    assert found.changed == {test: ("passed", "failed")}
+    assert found.counts == {"passed": 2}
+    assert found.not_run == ()
+    path.write_text('run = ["tests/gone.py"]\nleft_out = []\n', encoding="utf-8")
+    with pytest.raises(Finding, match="cannot be compared"):
+        harmless.upstream_tests(made, 1, path)
+
+
+def test_a_test_of_upstreams_that_is_not_run_is_counted(
+    stand: Callable[..., Stand], small: Small
+) -> None:
+    path = "tests/config/test_flashinfer.py"
+    text = SPDX + "import vllm.utils.flashinfer\n"
+    git(small.repo, "reset", "-q", "--hard", "base")
+    small.commit("upstream: a test", {path: text})
+    git(small.repo, "tag", "-f", "base")
+    flashinfer = "vllm/utils/flashinfer.py"
+    before = (small.repo / flashinfer).read_text(encoding="utf-8")
+    made = stand((message("a: b"), {flashinfer: before + "\nMORE = 1\n"}))
+    folder_ = made.home / "tree"
+    session.place(made.git, folder_, made.tree({}))
+    assert harmless.candidates(folder_, made) == [path]
