@@ -139,7 +139,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels kernel-cache
+.PHONY: test test-fast lint bench kernels kernel-cache evidence mutants
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -164,6 +164,12 @@ bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in tur
 
 kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=)
 	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
+
+evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2)
+	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
+
+mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2)
+	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)

@@ -18,6 +18,7 @@ app = typer.Typer(
 from scripts.cli import (  # noqa: E402
     bot,
     downstream,
+    evidence,
     hardware,
     kernels,
     pin,
@@ -33,6 +34,7 @@ __all__ = [
     "app",
     "bot",
     "downstream",
+    "evidence",
     "hardware",
     "kernels",
     "pin",
