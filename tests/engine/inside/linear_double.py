@@ -73,9 +73,7 @@ def mm_fp4(
     return (full if alpha is None else full * alpha.float()).to(out_dtype)
 
 
-def quantise(
-    x: torch.Tensor, scale: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def quantise(x: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """BF16 [M, K] as packed FP4 [M, K/2] and plain E4M3 scales [M, K/16].
 
     ``scale`` is the inverse of the calibrated one: block scale = amax / 6 * scale.

@@ -95,7 +95,7 @@ def write(folder: Path, tiny: Tiny) -> Path:
         tensors[f"{at}input_layernorm.weight"] = ones(size)
         tensors[f"{at}post_attention_layernorm.weight"] = ones(size, tiny.gain)
         tensors[f"{at}mlp.gate.weight"] = noise(tiny.experts, size, spread / tiny.gain)
-        tensors |= _experts(layer, tiny.form, f"{at}mlp.experts.")
+        tensors |= experts(layer, tiny.form, f"{at}mlp.experts.")
     save_file(
         {name: t.clone().contiguous() for name, t in tensors.items()},
         folder / "model.safetensors",
@@ -145,9 +145,8 @@ def _quantization(tiny: Tiny) -> dict[str, object]:
     return said
 
 
-def _experts(
-    layer: Layer, form: Format | None, prefix: str
-) -> dict[str, torch.Tensor]:
+def experts(layer: Layer, form: Format | None, prefix: str) -> dict[str, torch.Tensor]:
+    """A layer's experts under their names, in NVFP4 or dequantised."""
     if form is not None:
         return expert_tensors(layer, form, prefix)
     return {
@@ -181,5 +180,3 @@ def _matrix(matrix: Matrix, form: Format | None) -> dict[str, torch.Tensor]:
     if form is None:
         return {"weight": matrix.dequantised().bfloat16()}
     return matrix_tensors(matrix, form)
-
-

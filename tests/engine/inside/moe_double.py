@@ -52,9 +52,7 @@ class Wrapper(B12xMoEWrapperDouble):
         held = {n: t for n, t in call.args.items() if n not in _EACH_CALL}
         held["folded w1_alpha"] = call.alpha
         addresses = tuple(sorted((n, t.data_ptr()) for n, t in held.items()))
-        self.did.append(
-            Did(call.regime, call.num_tokens, call.conversions, addresses)
-        )
+        self.did.append(Did(call.regime, call.num_tokens, call.conversions, addresses))
         return out
 
 

@@ -100,7 +100,14 @@ class Lines(logging.Handler):
 
 @contextmanager
 def lines() -> Iterator[list[str]]:
-    """What vLLM logs while the block runs, in this process."""
+    """What vLLM logs while the block runs, in this process.
+
+    What it says once only, it says again.
+    """
+    import vllm.logger
+
+    for name in ("_print_info_once", "_print_warning_once"):
+        getattr(vllm.logger, name).cache_clear()
     handler = Lines()
     logger = logging.getLogger("vllm")
     logger.addHandler(handler)

@@ -7,7 +7,8 @@ and nothing more:
 
 * ``VIEWED`` modules, those that choose NVFP4 kernels, see a platform that is the real
   one but for three answers: its kind is CUDA, its capability is 12.0 or 12.1, and its
-  name is that of a double.
+  name is that of a double. The choice for BF16 experts sees it too, and is offered
+  the CPU's kernels all the same.
 * ``torch.cuda`` answers FlashInfer's questions at import (``platform_double``), and
   ``torch.version.cuda`` is 13.0; the six ``_C`` operations that only say what a device
   can do answer for it.
@@ -76,6 +77,7 @@ def install() -> None:
         if name in _OURS and importlib.util.find_spec(name) is None:
             continue
         importlib.import_module(name).current_platform = view
+    _view_unquantized(view)
     platform_double.clear_caches()  # what vLLM's probes answered without the double
     platform_double._stub_capability_ops(type(view))
     _stand_in_for_kernels()
@@ -106,6 +108,26 @@ def _view() -> Any:
             return DeviceCapability(*_device[0])
 
     return View()
+
+
+def _view_unquantized(view: Any) -> None:
+    """Let the choice for BF16 experts see SM12x where it looks at --moe-backend.
+
+    What it may choose from stays the CPU's, which has to run it.
+    """
+    from vllm.model_executor.layers.fused_moe.oracle import unquantized
+
+    real, backends = unquantized.current_platform, unquantized._get_priority_backends
+
+    def of_the_cpu(*args: Any, **kwargs: Any) -> Any:
+        unquantized.current_platform = real
+        try:
+            return backends(*args, **kwargs)
+        finally:
+            unquantized.current_platform = view
+
+    unquantized.current_platform = view
+    unquantized._get_priority_backends = of_the_cpu
 
 
 def _stand_in_for_kernels() -> None:

@@ -14,20 +14,11 @@ class WorkerPart:
 
     def sm12x_kernels(self) -> dict[str, Any]:
         """Classes that run the layers, by the kind of layer."""
-        found: dict[str, set[str]] = {"moe": set(), "linear": set(), "attention": set()}
-        for module in self.get_model().modules():
-            method = getattr(module, "quant_method", None)
-            experts = getattr(getattr(method, "moe_kernel", None), "fused_experts", None)
-            if experts is not None:
-                found["moe"].add(type(experts).__name__)
-            kernel = getattr(method, "kernel", None) or getattr(
-                getattr(module, "scheme", None), "kernel", None
-            )
-            if kernel is not None:
-                found["linear"].add(type(kernel).__name__)
-            if hasattr(module, "attn_backend"):
-                found["attention"].add(module.attn_backend.get_name())
-        return {kind: sorted(names) for kind, names in found.items()}
+        return _kernels(self.get_model())
+
+    def sm12x_draft_kernels(self) -> list[str]:
+        """Classes that run the draft's experts."""
+        return _kernels(self.get_draft_model())["moe"]
 
     def sm12x_warm_up(self) -> dict[str, int]:
         """vLLM's own b12x_warmup, which GPUWorker calls and CPUWorker does not.
@@ -45,10 +36,8 @@ class WorkerPart:
             "linear before": len(before["linear"]),
             "moe": len(after["moe"]) - len(before["moe"]),
             "linear": len(after["linear"]) - len(before["linear"]),
-            "providers": sum(
-                hasattr(module, "b12x_warmup_provider")
-                for module in self.get_model().modules()
-            ),
+            "providers": _providers(self.get_model()),
+            "draft providers": _providers(self.get_draft_model()),
         }
 
     def sm12x_calls(self) -> dict[str, Any]:
@@ -83,3 +72,25 @@ class WorkerPart:
             [-1, name, parameter.data_ptr()]
             for name, parameter in self.get_model().named_parameters()
         ]
+
+
+def _kernels(model: Any) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {"moe": set(), "linear": set(), "attention": set()}
+    for module in model.modules():
+        method = getattr(module, "quant_method", None)
+        experts = getattr(getattr(method, "moe_kernel", None), "fused_experts", None)
+        if experts is not None:
+            found["moe"].add(type(experts).__name__)
+        kernel = getattr(method, "kernel", None) or getattr(
+            getattr(module, "scheme", None), "kernel", None
+        )
+        if kernel is not None:
+            found["linear"].add(type(kernel).__name__)
+        if hasattr(module, "attn_backend"):
+            found["attention"].add(module.attn_backend.get_name())
+    return {kind: sorted(names) for kind, names in found.items()}
+
+
+def _providers(model: Any) -> int:
+    modules = () if model is None else model.modules()
+    return sum(hasattr(module, "b12x_warmup_provider") for module in modules)
