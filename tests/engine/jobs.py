@@ -15,7 +15,7 @@ from scripts import ROOT, cpuenv
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import write
-from tests.engine.place import COMPILED, INSIDE, SERVER, SERIES, place
+from tests.engine.place import COMPILED, INSIDE, SERIES, SERVER, place
 
 SIGMAS = ("0.05", "0.01", "0.003")
 Found = list[dict[str, Any]]

@@ -18,7 +18,7 @@ NOTES = (
     "PyTorch doubles stand for three kernels alone: FlashInfer's b12x MoE, its NVFP4 "
     "GEMM, and vLLM's NVFP4 quantiser; no kernel was run, and nothing ran on SM12x.",
     "error: norm of the difference of logits to the BF16 engine's over their norm; "
-    "agree: positions, each after the reference's own tokens, with the same greedy one.",
+    "agree: positions, each after the reference's own tokens, with its greedy token.",
 )
 
 Row = tuple[str, str, str, str]

@@ -19,17 +19,15 @@ from typing import Any
 from openai import BadRequestError, OpenAI
 
 NAME, COUNT, LIMIT = "tiny", 16, 420.0
-TEXTS = tuple(
-    "The quick brown fox jumps over the lazy dog"[: 8 + 6 * n] for n in range(6)
-)
-SECOND = (
-    "Once upon a time there was a tiny mixture of experts, and it was asked again. "
-)
+TEXT = "The quick brown fox jumps over the lazy dog"
+TEXTS = tuple(TEXT[: 12 + 6 * number] for number in range(6))
+LONG = "Once upon a time there was a tiny mixture of experts. " * 3
 ARGUMENTS = (
     "--served-model-name", NAME, "--dtype", "bfloat16", "--enforce-eager",
     "--max-model-len", "512", "--max-num-batched-tokens", "64", "--max-num-seqs", "16",
     "--block-size", "32", "--kv-cache-memory-bytes", str(1 << 26),
-    "--enable-prompt-tokens-details", "--worker-extension-cls", "worker_part.WorkerPart",
+    "--enable-prompt-tokens-details",
+    "--worker-extension-cls", "worker_part.WorkerPart",
 )  # fmt: skip
 
 
@@ -186,7 +184,7 @@ def talked(rows: Any, server: Server, client: OpenAI) -> None:
         f"{len(parts)} pieces, {len(streamed)} tokens",
         streamed == tokens(alone[0]) and len(parts) > 3,
     )  # fmt: skip
-    text = SECOND * 2
+    text = LONG
     start = len(server.worker("sm12x_calls")["moe"])
     one, two = complete(client, text), complete(client, text)
     largest = max(rows_ for _, rows_ in server.worker("sm12x_calls")["moe"][start:])

@@ -57,7 +57,10 @@ def make_reference(folder: Path) -> None:
     """Let the BF16 model say something, and keep it with its log probabilities."""
     llm = engine(folder)
     given = prompts(PROMPTS, START)
-    said = [p + tokens_of(o) for p, o in zip(given, generate(llm, given, COUNT))]
+    said = [
+        p + tokens_of(o)
+        for p, o in zip(given, generate(llm, given, COUNT), strict=False)
+    ]
     want = score(llm, said, START)
     # What it says it would say: scoring and generating are the same function.
     chosen = torch.tensor(said)[:, START:]

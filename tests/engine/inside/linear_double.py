@@ -98,7 +98,6 @@ def register() -> None:
     vLLM's own body of ``vllm::flashinfer_mm_fp4`` runs, which chooses b12x or CUTLASS
     by M (patch 0014) and calls FlashInfer's function.
     """
-    import vllm._custom_ops
     import vllm.utils.flashinfer as lazy
 
     if "cpu" not in lazy.flashinfer_mm_fp4._backend_fns:

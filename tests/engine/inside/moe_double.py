@@ -23,27 +23,31 @@ class Did:
         regime: FlashInfer's kernel, as ``direct_micro`` or ``dynamic``.
         tokens: Rows of x.
         conversions: Arguments that FlashInfer would allocate anew.
-        addresses: Where the weights and scales lie, by name.
     """
 
     regime: str
     tokens: int
     conversions: tuple[str, ...]
-    addresses: tuple[tuple[str, int], ...]
 
 
 MADE: list[Wrapper] = []
 """All wrappers of this process, oldest first."""
 
+DID: list[Did] = []
+"""Calls of all wrappers, oldest first."""
+
 _EACH_CALL = ("x", "token_selected_experts", "token_final_scales")
 
 
 class Wrapper(B12xMoEWrapperDouble):
-    """The double on the CPU, whatever device it is given."""
+    """The double on the CPU, whatever device it is given.
+
+    ``addresses`` are those of weights and scales in its last call, by name.
+    """
 
     def __init__(self, *args: Any, device: str = "cuda", **kwargs: Any) -> None:
         super().__init__(*args, device="cpu", **kwargs)
-        self.did: list[Did] = []
+        self.addresses: tuple[tuple[str, int], ...] = ()
         MADE.append(self)
 
     def run(self, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -51,8 +55,8 @@ class Wrapper(B12xMoEWrapperDouble):
         call = self.calls.pop()
         held = {n: t for n, t in call.args.items() if n not in _EACH_CALL}
         held["folded w1_alpha"] = call.alpha
-        addresses = tuple(sorted((n, t.data_ptr()) for n, t in held.items()))
-        self.did.append(Did(call.regime, call.num_tokens, call.conversions, addresses))
+        self.addresses = tuple(sorted((n, t.data_ptr()) for n, t in held.items()))
+        DID.append(Did(call.regime, call.num_tokens, call.conversions))
         return out
 
 

@@ -87,34 +87,31 @@ def score(llm: Any, sequences: Sequence[Tokens], start: int) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-class Lines(logging.Handler):
-    """What vLLM logs, one string each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
-
-
 @contextmanager
 def lines() -> Iterator[list[str]]:
     """What vLLM logs while the block runs, in this process.
 
-    What it says once only, it says again.
+    What it says once only, it says again. Loading an engine sets up logging anew, so
+    that a handler would be lost; each line is seen where it is made.
     """
     import vllm.logger
 
     for name in ("_print_info_once", "_print_warning_once"):
         getattr(vllm.logger, name).cache_clear()
-    handler = Lines()
-    logger = logging.getLogger("vllm")
-    logger.addHandler(handler)
+    said: list[str] = []
+    make = logging.getLogRecordFactory()
+
+    def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        if record.name.startswith("vllm"):
+            said.append(record.getMessage())
+        return record
+
+    logging.setLogRecordFactory(made)
     try:
-        yield handler.said
+        yield said
     finally:
-        logger.removeHandler(handler)
+        logging.setLogRecordFactory(make)
 
 
 def end(llm: Any) -> None:
@@ -123,3 +120,40 @@ def end(llm: Any) -> None:
 
     llm.llm_engine.engine_core.shutdown()
     cleanup_dist_env_and_memory()
+
+
+def asked(llm: Any, name: str, **kwargs: Any) -> Any:
+    """A method of its one worker, see ``worker_part``."""
+    (answer,) = llm.collective_rpc(name, kwargs=kwargs)
+    return answer
+
+
+def forget(llm: Any) -> None:
+    """Empty the prefix cache."""
+    if not llm.reset_prefix_cache():
+        raise AssertionError("the prefix cache was not reset")
+
+
+def agreeing(some: Sequence[Tokens], others: Sequence[Tokens]) -> int:
+    """How many tokens agree, up to the first of each sequence that does not."""
+    total = 0
+    for a, b in zip(some, others, strict=True):
+        for x, y in zip(a, b, strict=True):
+            if x != y:
+                break
+            total += 1
+    return total
+
+
+def apart(some: Sequence[Any], others: Sequence[Any]) -> float:
+    """Largest difference of log probabilities, up to the first token that differs."""
+    most = 0.0
+    for a, b in zip(some, others, strict=True):
+        pairs = zip(
+            tokens_of(a), tokens_of(b), logprobs_of(a), logprobs_of(b), strict=True
+        )
+        for x, y, p, q in pairs:
+            most = max(most, abs(p - q)) if x == y else most
+            if x != y:
+                break
+    return most

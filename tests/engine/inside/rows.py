@@ -18,7 +18,9 @@ class Rows(list[dict[str, Any]]):
         verdict = "holds" if holds else "fails"
         self._append(step, expected, found, verdict)
 
-    def not_run(self, step: str, stopped: bool, by: Any, said: str) -> None:
+    def not_run(
+        self, step: str, stopped: bool, by: Any, said: str, words: str = ""
+    ) -> None:
         """What the CPU engine cannot do, with the line that stops it.
 
         Args:
@@ -26,10 +28,11 @@ class Rows(list[dict[str, Any]]):
             stopped: Whether it was stopped indeed; else the row fails, since the
                 step can be run now.
             by: The function that stops it.
-            said: Its words.
+            said: Its words, or what it does.
+            words: Text of the line in it; its first line if absent.
         """
         if stopped:
-            self._append(step, "", f"not run: {line_of(by)}: {said}", "not run")
+            self._append(step, "", f"not run: {line_of(by, words)}: {said}", "not run")
         else:
             self._append(step, "stopped", f"not stopped by {line_of(by)}", "fails")
 
@@ -39,11 +42,13 @@ class Rows(list[dict[str, Any]]):
         print(f"row {json.dumps(row)}", flush=True)
 
 
-def line_of(function: Callable[..., Any]) -> str:
-    """Where it is defined, as ``vllm/...py:LINE``."""
+def line_of(function: Callable[..., Any], words: str = "") -> str:
+    """Where it, or the words in it, stand, as ``vllm/...py:LINE``."""
     import vllm  # takes long, and the client has none
 
     root = Path(vllm.__file__).parent.parent
     function = inspect.unwrap(function)
     path = Path(inspect.getsourcefile(function) or "").relative_to(root)
-    return f"{path}:{inspect.getsourcelines(function)[1]}"
+    lines, first = inspect.getsourcelines(function)
+    at = next(number for number, line in enumerate(lines) if words in line)
+    return f"{path}:{first + at}"

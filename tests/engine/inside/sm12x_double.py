@@ -27,7 +27,6 @@ import os
 from typing import Any
 
 import platform_double
-import torch
 
 # They ask the platform what the NVFP4 layers may run on; patches 0002 to 0020.
 VIEWED = (

@@ -47,15 +47,9 @@ class WorkerPart:
 
         return {
             "wrappers": len(moe_double.MADE),
-            "moe": [
-                [did.regime, did.tokens]
-                for wrapper in moe_double.MADE
-                for did in wrapper.did
-            ],
+            "moe": [[did.regime, did.tokens] for did in moe_double.DID],
             "linear": [list(each) for each in linear_double.CALLS],
-            "converted": sorted(
-                {n for w in moe_double.MADE for did in w.did for n in did.conversions}
-            ),
+            "converted": sorted({n for did in moe_double.DID for n in did.conversions}),
         }
 
     def sm12x_addresses(self) -> list[list[Any]]:
@@ -65,8 +59,7 @@ class WorkerPart:
         held = [
             [number, name, address]
             for number, wrapper in enumerate(moe_double.MADE)
-            if wrapper.did
-            for name, address in wrapper.did[-1].addresses
+            for name, address in wrapper.addresses
         ]
         return held + [
             [-1, name, parameter.data_ptr()]
