@@ -50,12 +50,13 @@ def warm(rows: Rows, llm: Any, tiny: Tiny) -> None:
     found = asked(llm, "sm12x_warm_up")
     calls = asked(llm, "sm12x_calls")
     body = inspect.getsource(CPUWorker.compile_or_warm_up_model)
+    usual = inspect.getsource(Worker._compile_or_warm_up_model)
     nothing = found["moe before"] == found["linear before"] == 0
     rows.not_run(
         "warm-up by the worker itself",
         nothing
         and "kernel_warmup" not in body
-        and "kernel_warmup(self)" in inspect.getsource(Worker._compile_or_warm_up_model),
+        and "kernel_warmup(self)" in usual,
         CPUWorker.compile_or_warm_up_model,
         "CPUWorker has one of its own without kernel_warmup; b12x_warmup is called "
         "in its place",
