@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from checkpoint import Format
 from model import Tiny, write
-from offline import end, engine, generate, prompts, score, tokens_of
+from offline import apart_of, end, engine, generate, prompts, score, tokens_of
 
 PROMPTS, START, COUNT = 8, 16, 24
 SAID = "said.pt"
@@ -73,14 +73,12 @@ def make_reference(folder: Path) -> None:
 def distance(got: torch.Tensor, want: torch.Tensor) -> dict[str, Any]:
     """How far two sets of log probabilities [..., tokens] lie apart.
 
-    ``error`` is the norm of the difference over the norm of the reference, of logits
-    up to the constant that softmax takes away; ``divergence`` is Kullback and
+    ``error`` is ``apart_of``; ``divergence`` is Kullback and
     Leibler's of the reference from it, the mean over positions, in nats; ``agree`` are
     positions at which both would choose the same token.
     """
-    a, b = (each - each.mean(-1, keepdim=True) for each in (got, want))
     return {
-        "error": ((a - b).norm() / b.norm()).item(),
+        "error": apart_of(got, want),
         "divergence": (want.exp() * (want - got)).sum(-1).mean().item(),
         "agree": int((got.argmax(-1) == want.argmax(-1)).sum()),
         "of": want.shape[0] * want.shape[1],

@@ -61,6 +61,26 @@ def logprobs_of(output: Any) -> list[float]:
     return [each[token].logprob for token, each in pairs]
 
 
+def after(llm: Any, given: Sequence[Tokens]) -> torch.Tensor:
+    """Log probabilities of all tokens after each prompt: [prompts, SIZE] float32."""
+    from vllm import SamplingParams
+
+    how = SamplingParams(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
+    asked = [{"prompt_token_ids": tokens} for tokens in given]
+    outputs = llm.generate(asked, how, use_tqdm=False)
+    said = [output.outputs[0].logprobs[0] for output in outputs]
+    return torch.tensor([[each[t].logprob for t in range(SIZE)] for each in said])
+
+
+def apart_of(got: torch.Tensor, want: torch.Tensor) -> float:
+    """Norm of the difference of logits over that of ``want``.
+
+    Both are log probabilities [..., tokens]; what softmax takes away is left out.
+    """
+    a, b = (each - each.mean(-1, keepdim=True) for each in (got, want))
+    return float((a - b).norm() / b.norm())
+
+
 def score(llm: Any, sequences: Sequence[Tokens], start: int) -> torch.Tensor:
     """Log probabilities of all tokens after each prefix of the sequences.
 
@@ -99,19 +119,18 @@ def lines() -> Iterator[list[str]]:
     for name in ("_print_info_once", "_print_warning_once"):
         getattr(vllm.logger, name).cache_clear()
     said: list[str] = []
-    make = logging.getLogRecordFactory()
+    handle = logging.Logger.handle
 
-    def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make(*args, **kwargs)
+    def seen(self: logging.Logger, record: logging.LogRecord) -> None:
         if record.name.startswith("vllm"):
             said.append(record.getMessage())
-        return record
+        handle(self, record)
 
-    logging.setLogRecordFactory(made)
+    logging.Logger.handle = seen
     try:
         yield said
     finally:
-        logging.setLogRecordFactory(make)
+        logging.Logger.handle = handle
 
 
 def end(llm: Any) -> None:
