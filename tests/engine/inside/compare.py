@@ -57,10 +57,8 @@ def make_reference(folder: Path) -> None:
     """Let the BF16 model say something, and keep it with its log probabilities."""
     llm = engine(folder)
     given = prompts(PROMPTS, START)
-    said = [
-        p + tokens_of(o)
-        for p, o in zip(given, generate(llm, given, COUNT), strict=False)
-    ]
+    outputs = generate(llm, given, COUNT)
+    said = [p + tokens_of(o) for p, o in zip(given, outputs, strict=True)]
     want = score(llm, said, START)
     # What it says it would say: scoring and generating are the same function.
     chosen = torch.tensor(said)[:, START:]
@@ -73,9 +71,9 @@ def make_reference(folder: Path) -> None:
 def distance(got: torch.Tensor, want: torch.Tensor) -> dict[str, Any]:
     """How far two sets of log probabilities [..., tokens] lie apart.
 
-    ``error`` is ``apart_of``; ``divergence`` is Kullback and
-    Leibler's of the reference from it, the mean over positions, in nats; ``agree`` are
-    positions at which both would choose the same token.
+    ``error`` is ``apart_of``; ``divergence`` is Kullback and Leibler's of the reference
+    from it, the mean over positions, in nats; ``agree`` are positions at which both
+    would choose the same token.
     """
     return {
         "error": apart_of(got, want),
