@@ -2,7 +2,8 @@
 """A multi-token-prediction draft in BF16 or NVFP4: ``draft.py FOLDER OUT``.
 
 The model is a tiny GLM-4 MoE, which keeps its draft in the checkpoint as one layer
-more. Left in BF16 it is what patch 0010 is for, quantised what patch 0020 is.
+more. Left in BF16 beside an NVFP4 target it is what patch 0010 is for. The other way
+round it is what patch 0020 is for: what is warmed up is the draft's alone.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ from typing import Any
 
 import torch
 from checkpoint import Format, make_layers
-from checkpoint_files import expert_tensors, quantization_config
+from checkpoint_files import quantization_config
 from model import HEAD, HEADS, Tiny, experts
-from offline import end, engine, generate, lines, prompts, tokens_of
+from offline import (
+    agreeing,
+    asked,
+    end,
+    engine,
+    generate,
+    lines,
+    prompts,
+    tokens_of,
+)
 from rows import Rows
 from safetensors.torch import save_file
 from vocabulary import SIZE, write_tokenizer
@@ -27,7 +37,13 @@ SPECULATIVE = {"method": "mtp", "num_speculative_tokens": 1}
 
 
 def write_glm(folder: Path, tiny: Tiny, *, quantised: bool) -> Path:
-    """A GLM-4 MoE with a draft layer, its attention and shared expert in BF16."""
+    """A GLM-4 MoE with a draft; the experts of one of the two are NVFP4, others BF16.
+
+    Args:
+        folder: Where it is written.
+        tiny: Sizes, and the spread of the experts' weights.
+        quantised: Whether it is the draft.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shape = Tiny(tiny.sigma, tiny.form, layers=tiny.layers + 1).shape
     layers = make_layers(shape, amplitude=tiny.gain)
@@ -59,10 +75,8 @@ def write_glm(folder: Path, tiny: Tiny, *, quantised: bool) -> Path:
             small = noise(tiny.intermediate, size, tiny.sigma / 4)
             shared = small.T if name == "down" else small
             tensors[f"{at}mlp.shared_experts.{name}_proj.weight"] = shared
-        if draft and not quantised:
-            tensors |= experts(layer, None, f"{at}mlp.experts.")
-        else:
-            tensors |= expert_tensors(layer, Format.MODELOPT, f"{at}mlp.experts.")
+        form = Format.MODELOPT if draft is quantised else None
+        tensors |= experts(layer, form, f"{at}mlp.experts.")
         if draft:
             tensors[f"{at}enorm.weight"] = tensors[f"{at}hnorm.weight"] = one
             tensors[f"{at}eh_proj.weight"] = noise(size, 2 * size, tiny.size * spread)
@@ -83,8 +97,8 @@ def _config(tiny: Tiny, quantised: bool) -> dict[str, Any]:
     quantization = quantization_config(Format.MODELOPT)
     ignore = ["lm_head", "*self_attn*", "*mlp.gate", "*shared_experts*", "*eh_proj*"]
     ignore += ["*.head"]  # vLLM's name of the draft's head
-    if not quantised:
-        ignore.append(f"model.layers.{tiny.layers}*")
+    plain = range(tiny.layers) if quantised else [tiny.layers]
+    ignore += [f"model.layers.{number}.*" for number in plain]
     return {
         "architectures": ["Glm4MoeForCausalLM"],
         "model_type": "glm4_moe",
@@ -116,44 +130,51 @@ def _config(tiny: Tiny, quantised: bool) -> dict[str, Any]:
 
 def main(folder: Path, out: Path) -> None:
     rows = Rows()
-    given = prompts(3, 20)
     for quantised in (False, True):
-        form = "NVFP4" if quantised else "BF16"
-        checkpoint = write_glm(folder / form, TINY, quantised=quantised)
-        llm = engine(checkpoint)
-        want = [tokens_of(generate(llm, [p], COUNT)[0]) for p in given]
-        end(llm)
-        named = {} if quantised else {"moe_backend": "flashinfer_cutedsl_sm12x"}
-        with lines() as said:
-            llm = engine(checkpoint, speculative_config=SPECULATIVE, **named)
-        (kernels,) = llm.collective_rpc("sm12x_draft_kernels")
-        (warm,) = llm.collective_rpc("sm12x_warm_up")
-        outputs = [generate(llm, [p], COUNT)[0] for p in given]
-        got = [tokens_of(each) for each in outputs]
-        same = sum(a == b for x, y in zip(got, want, strict=True)
-                   for a, b in zip(x, y, strict=True))  # fmt: skip
-        wanted = (
-            "FlashInferCuteDSLSM12xExperts" if quantised else "CPUUnquantizedExperts"
-        )
-        rows.add(
-            f"{form} draft: kernel", wanted, ", ".join(kernels),
-            len(kernels) == 1 and wanted in kernels[0],
-        )  # fmt: skip
-        rows.add(
-            f"{form} draft: warm-up", "kernels of target and draft",
-            f"{warm['moe']} calls, {warm['draft providers']} providers in the draft",
-            warm["moe"] > 0 and warm["draft providers"] == int(quantised),
-        )  # fmt: skip
-        rows.add(
-            f"{form} draft: tokens", "those of the target alone",
-            f"{same} of {COUNT * len(given)}", got == want,
-        )  # fmt: skip
-        if named:
-            words = "has no kernel for unquantized MoE layers"
-            found = [line for line in said if words in line]
-            rows.add(f"{form} draft: log", words, " | ".join(found), len(found) == 1)
-        end(llm)
+        drafted(rows, folder, quantised=quantised)
     out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def drafted(rows: Rows, folder: Path, *, quantised: bool) -> None:
+    """The model with its draft, against the model alone."""
+    form = "NVFP4" if quantised else "BF16"
+    checkpoint = write_glm(folder / form, TINY, quantised=quantised)
+    given = prompts(3, 20)
+    llm = engine(checkpoint)
+    want = [tokens_of(generate(llm, [p], COUNT)[0]) for p in given]
+    end(llm)
+    named = {} if quantised else {"moe_backend": "flashinfer_cutedsl_sm12x"}
+    with lines() as said:
+        llm = engine(
+            checkpoint, speculative_config=SPECULATIVE, disable_log_stats=False, **named
+        )
+    kernels = asked(llm, "sm12x_draft_kernels")
+    warm = asked(llm, "sm12x_warm_up")
+    got = [tokens_of(generate(llm, [p], COUNT)[0]) for p in given]
+    wanted = "FlashInferCuteDSLSM12xExperts" if quantised else "CPUUnquantizedExperts"
+    rows.add(f"{form} draft: kernel", wanted, ", ".join(kernels), kernels == [wanted])
+    providers = [warm["providers"], warm["draft providers"]]
+    rows.add(
+        f"{form} draft: warm-up",
+        "the draft's kernels" if quantised else "the target's kernels",
+        f"{warm['moe']} calls, {providers[0]} providers in the target, {providers[1]} "
+        "in the draft",
+        warm["moe"] > 0 and providers == ([0, 1] if quantised else [TINY.layers, 0]),
+    )  # fmt: skip
+    counts = {each.name: getattr(each, "value", 0) for each in llm.get_metrics()}
+    proposed = counts.get("vllm:spec_decode_num_draft_tokens", 0)
+    taken = counts.get("vllm:spec_decode_num_accepted_tokens", 0)
+    same = agreeing(got, want)
+    rows.add(
+        f"{form} draft: tokens", "those of the target alone",
+        f"{same} of {COUNT * len(given)}; {proposed} proposed, {taken} taken",
+        got == want and proposed > 0,
+    )  # fmt: skip
+    if named:
+        words = "has no kernel for unquantized MoE layers"
+        found = [line for line in said if words in line]
+        rows.add(f"{form} draft: log", words, " | ".join(found), len(found) == 1)
+    end(llm)
 
 
 if __name__ == "__main__":
