@@ -139,7 +139,7 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels kernel-cache evidence mutants
+.PHONY: test test-fast lint bench kernels kernel-cache evidence mutants engine
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
@@ -170,6 +170,9 @@ evidence: .venv/.tools ## What each patch is needed for, and what it leaves alon
 
 mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2)
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
+
+engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps")
+	@.venv/bin/python -m tests.engine $(ARGS)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
