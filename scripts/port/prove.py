@@ -34,7 +34,10 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The record is of the old pin. What moves off SM12x the tests refuse.
     ("selection", ("-m", "scripts", "matrix", "--update")),
     # Each test as it ends: the step takes as long as all others together.
-    ("tests", ("-m", "pytest", "tests/series", "-v")),
+    (
+        "tests",
+        ("-m", "pytest", "tests/series", "-v", "-n", "2", "--dist", "loadfile"),
+    ),
 )
 """What is run in the trial, in this order; a failure ends it."""
 
