@@ -89,7 +89,7 @@ sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 
 ## What packagers take (docs/packagers.md)
 
-.PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools
+.PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools browser-tools
 around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
 export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>")
 	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
@@ -115,6 +115,10 @@ unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=
 packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
+
+browser-tools: ## The browser that the tests of the page run, from Debian's packages (as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium
 
 ## What is published
 
