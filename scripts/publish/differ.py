@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -123,21 +125,25 @@ def diffoscope(published: Path, ours: Path) -> list[str]:
             "diffoscope is not installed; with it, this shows the lines that differ"
         ]
     command = [program, "--text", "-", "--text-color", "never", "--no-progress"]
-    try:
-        done = subprocess.run(
-            [*command, str(published), str(ours)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return [f"diffoscope took more than {SECONDS} seconds and was stopped"]
-    if done.returncode not in (0, 1):  # 1: they differ
+    with subprocess.Popen(
+        [*command, str(published), str(ours)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # it starts other programs, which end with it
+    ) as process:
+        try:
+            out, words = process.communicate(timeout=SECONDS)
+        except BaseException as e:
+            os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(e, subprocess.TimeoutExpired):
+                raise
+            return [f"diffoscope took more than {SECONDS} seconds and was stopped"]
+    if process.returncode not in (0, 1):  # 1: they differ
         raise Finding(
-            f"diffoscope failed with exit code {done.returncode}",
+            f"diffoscope failed with exit code {process.returncode}",
             where=program,
-            found=done.stderr.strip()[-500:],
+            found=words.strip()[-500:],
         )
-    return ["diffoscope:", *done.stdout.splitlines()]
+    return ["diffoscope:", *out.splitlines()]

@@ -23,8 +23,10 @@ from pypi_simple import ProjectPage
 
 from scripts import reports
 from scripts.errors import Finding, Unusable
-from scripts.lock import update
+from scripts.lock import Lock, update
 from scripts.publish import changelog
+from scripts.series.mailbox import Patch
+from scripts.wheel import archive
 from tests.scripts.check_help import tamper
 from tests.scripts.publish_help import TAG, Shop, key, shop, sign
 from tests.scripts.small import Small, git, message
@@ -134,6 +136,25 @@ def test_a_second_run_keeps_what_passes(done: Shop) -> None:
     built = {BUILT, SDIST, f"{BUILT}.metadata", f"{SDIST}.intoto.jsonl"}
     assert {name for name, how in again.items() if how == "built"} == built
     assert {name: (store.out / name).read_bytes() for name in FILES} == whole
+
+
+def test_an_interrupted_run_goes_on(
+    done: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {name: (done.out / name).read_bytes() for name in FILES}
+    shutil.rmtree(done.out)
+
+    def stop(lock: Lock, patches: list[Patch], sdist: Path, out: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "build", stop)
+        with pytest.raises(KeyboardInterrupt):
+            done.release()
+    assert not (done.out / SDIST).exists() and (done.out / BUILT).exists()
+    again = {row.split()[-1]: row.split()[0] for row in done.release()[:7]}
+    assert (again[BUILT], again[SDIST]) == ("kept", "built")
+    assert {name: (done.out / name).read_bytes() for name in FILES} == whole
 
 
 def test_a_signed_statement_is_kept_or_refused(done: Shop) -> None:

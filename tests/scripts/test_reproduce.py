@@ -201,6 +201,16 @@ def test_words_of_diffoscope_are_kept_short(store: Shop, tmp_path: Path) -> None
     assert "it broke" in text
 
 
+def test_diffoscope_that_takes_too_long_is_stopped(
+    store: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(store, tmp_path)
+    path.write_bytes(path.read_bytes() + b"\0")
+    monkeypatch.setattr(differ, "SECONDS", 0.2)
+    fake_tool(store, tmp_path, "import time\ntime.sleep(60)")
+    assert "diffoscope took more than 0.2 seconds" in str(reproduce(store.at, path))
+
+
 DIFFOSCOPE = shutil.which("diffoscope")
 
 
