@@ -130,6 +130,7 @@ def test_make_help_names_every_target() -> None:
         (["provenance", "WHEEL=x.whl", "PREDICATE=p.json"],
          'provenance "x.whl" --predicate "p.json"'),
         (["release", "DRY_RUN=1", "TAG=1"], "release --dry-run --tag"),
+        (["release", "NEXT=1"], "release --next"),
         (["release", "FILES_URL=https://x/", "BUILDER_ID=urn:x"],
          'release --files-url "https://x/" --builder-id "urn:x"'),
         (["patch-installed", "PYTHON=/a b/python", "REVERT=1"],

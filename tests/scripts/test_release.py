@@ -234,6 +234,23 @@ def test_number_gone_by(store: Shop) -> None:
     assert "1.2.4" not in found
 
 
+def test_number_that_the_log_gave_to_another_series(done: Shop) -> None:
+    """All that a clone without tags sees of a release."""
+    done.small.drop()
+    done.export()
+    first = done.commit_id()
+    done.commit("another series under the old number")
+    shutil.rmtree(done.out)
+    found = reasons(done)
+    assert f"gave {VERSION} to another series, in {first[:12]}" in found
+    assert "make release NEXT=1" in found
+    log = done.root / "CHANGELOG.md"
+    text = log.read_text(encoding="utf-8").replace(f"## {VERSION} - ", "### ")
+    log.write_text(text, encoding="utf-8")
+    done.commit("never published: taken back")
+    assert "would release" in "\n".join(done.release(dry_run=True))
+
+
 def test_series_whose_check_fails(store: Shop) -> None:
     tamper(store.small, 2, lambda data: data.replace(b"Forwarded: no\n", b""))
     store.commit()
