@@ -15,6 +15,7 @@ from scripts.errors import Finding, ForkError
 from scripts.lock import Lock
 from scripts.publish.build import sdist_is_whole, verified
 from scripts.sdist import members
+from scripts.series.check.problem import printable
 from scripts.series.mailbox import Patch
 
 MOST = 40
@@ -111,8 +112,8 @@ def first_difference(one: Path, other: Path) -> int:
 
 
 def few(lines: Sequence[str]) -> Iterator[str]:
-    """The first lines, and how many more there are."""
-    yield from lines[:MOST]
+    """The first lines, and how many more there are; nothing steers the terminal."""
+    yield from map(printable, lines[:MOST])
     if len(lines) > MOST:
         yield f"... and {len(lines) - MOST} more lines"
 

@@ -19,7 +19,7 @@ from scripts.publish.repository import Repository, tag_of
 from scripts.wheel.notice import NAME as NOTICE
 
 _ENTRY = re.compile(
-    r"^  (?P<name>\d{4}-\S+\.patch)\n    .*\n    (?P<sum>[0-9a-f]{64})$", re.M
+    r"^  (?P<name>\d{4}-[\w.+-]+\.patch)\n    .*\n    (?P<sum>[0-9a-f]{64})$", re.M
 )
 _MAX = 1 << 20
 

@@ -172,7 +172,7 @@ def patch_missing(value: Statement) -> None:
 
 
 def patch_extra(value: Statement) -> None:
-    more = {"name": "patches/0099-x.patch", "digest": {"sha256": "0" * 64}}
+    more = {"name": "patches/0099-x.patch\x1b[2J", "digest": {"sha256": "0" * 64}}
     definition(value)["resolvedDependencies"].append(more)
 
 
@@ -256,6 +256,7 @@ def test_planted_fault_is_found(
     bench.write(value)
     found = bench.look()
     assert found.differences
+    assert "\x1b" not in "".join(map(str, found.differences))
     assert {d.what for d in found.differences} == {What.PROVENANCE}
     assert any(words in str(d) for d in found.differences), found.differences
     assert len(found.differences) <= 2
@@ -279,6 +280,8 @@ def test_empty_and_of_others(bench: Bench) -> None:
     assert found.words.endswith("; 1 statement(s) of others not looked at")
     bench.write(["a list"], ours)
     assert len(bench.look().differences) == 1
+    bench.bundle.write_bytes(b"[" * 100_000)
+    assert "RecursionError" in bench.look().differences[0].found
 
 
 @pytest.mark.parametrize("sigstore", [False, True])
