@@ -10,12 +10,13 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scripts.errors import Finding, ForkError
 from scripts.lock import Lock
 from scripts.publish.build import sdist_is_whole, verified
+from scripts.publish.pick import sdist_side, unpack, wheel_side
 from scripts.sdist import members
-from scripts.series.check.problem import printable
 from scripts.series.mailbox import Patch
 
 MOST = 40
@@ -50,7 +51,7 @@ def explain(
     except ForkError as e:
         yield str(e)
     try:
-        yield from few(diffoscope(published, ours))
+        yield from few(_shown(published, ours, arch))
     except ForkError as e:
         yield str(e)
 
@@ -71,6 +72,20 @@ def _inside(
     sides = [_contents(path) for path in (published, ours)]
     found = list(compared(*sides))
     return found or ["the files inside are the same; order, owner or dates differ"]
+
+
+def _shown(published: Path, ours: Path, arch: str | None) -> list[str]:
+    """diffoscope on the members that differ, or on the files if none does."""
+    if shutil.which("diffoscope") is None:
+        return ["diffoscope is not installed; it would show the lines that differ"]
+    side = wheel_side if arch else sdist_side
+    with TemporaryDirectory(prefix="sm12x-differ-") as scratch:
+        folders = Path(scratch, "published"), Path(scratch, "rebuilt")
+        try:
+            names = unpack(side(published), side(ours), folders)
+        except Finding:  # no whole archive
+            names = []
+        return diffoscope(*folders) if names else diffoscope(published, ours)
 
 
 def _contents(path: Path) -> dict[str, tuple[str, str]]:
@@ -113,7 +128,9 @@ def first_difference(one: Path, other: Path) -> int:
 
 def few(lines: Sequence[str]) -> Iterator[str]:
     """The first lines, and how many more there are; nothing steers the terminal."""
-    yield from map(printable, lines[:MOST])
+    for line in lines[:MOST]:
+        shown = (c if c.isprintable() else repr(c)[1:-1] for c in line.expandtabs())
+        yield "".join(shown)
     if len(lines) > MOST:
         yield f"... and {len(lines) - MOST} more lines"
 
