@@ -18,7 +18,7 @@ opt = $(if $($(1)),$(2) "$($(1))")
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
 .venv/bin/python:
 	@"$(BOOTSTRAP)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -53,8 +53,8 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 ## Another release
 
-.PHONY: port port-continue carry-matrix
-port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 GIT=clone DRY_RUN=1 FORMAT=markdown NO_PROOF=1)
+.PHONY: port port-continue carry-matrix bot bot-rehearsal
+port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
@@ -62,6 +62,12 @@ port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mende
 
 carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
 	@.venv/bin/python -m tests.bench.carry $(ARGS)
+
+bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url)
+	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
+
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0")
+	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What users install
 
@@ -80,6 +86,35 @@ patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path
 
 sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
 	@$(run) sdist
+
+## What packagers take (docs/packagers.md)
+
+.PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools
+around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
+export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>")
+	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
+
+export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=)
+	@$(run) export-rpm $(around)
+
+export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=)
+	@$(run) export-nix $(around)
+
+export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=)
+	@$(run) export-arch $(around)
+
+export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=)
+	@$(run) export-conda $(around)
+
+merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch)
+	@$(run) merge-series $(call opt,DIR,) $(call opt,BEHIND,--behind)
+
+unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
+	@$(run) unmerge-series $(call opt,DIR,) $(call flag,FORCE,--force)
+
+packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
 
 ## What is published
 
@@ -104,21 +139,47 @@ doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to me
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels
+.PHONY: test test-fast lint bench kernels kernel-cache evidence mutants engine
 test: .venv/.dev ## All tests, real upstream archives and wheels included
 	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.dev ## ruff, mypy, shellcheck and the series check, as pre-commit runs them
+lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them
 	.venv/bin/pre-commit run --all-files
 
-kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1)
-	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all)
+kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2)
+	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
+
+.PHONY: cuda test-sm12x bench-sm12x
+cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1)
+	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
+
+test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1)
+	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1)
+	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=)
+	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
+
+evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2)
+	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
+
+mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2)
+	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
+
+engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps")
+	@.venv/bin/python -m tests.engine $(ARGS)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
 	@.venv/bin/python -m tests.bench $(ARGS)
+
+.PHONY: site
+site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
+	@$(run) site
 
 .PHONY: clean
 clean: ## Remove dist/ and .venv/; build/ holds work and stays

@@ -20,6 +20,7 @@ from scripts.errors import Unusable
 from scripts.files import write
 
 SCHEMA = 1
+"""As in `lock.schema.json`, which says the same for other programs."""
 PATH = ROOT / "upstream.lock"
 
 
@@ -95,7 +96,9 @@ _HEX = {
 }
 
 
-def _take(table: Mapping[str, Any], where: str, key: str, kind: type) -> Any:
+def _take(table: Any, where: str, key: str, kind: type) -> Any:
+    if not isinstance(table, dict):
+        raise _malformed(where, "dict", repr(table))
     value = table.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _malformed(f"{where}.{key}", kind.__name__, repr(value))
@@ -115,9 +118,9 @@ def _malformed(where: str, expected: str, found: str) -> Unusable:
     )
 
 
-def _artifact(table: Mapping[str, Any], where: str) -> Artifact:
+def _artifact(table: Any, where: str) -> Artifact:
     name = _take(table, where, "filename", str)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
         raise _malformed(f"{where}.filename", "a plain file name", repr(name))
     return Artifact(
         filename=name,
@@ -137,13 +140,13 @@ def parse(text: str) -> Lock:
         doc = tomlkit.parse(text).unwrap()
     except ParseError as e:
         raise _malformed(str(PATH), "TOML", str(e)) from e
-    if doc.get("schema") != SCHEMA:
+    if _take(doc, "upstream.lock", "schema", int) != SCHEMA:
         raise _malformed("schema", str(SCHEMA), repr(doc.get("schema")))
     vllm = _take(doc, "upstream.lock", "vllm", dict)
     series = _take(doc, "upstream.lock", "series", dict)
     sdist = _take(vllm, "vllm", "sdist", dict)
     wheels = _take(vllm, "vllm", "wheels", dict)
-    git = vllm.get("git", {})
+    git = _take(vllm, "vllm", "git", dict) if "git" in vllm else {}
     companions = _take(doc, "upstream.lock", "companions", dict)
     return Lock(
         version=_take(vllm, "vllm", "version", str),

@@ -8,6 +8,7 @@ the first time could hold anything, so every member is judged before its use.
 from __future__ import annotations
 
 import gzip
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ class Member:
     mtime: int
     """Seconds since 1970, rounded down."""
     data: bytes
+    offset: int = field(default=0, compare=False)
+    """Where `data` starts in the unpacked archive."""
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -97,6 +100,7 @@ def _member(
         mode=EXECUTABLE if info.mode & 0o100 else FILE,
         mtime=int(info.mtime),
         data=data,
+        offset=info.offset_data,
     )
 
 
@@ -160,6 +164,9 @@ class _Names:
         return None
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _bad_name(name: str) -> str | None:
     try:
         name.encode("utf-8")
@@ -167,7 +174,7 @@ def _bad_name(name: str) -> str | None:
         return "its name is not UTF-8"
     if "\\" in name:
         return "a backslash in its name"
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
+    if _CONTROL.search(name):
         return "a control character in its name"
     if name.startswith("/"):
         return "its name is absolute"

@@ -16,13 +16,32 @@ app = typer.Typer(
 
 # Importing a module registers its verbs.
 from scripts.cli import (  # noqa: E402
+    bot,
+    downstream,
+    evidence,
+    hardware,
     kernels,
     pin,
     port,
     publish,
     selection,
     series,
+    site,
     wheel,
 )
 
-__all__ = ["app", "kernels", "pin", "port", "publish", "selection", "series", "wheel"]
+__all__ = [
+    "app",
+    "bot",
+    "downstream",
+    "evidence",
+    "hardware",
+    "kernels",
+    "pin",
+    "port",
+    "publish",
+    "selection",
+    "series",
+    "site",
+    "wheel",
+]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from scripts.files import one_run
 
 if TYPE_CHECKING:
     from scripts.kernels.report import Report
+    from scripts.kernels.shapes import Shapes as Shape
 
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of the table.")]
 Update = Annotated[
@@ -44,14 +46,19 @@ def kernels_verb(
     update: Update = False,
     everything: Everything = False,
     shapes: Shapes = None,
+    flashinfer: Annotated[
+        str | None,
+        typer.Option(help="Another release beside the pinned one: what moves."),
+    ] = None,
 ) -> None:
     """Compile every kernel that the patched vLLM reaches, for SM120 and SM121.
 
     Needs build/vllm, and no GPU. Two processes; what is in the cache is not
     compiled again. Problems, and figures out of the baseline's bounds, exit 1.
     """
+    from scripts import reports
     from scripts.cpuenv import flashinfer_python
-    from scripts.kernels import cubin, report, sweep, table
+    from scripts.kernels import cost, cubin, report, sweep, table
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
 
@@ -59,21 +66,101 @@ def kernels_verb(
     tree = at.build / "vllm"
     if not (tree / "vllm").is_dir():
         raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
-    python = flashinfer_python()
-    beside = environment(python, lockfile.load(at.lock).companions)
+    companions = lockfile.load(at.lock).companions
     chosen = shapes_file.load(shapes or shapes_file.PATH)
+    if flashinfer is not None:
+        moved(tree, companions, chosen, flashinfer)
+        return
+    python = flashinfer_python()
+    beside = environment(python, companions)
     inputs = sweep.Inputs(beside, tree, chosen, everything=everything)
     with one_run(inputs.folder / ".run.lock", "make kernels", wait=True):
+        start = cost.now()
         events = sweep.run(inputs)
         made = report.build(inputs, events, cubin.Tools.of(python))
-    data = report.as_data(made, beside.versions)
+        spent = cost.since(start, events)
+    data = report.as_data(made, beside.versions) | {"cost": asdict(spent)}
+    plain = shapes is None and not everything
+    if plain:
+        reports.write(at, "kernels", data)
     say(json.dumps(data, indent=1) if as_data else table.render(made, beside.versions))
+    note(str(spent))
     for problem in made.problems:
         note(f"problem: {problem}")
     if made.problems:
         raise typer.Exit(1)
-    plain = shapes is None and not everything
     if plain and not held(made, beside.versions, update):
+        raise typer.Exit(1)
+
+
+@app.command(
+    "kernel-cache",
+    epilog="Example: python -m scripts kernel-cache --arch sm_120a "
+    "--site /opt/vllm/lib/python3.12/site-packages   (make kernel-cache)",
+)
+def kernel_cache_verb(
+    arch: Annotated[str, typer.Option(help="sm_120a or sm_121a.")],
+    site: Annotated[
+        str, typer.Option(help="Absolute path of site-packages in the image.")
+    ],
+    multiprocessors: Annotated[
+        int | None, typer.Option(help="Of the GPU; else as shapes.toml has it.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Of the shapes file; else all.")
+    ] = None,
+    shapes: Shapes = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Else dist/kernel-cache-ARCH.")
+    ] = None,
+) -> None:
+    """Fill FlashInfer's cache of MoE kernels for one kind of GPU, without it.
+
+    A folder for an image, which FLASHINFER_WORKSPACE_BASE then names there: FlashInfer
+    finds the kernels of these models and compiles none of them at the first start.
+    The FlashInfer and cutlass-dsl of the image must be those of the lock, installed at
+    that path. Untested on hardware.
+    """
+    from pathlib import PurePosixPath
+
+    from scripts.cpuenv import flashinfer_python
+    from scripts.kernels import aot, sweep
+    from scripts.kernels import shapes as shapes_file
+    from scripts.kernels.versions import environment
+
+    at = Checkout()
+    tree = at.build / "vllm"
+    if not (tree / "vllm").is_dir():
+        raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
+    chosen = shapes_file.load(shapes or shapes_file.PATH)
+    chosen = shapes_file.narrowed(chosen, arch, multiprocessors, model)
+    beside = environment(flashinfer_python(), lockfile.load(at.lock).companions)
+    inputs = sweep.Inputs(beside, tree, chosen, everything=True, entry=aot.ENTRY)
+    folder = out or at.root / "dist" / f"kernel-cache-{arch}"
+    with one_run(inputs.folder / ".run.lock", "make kernel-cache", wait=True):
+        made = aot.fill(inputs, PurePosixPath(site), folder)
+    say(f"{len(made.entries)} kernels, {made.size / 1e6:.1f} MB in {folder}")
+    say(f"for {site}, on {arch}; untested on hardware")
+    if not made.looked:
+        note(f"no FlashInfer lies in {site} here, so that none looked it through")
+
+
+def moved(
+    tree: Path, companions: Mapping[str, str], shapes: Shape, version: str
+) -> None:
+    """Say what another FlashInfer does to the kernels; its problems exit 1."""
+    from scripts.cache import cache_dir
+    from scripts.kernels import releases
+
+    lock = cache_dir() / "kernels" / ".run.lock"
+    with one_run(lock, "make kernels", wait=True):
+        found = releases.compare(tree, companions, shapes, version)
+    for change in found.changes:
+        say(str(change))
+    say(f"FlashInfer {companions['flashinfer-python']} -> {version}: {found}")
+    for problem in found.new.problems:
+        note(f"problem: {problem}")
+    if found.new.problems:
         raise typer.Exit(1)
 
 

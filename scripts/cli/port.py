@@ -32,10 +32,18 @@ NoProof = Annotated[
 def port_verb(
     to: Annotated[str, typer.Argument(help="A release, or a git ref with --git.")],
     git: Annotated[
-        Path | None, typer.Option("--git", help="A clone of upstream, for a ref.")
+        Path | None,
+        typer.Option(
+            "--git",
+            help="A clone of upstream: TO may be a ref of it; its history is searched "
+            "for reverts, and names the commit that broke what is not carried.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report, and write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Report in build/reports, and write nothing else."
+        ),
     ] = False,
     no_proof: NoProof = False,
     no_history: Annotated[
@@ -47,8 +55,10 @@ def port_verb(
     """Carry the series to another upstream, as far as can be proved.
 
     Every patch is tried and reported. What was carried is applied, checked and
-    tested on the new release before patches/ and the lock change; where a person
-    has to decide, the first such patch waits in build/port/vllm.
+    tested on the new release before patches/, the lock and the README change; where
+    a person has to decide, the first such patch waits in build/port/vllm, with a
+    note in build/port/CONFLICT.md. With --git each file that is not carried is
+    traced to upstream's commit, by bisecting a slim mirror of the clone.
     """
     from scripts.port.run import Wanted, port
 
@@ -72,10 +82,12 @@ def continue_verb(
 
 
 def _report(summary: object, form: Format) -> None:
+    from scripts import reports
     from scripts.port import render
     from scripts.port.summary import Outcome, Summary
 
     assert isinstance(summary, Summary)
+    reports.write(Checkout(), "port", render.as_data(summary))
     shapes = {
         Format.TEXT: render.as_text,
         Format.JSON: render.as_json,

@@ -35,13 +35,15 @@ def matrix_verb(
     the GPU; the answers are compared with the repository's table. The first
     run makes an environment of some gigabytes in the cache and takes minutes.
     """
-    from scripts.selection import main
+    from scripts import reports
+    from scripts.selection import main, report
 
     found = main.recorded() if recorded else main.asked(Checkout())
     show = main.as_json if as_data else main.whole if everything else main.short
     say(show(found))
     if recorded:
         return
+    reports.write(Checkout(), "matrix", report.as_data(found.table))
     if update:
         note(main.update(found))
         return

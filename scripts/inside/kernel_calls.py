@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -22,11 +23,13 @@ Call = Callable[[int], None]
 """Run the layer on that many tokens."""
 
 
-def start(capability: tuple[int, int]) -> None:
+def start(capability: tuple[int, int], multiprocessors: int) -> None:
     """Import vLLM on a platform double and make a worker's process-wide state."""
+    platform_double._SMS[capability] = multiprocessors
     torch.set_num_threads(1)
     double = platform_double.install()
     torch.cuda.current_stream = lambda *_: SimpleNamespace(cuda_stream=0)
+    torch.cuda.is_current_stream_capturing = lambda: False
     import flashinfer.utils
     import vllm.model_executor.layers.fused_moe.layer  # noqa: F401
     import vllm.utils.flashinfer as lazy
@@ -39,6 +42,9 @@ def start(capability: tuple[int, int]) -> None:
     # Asked of a tensor's device, which is the CPU here.
     for module in (flashinfer.utils, gemm_base):
         module.get_compute_capability = lambda _: capability
+    if importlib.util.find_spec("b12x"):  # FlashInfer has none before 0.7.2
+        gating = importlib.import_module("b12x._lib.gating")
+        gating.get_compute_capability = lambda device=None: capability
     # Registered for CUDA tensors alone.
     lazy.flashinfer_mm_fp4.register_kernel("cpu")(lazy.flashinfer_mm_fp4._init_fn)
     with set_current_vllm_config(VllmConfig()):
@@ -48,6 +54,19 @@ def start(capability: tuple[int, int]) -> None:
         init_distributed_environment(1, 0, address, 0, "gloo")
         parallel_state.initialize_model_parallel(1, 1)
     workspace.init_workspace_manager(torch.device("cpu"))
+
+
+@contextlib.contextmanager
+def _on_cuda() -> Iterator[None]:
+    """Tensors and PyTorch say CUDA, as b12x asks them before it launches."""
+    available = torch.cuda.is_available
+    torch.cuda.is_available = lambda: True
+    torch.Tensor.is_cuda = property(lambda _: True)
+    try:
+        yield
+    finally:
+        del torch.Tensor.is_cuda
+        torch.cuda.is_available = available
 
 
 @contextlib.contextmanager
@@ -93,7 +112,8 @@ def moe(
         backend: Value of --moe-backend.
 
     Returns:
-        The class of experts that vLLM chose, and the call if it is the fork's.
+        The class of experts that vLLM chose, and the call if it is the fork's or
+        that of the native b12x backend, which the fork selects for W4A16.
 
     Raises:
         ValueError: vLLM refuses the layer; the message says why.
@@ -114,7 +134,8 @@ def moe(
             ckpt_names=("gate_proj", "down_proj", "up_proj" if gated else None),
         ).routed_experts
         chosen = experts.quant_method.experts_cls.__name__
-        if not chosen.startswith("FlashInferCuteDSLSM12x"):
+        native = chosen == "B12xExperts"
+        if not native and not chosen.startswith("FlashInferCuteDSLSM12x"):
             return chosen, None
         _fill(experts)
         experts.quant_method.process_weights_after_loading(experts)
@@ -126,7 +147,8 @@ def moe(
 
     @torch.no_grad()
     def call(tokens: int) -> None:
-        experts.forward_modular(x[:tokens], weights[:tokens], ids[:tokens])
+        with _on_cuda() if native else contextlib.nullcontext():
+            experts.forward_modular(x[:tokens], weights[:tokens], ids[:tokens])
 
     return chosen, call
 

@@ -7,7 +7,9 @@ compile. Nothing may have been compiled before in the process that forks.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import gzip
 import json
 import os
 import shutil
@@ -24,6 +26,21 @@ from kernel_record import Job
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def prepare() -> None:
+    """Do once what every forked process would do for itself.
+
+    The first error of TVM-FFI reads the debug information of every library that is
+    loaded, which takes as long as to compile a small kernel; each compilation ends
+    with one, the refused call.
+    """
+    import tvm_ffi
+
+    with contextlib.suppress(Exception):
+        tvm_ffi.load_module("/nonexistent/library.so")
+    gc.collect()
+    gc.freeze()  # so that a forked process copies few pages
+
+
 def compile_apart(
     job: Job, real_compile: Any, arch: str, folder: Path, seconds: float, memory: int
 ) -> dict[str, Any]:
@@ -33,8 +50,8 @@ def compile_apart(
         job: What the recorder wrote down.
         real_compile: ``cutlass.cute.compile`` as it was.
         arch: sm_120a or sm_121a.
-        folder: Is there only if all went well: kernel.cubin, and the IR or what
-            Triton says in place of it.
+        folder: Is there only if all went well: kernel.cubin, and the IR as it was
+            traced (kernel.mlir.gz), or what Triton says in place of it.
         seconds: Limit of wall time.
         memory: Limit of memory on top of the process that forks, in bytes.
 
@@ -92,9 +109,7 @@ def _child(job: Job, real_compile: Any, arch: str, part: Path) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         gc.disable()  # an allocation-heavy trace of a few seconds
-        (_triton if job.kind == "triton helper" else _cute)(
-            job, real_compile, arch, part
-        )
+        (_triton if job.triton else _cute)(job, real_compile, arch, part)
         status = 0
     except BaseException as e:
         said = "".join(traceback.format_exception_only(e)).strip()
@@ -112,10 +127,12 @@ def _cute(job: Job, real_compile: Any, arch: str, part: Path) -> None:
     dump.mkdir()
     os.chdir(dump)
     args, kwargs = job.compile
+    if job.subscript is not None:
+        real_compile = real_compile[job.subscript]
     compiled = real_compile(*args, **kwargs)
     (ir,) = dump.glob("*.mlir")
     (cubin,) = dump.glob("*.cubin")
-    ir.rename(part / "kernel.mlir")
+    (part / "kernel.mlir.gz").write_bytes(gzip.compress(ir.read_bytes(), 1, mtime=0))
     cubin.rename(part / "kernel.cubin")
     contract = {"signature": None, "given": job.given}
     if job.given and "--enable-tvm-ffi" in kwargs.get("options", ""):

@@ -2,7 +2,8 @@
 """Compilations that FlashInfer asks for, written down in place of being run.
 
 FlashInfer 0.7.2 compiles through two doors: ``cutlass.cute.compile`` and Triton's
-``kernel[grid](...)``. ``install`` puts a recorder into each. Whatever the patched vLLM
+``kernel[grid](...)``. So does b12x, whose copy in FlashInfer or package of its own has
+the same names. ``install`` puts a recorder into each. Whatever the patched vLLM
 reaches then comes out as a ``Job``: what would be compiled, with the very arguments.
 The names of FlashInfer that this needs are private; one that went is named.
 """
@@ -10,16 +11,21 @@ The names of FlashInfer that this needs are private; one that went is named.
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from kernel_key import Gone, call_text
+from kernel_key import Gone, call_text, describe
 
 _SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
+_ROUTES = "b12x.moe._shared.kernels.w4a16.route_pack"
+_DRIVER = "cutlass.base_dsl.runtime.cuda"
+# Shared memory of a multiprocessor of capability 12.x in bytes, as the table of
+# compute capabilities in NVIDIA's CUDA programming guide has it.
+_SHARED_PER_SM = 100 << 10
 # What the series calls, and what is relied on here besides.
 _NAMES = {
     "flashinfer": ("mm_fp4",),
@@ -40,6 +46,11 @@ _NAMES = {
         "get_compute_capability",
         "get_cutlass_fp4_gemm_module",
     ),
+    "b12x.moe.fused_moe": ("is_supported", "plan_weights", "plan", "bind", "run"),
+    "b12x._lib.gating": ("get_compute_capability",),
+    "b12x._lib.compiler": ("clear_compile_cache",),
+    _ROUTES: ("launch_triton",),
+    _DRIVER: ("get_device_attribute",),
 }
 # Class of the object that is compiled to the name that the tables give it.
 KINDS = {
@@ -48,7 +59,13 @@ KINDS = {
     "MoEStaticKernel": "static",
     "_DynamicMoELaunch": "dynamic",
     "DenseGemmKernel": "dense",
+    "W4A16FusedMoeKernel": "w4a16",
+    "W4A16TopKSumKernel": "w4a16 sum",
 }
+
+
+# Of b12x's Triton kernels, what tells one from another besides its name.
+_ROUTE_SIZES = ("NUM_EXPERTS", "BLOCK_SIZE", "NUMEL_CAPACITY", "MAX_PACKED_ROUTES")
 
 
 class Elsewhere(Exception):
@@ -63,6 +80,9 @@ class Job:
     key: str
     compile: tuple[tuple[Any, ...], dict[str, Any]]
     detail: dict[str, Any]
+    subscript: Any = None
+    """That of ``cute.compile[subscript](...)``; None if there is none."""
+    triton: bool = False
     given: list[list[Any]] = field(default_factory=list)
 
     def __call__(self, *args: Any, **_: Any) -> None:
@@ -79,7 +99,13 @@ class Recorder:
         self.hit: list[str] = []
         self.probe = True
         self.tactics = False
-        self.modules = {name: _module(name) for name in _NAMES}
+        # Without b12x vLLM selects something else for W4A16, and says so.
+        self.b12x = importlib.util.find_spec("b12x") is not None
+        self.modules = {
+            name: _module(name)
+            for name in _NAMES
+            if self.b12x or not name.startswith("b12x.")
+        }
 
     def fresh(self) -> None:
         """Forget what FlashInfer believes is compiled, and who reached it."""
@@ -88,6 +114,8 @@ class Recorder:
         dispatch._DIRECT_MICRO_LAUNCH_CACHE.clear()
         dispatch._DIRECT_MICRO_KERNEL_CACHE.clear()
         self.modules["flashinfer.gemm.gemm_base"]._B12X_MM_FP4_KERNEL_CACHE.clear()
+        if self.b12x:
+            self.modules["b12x._lib.compiler"].clear_compile_cache()
         self.hit.clear()
 
     def add(self, job: Job) -> Job:
@@ -95,14 +123,17 @@ class Recorder:
         self.hit.append(job.key)
         return job
 
-    def cute_compile(self, *args: Any, **kwargs: Any) -> Job:
+    def cute_compile(self, *args: Any, _subscript: Any = None, **kwargs: Any) -> Job:
         """In the place of ``cutlass.cute.compile``."""
         target = args[0]
         owner = getattr(target, "__self__", target)
         name = type(owner).__name__
-        key = hashlib.sha256(call_text(args, kwargs).encode()).hexdigest()
-        detail = _detail(owner)
-        return self.add(Job(KINDS.get(name, name), key, (args, kwargs), detail))
+        text = call_text(args, kwargs)
+        if _subscript is not None:
+            text += f"\n{describe(_subscript)}"
+        key = hashlib.sha256(text.encode()).hexdigest()
+        kind, call = KINDS.get(name, name), (args, kwargs)
+        return self.add(Job(kind, key, call, _detail(owner), _subscript))
 
     def triton_launch(self, kernel: Any, args: Any, kwargs: dict[str, Any]) -> None:
         """In the place of ``kernel[grid](*args, **kwargs)``."""
@@ -112,10 +143,15 @@ class Recorder:
         ]
         text = json.dumps([kernel.cache_key, told, block], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
-        one, sixteen = told[-1]
+        one, sixteen = told[-1] if isinstance(args[-1], int) else (False, False)
         rows = "1" if one else "16n" if sixteen else "n"
-        detail = {"block": block.get("BLOCK"), "rows": rows}
-        self.add(Job("triton helper", key, ((kernel, *args), kwargs), detail))
+        name = kernel.fn.__name__.strip("_").removesuffix("_kernel")
+        if name == "compact_topk_ids":
+            kind, detail = "triton helper", {"block": block.get("BLOCK"), "rows": rows}
+        else:
+            sizes = {k: block[k] for k in _ROUTE_SIZES if k in block}
+            kind, detail = "w4a16 routes", {"name": name, "rows": rows, **sizes}
+        self.add(Job(kind, key, ((kernel, *args), kwargs), detail, triton=True))
 
     def choose(self, real: Any, tuner: Any, *args: Any) -> Any:
         """In the place of ``AutoTuner.choose_one``: with ``tactics``, try them all."""
@@ -140,7 +176,18 @@ def install() -> Recorder:
     from cutlass import cute
 
     recorder = Recorder()
-    cute.compile = recorder.cute_compile
+    cute.compile = _Door(recorder)
+    driver = recorder.modules[_DRIVER]
+    ask = driver.get_device_attribute
+    driver.get_device_attribute = lambda which, device=0: (
+        _SHARED_PER_SM
+        if which.name.endswith("_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR")
+        else ask(which, device)
+    )
+    if recorder.b12x:
+        recorder.modules[_ROUTES].launch_triton = (
+            lambda kernel, _, *a, **k: recorder.triton_launch(kernel, a, k)
+        )
     compact = recorder.modules[f"{_SM12X}.triton_compact"]
     compact._compact_topk_ids_kernel = _Launcher(
         recorder, compact._compact_topk_ids_kernel
@@ -153,6 +200,20 @@ def install() -> Recorder:
     choose_one = gemm.AutoTuner.choose_one
     gemm.AutoTuner.choose_one = lambda *a: recorder.choose(choose_one, *a)
     return recorder
+
+
+@dataclass(eq=False)
+class _Door:
+    """``cute.compile``, which takes options by subscript too."""
+
+    recorder: Recorder
+    subscript: Any = None
+
+    def __getitem__(self, subscript: Any) -> _Door:
+        return _Door(self.recorder, subscript)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Job:
+        return self.recorder.cute_compile(*args, _subscript=self.subscript, **kwargs)
 
 
 @dataclass
@@ -182,7 +243,9 @@ def _detail(owner: Any) -> dict[str, Any]:
     detail: dict[str, Any] = {}
     if tile is not None:
         detail["tile"] = [int(n) for n in tile]
-    for name in ("swap_ab", "use_prefetch", "single_token"):
+    if hasattr(kernel, "moe_block_size"):
+        detail["block"], detail["threads"] = kernel.moe_block_size, kernel.cta_threads
+    for name in ("swap_ab", "use_prefetch", "single_token", "direct_topk_routes"):
         if getattr(kernel, name, False) is True:
             detail[name] = True
     return detail

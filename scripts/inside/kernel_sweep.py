@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = {
+    "B12X_COMPILE_DISK_CACHE": "0",
     # Where a forked compilation stands; CuTe DSL reads these when it is imported.
     "CUTE_DSL_DUMP_DIR": ".",
-    "CUTE_DSL_KEEP": "ir,cubin",
+    # The IR as it was traced: to clean it takes a fifth of the whole compilation.
+    "CUTE_DSL_KEEP": "ir-debug,cubin",
     "CUTE_DSL_NO_CACHE": "1",
     "FLASHINFER_CUTE_DSL_DISABLE_CACHE": "1",
     "HF_HUB_OFFLINE": "1",
@@ -36,18 +38,21 @@ class Sweep:
     def __init__(self, request: dict[str, Any], events: Any) -> None:
         self.request, self.events = request, events
         self.told: set[tuple[Any, ...]] = set()
-        self.groups: list[tuple[str, str]] = []
+        self.groups: dict[str, tuple[set[str], str]] = {}
 
     def say(self, event: str, **more: Any) -> None:
         print(json.dumps({"event": event, **more}), file=self.events, flush=True)
 
     def run(self) -> None:
         import kernel_calls
+        import kernel_fork
         import kernel_record
         from cutlass import cute
 
         arch = self.request["arch"]
-        kernel_calls.start((12, int(arch[len("sm_12") : -1])))
+        capability = (12, int(arch[len("sm_12") : -1]))
+        kernel_calls.start(capability, self.request["multiprocessors"])
+        gc.freeze()  # vLLM's objects stay; each layer's are collected on their own
         real = cute.compile
         try:
             self.recorder = kernel_record.install()
@@ -59,10 +64,11 @@ class Sweep:
             return
         finally:
             cute.compile = real
-        gc.collect()
-        gc.freeze()  # so that a forked process copies few pages
+        kernel_fork.prepare()
         chosen = self.chosen()
-        self.say("reached", total=len(self.recorder.jobs), chosen=len(chosen))
+        total = len(self.recorder.jobs)
+        groups = len({key for _, key in self.groups.values()})
+        self.say("reached", total=total, groups=groups, chosen=len(chosen))
         self.compile(chosen, real, arch)
         self.say("done")
 
@@ -70,10 +76,12 @@ class Sweep:
         """Every kernel of the model's experts, at each number of ranks."""
         import kernel_calls
 
+        self.model = model
         for case in model["moe"]:
             size = model["intermediate"] // case["tp"]
             limit = case["max-tokens"]
-            where = {"model": model["name"], "layer": "moe", **case}
+            w4a16 = case["method"].startswith("W4A16")
+            where = {"model": model["name"], "layer": "moe", "w4a16": w4a16, **case}
             try:
                 chosen, call = kernel_calls.moe(
                     model, size, limit, case["method"], case["backend"]
@@ -88,6 +96,13 @@ class Sweep:
             counts = {*range(1, last), limit}
             counts |= {1 << i for i in range(14)}
             scanned: set[str] = set()
+            if w4a16:
+                # b12x plans a number of tokens once, and vLLM warms it up itself.
+                self.recorder.probe = True
+                self.recorder.fresh()
+                for tokens in sorted(n for n in counts if n <= limit):
+                    self.call(call, tokens, where)
+                continue
             # Whether FlashInfer's probe of the driver says yes or no.
             for self.recorder.probe in (True, False):
                 self.recorder.fresh()
@@ -138,28 +153,47 @@ class Sweep:
                 told = {"kind": job.kind, "detail": job.detail, "tokens": tokens}
                 why = {"probe": self.recorder.probe, "tuned": self.recorder.tactics}
                 if self.recorder.probe:
-                    of = "" if where["layer"] == "linear" else str(list(where.values()))
-                    self.groups.append((f"{of} {job.kind} {job.detail}", key))
+                    self.group(where, job)
                 self.say("kernel", **where, key=key, **told, **why)
         return set(self.recorder.hit)
 
-    def chosen(self) -> list[Any]:
-        """One kernel of each model, number of ranks, kind, tile and way; or all.
+    def group(self, where: dict[str, Any], job: Any) -> None:
+        """Note what a kernel stands for; counts of tokens ascend, the last stays."""
+        what = f"{job.kind} {job.detail}"
+        if where["layer"] == "linear" or job.triton:
+            # Its code depends on nothing else; of b12x's, only sizes.
+            covers = {job.detail.get("name", what)}
+        else:
+            model = self.model
+            covers = {f"{model['activation']} TP{where['tp']} {what}"}
+            covers.add(f"{model['name']} {job.kind if where['w4a16'] else what}")
+        self.groups[f"{sorted(covers)} {where['layer']}"] = covers, job.key
 
-        That of most tokens, among those that differ in the number of tokens alone.
-        One that is reached only where FlashInfer's probe fails is left out.
+    def chosen(self) -> list[Any]:
+        """Kernels that stand for all of their kind; or all.
+
+        Each kind and tile of each model is there, and each kind and tile of each
+        activation at each number of ranks; of W4A16 each model, and each tile of
+        each activation. That of most tokens is taken, among those that differ in the
+        number of tokens alone. One that is reached only where FlashInfer's probe
+        fails is left out.
         """
         jobs = self.recorder.jobs
         if self.request["all"]:
             return list(jobs.values())
-        # Counts of tokens ascend, so that the last of a group has most.
-        return [jobs[key] for key in dict.fromkeys(dict(self.groups).values())]
+        left = set().union(*(covers for covers, _ in self.groups.values()))
+        keys: dict[str, None] = {}
+        while left:
+            covers, key = max(self.groups.values(), key=lambda g: len(g[0] & left))
+            left -= covers
+            keys[key] = None
+        return [jobs[key] for key in keys]
 
     def compile(self, chosen: list[Any], real: Any, arch: str) -> None:
         """Compile what the cache has not, the longest first."""
         import kernel_fork
 
-        order = ["dynamic", "static", "micro", "direct micro"]
+        order = ["dynamic", "static", "micro", "direct micro", "w4a16"]
         rank = {kind: i for i, kind in enumerate(order)}
         cache, salt = Path(self.request["cache"]), self.request["salt"]
         limits = self.request["limits"]
@@ -175,14 +209,14 @@ class Sweep:
             self.say("compiled", key=job.key, folder=folder.name, kept=False, **told)
 
 
-def main() -> None:
+def main(kind: type[Sweep] = Sweep, settings: dict[str, str] = SETTINGS) -> None:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    os.environ.update(SETTINGS, CUTE_DSL_ARCH=request["arch"])
+    os.environ.update(settings, CUTE_DSL_ARCH=request["arch"])
     # FlashInfer and CuTe DSL warn of the driver that is not there.
     warnings.simplefilter("ignore")
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    Sweep(request, events).run()
+    kind(request, events).run()
 
 
 if __name__ == "__main__":

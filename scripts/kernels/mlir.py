@@ -26,7 +26,7 @@ _CONFIG = re.compile(
 )
 _SIZE = re.compile(r"(%\w+) = cute\.kernel_smem_size @kernels::@(\w+)")
 _LAUNCH = re.compile(r"cuda\.launch_ex @kernels::@(\w+)<(%\w+)>")
-_CONSTANT = re.compile(r"%c(\d+)_i(?:32|64)")
+_CONSTANT = re.compile(r"%c(\d+)_i(?:32|64)(?:_\d+)?")
 
 
 @dataclass(frozen=True)

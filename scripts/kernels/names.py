@@ -21,7 +21,13 @@ def label(event: Event) -> str:
     if event["kind"] == "triton helper":
         # It depends on the number of routed rows, which top-k has a part in.
         return f"moe triton helper block {detail['block']} rows {detail['rows']}"
+    if event["kind"] == "w4a16 routes":
+        rest = [f"{k}={v}" for k, v in detail.items() if k != "name"]
+        return " ".join(["moe w4a16", detail["name"], *rest])
     words = [event["model"], f"TP{event['tp']}", event["kind"], tile]
+    if "block" in detail:
+        direct = " direct" if detail.get("direct_topk_routes") else ""
+        words.append(f"block {detail['block']}{direct}")
     if event["kind"] != "dynamic":
         words.append(f"M={event['tokens']}")
     return " ".join(word for word in words if word)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ class Report:
     """Which class vLLM chose for which layer, one line each."""
     reached: Mapping[str, int]
     """By architecture: kernels that were reached, compiled or not."""
+    grouped: Mapping[str, int] = field(default_factory=dict)
+    """The same, of those that differ in the number of tokens alone one."""
 
 
 def build(
@@ -91,13 +94,14 @@ def build(
     problems: list[Problem] = []
     selected: list[str] = []
     reached: dict[str, int] = {}
+    grouped: dict[str, int] = {}
     jobs: list[tuple[str, str, Path]] = []
     for arch, told in events.items():
         names = names_of(told)
         for event in told:
             problems += _told(arch, event, names)
             if event["event"] == "reached":
-                reached[arch] = event["total"]
+                reached[arch], grouped[arch] = event["total"], event["groups"]
             if event["event"] in ("selected", "refused", "elsewhere"):
                 selected.append(f"{arch}/{selection(event)}")
             elif event["event"] == "compiled" and event["outcome"] == "ok":
@@ -118,7 +122,11 @@ def build(
             problems += limits(where, arch, its_arch, found)
             problems += [Problem(Kind.CONTRACT, where, text) for text in calls]
     return Report(
-        dict(sorted(kernels.items())), tuple(problems), tuple(selected), reached
+        dict(sorted(kernels.items())),
+        tuple(problems),
+        tuple(selected),
+        reached,
+        grouped,
     )
 
 
@@ -169,7 +177,7 @@ def _host(folder: Path) -> tuple[int, int, list[str]]:
     if (folder / "kernel.json").exists():
         told = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
         return told["threads"], told["shared"], []
-    ir = (folder / "kernel.mlir").read_text(encoding="utf-8")
+    ir = gzip.decompress((folder / "kernel.mlir.gz").read_bytes()).decode()
     found = mlir.launches(ir).values()
     call = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
     wrong: list[str] = []
@@ -215,6 +223,7 @@ def as_data(report: Report, versions: Mapping[str, str]) -> dict[str, Any]:
     return {
         "versions": dict(versions),
         "reached": dict(report.reached),
+        "but for tokens": dict(report.grouped),
         "kernels": {name: asdict(kernel) for name, kernel in report.kernels.items()},
         "problems": [
             {"kind": p.kind.value, "where": p.where, "text": p.text}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class Model:
     tiles: tuple[int, ...]
     columns: tuple[tuple[int, int], ...]
     rows: tuple[tuple[int, int], ...]
+    w4a16: bool = True
+    """Whether experts with BF16 activations are asked for as well."""
 
     def request(self) -> dict[str, Any]:
         """What scripts/inside/kernel_sweep.py wants to know of it."""
@@ -40,7 +42,8 @@ class Model:
             for limit in (*self.max_tokens, *(self.tiles if tp == 1 else ()))
         ]
         first = moe[0]
-        moe.append({**first, "method": "W4A16_NVFP4"})
+        if self.w4a16:
+            moe.append({**first, "method": "W4A16_NVFP4"})
         return {
             "name": self.name,
             "experts": self.experts,
@@ -98,6 +101,31 @@ def load(path: Path = PATH) -> Shapes:
     if len(set(names)) < len(names):
         raise _bad(path, "two models of one name")
     return Shapes(architectures, models)
+
+
+def narrowed(
+    shapes: Shapes, arch: str, count: int | None, names: Sequence[str] | None
+) -> Shapes:
+    """One architecture, with that many multiprocessors, and these models.
+
+    Raises:
+        Unusable: There is no such architecture or model.
+    """
+    models = {model.name: model for model in shapes.models}
+    _known(arch, SM12X)
+    for name in names or ():
+        _known(name, models)
+    count = count or shapes.architectures[arch]
+    return Shapes({arch: count}, tuple(models[n] for n in names or models))
+
+
+def _known(name: str, names: Iterable[str]) -> None:
+    if name not in (known := list(names)):
+        raise Unusable(
+            "there is no such architecture or model",
+            where=name,
+            expected=", ".join(known),
+        )
 
 
 def _model(entry: Mapping[str, Any]) -> Model:

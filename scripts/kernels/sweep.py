@@ -67,6 +67,7 @@ class Inputs:
     def request(self, arch: str) -> dict[str, Any]:
         return {
             "arch": arch,
+            "multiprocessors": self.shapes.architectures[arch],
             "cache": str(self.folder / "compiled"),
             "salt": f"{arch}-{self.salt()}",
             "limits": vars(self.limits),
@@ -121,26 +122,41 @@ def _architecture(inputs: Inputs, arch: str) -> list[Event]:
         folders = [e["folder"] for e in events if e["event"] == "compiled"]
         if all((inputs.folder / "compiled" / name).is_dir() for name in folders):
             note(f"{arch}: {len(folders)} kernels, from the cache")
-            return events
-    events = list(_process(inputs, arch))
+            return [{**e, "kept": True} if "kept" in e else e for e in events]
+    events = list(process(inputs, arch, inputs.request(arch)))
     if all(e["outcome"] == "ok" for e in events if e["event"] == "compiled"):
         write(kept, json.dumps(events).encode())
     return events
 
 
-def _process(inputs: Inputs, arch: str) -> Iterator[Event]:
+def process(
+    inputs: Inputs, arch: str, asked: Any, settings: Mapping[str, str] | None = None
+) -> Iterator[Event]:
+    """Start `inputs.entry`, and give its events as they come.
+
+    Args:
+        inputs: For the environment, the tree and the folder.
+        arch: For what is said of it.
+        asked: The request, as JSON takes it.
+        settings: More of its environment; PYTHONPATH comes before vLLM.
+
+    Raises:
+        Finding: It ended without saying that it was done.
+    """
     request = inputs.folder / f"request-{arch}.json"
-    write(request, json.dumps(inputs.request(arch)).encode())
-    paths = [str(inputs.tree), str(INSIDE)]
+    write(request, json.dumps(asked).encode())
+    more = dict(settings or {})
+    paths = [more.pop("PYTHONPATH", ""), str(inputs.tree), str(INSIDE)]
     log = inputs.folder / f"log-{arch}.txt"
     command = [str(inputs.environment.python), str(inputs.entry), str(request)]
-    settings = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    path = os.pathsep.join(filter(None, paths))
+    environment = os.environ | {"PYTHONPATH": path} | more
     last, done, total = "", 0, 0
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
             command,
-            env=settings,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -157,7 +173,7 @@ def _process(inputs: Inputs, arch: str) -> Iterator[Event]:
                     note(
                         f"{arch}: {event['total']} kernels reached, {total} to compile"
                     )
-                if last == "compiled":
+                if last in ("compiled", "exported"):
                     done += 1
                     if done % 10 == 0 or done == total or event["outcome"] != "ok":
                         note(f"{arch}: {done} of {total} compiled")

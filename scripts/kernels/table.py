@@ -10,8 +10,12 @@ from scripts.kernels.report import SHARED_LIMIT, Report
 NOT_PROVED = (
     "What this does not prove: that a kernel launches, ends, computes the right\n"
     "numbers, or is fast. Nothing ran; no SM12x GPU was there. The direct micro\n"
-    "kernel's call is compared with no signature: it is compiled without one.\n"
-    "Kernels that differ in the number of tokens alone are compiled with ALL=1."
+    "kernel's call and W4A16's are compared with no signature: they are compiled\n"
+    "without one; whether vLLM's warm-up reaches all of W4A16 is not looked at.\n"
+    "FlashInfer's CUTLASS GEMM, from M=256 on, is a library that nvcc compiles: it\n"
+    "is recorded here, not compiled. Each kind and tile of each model is compiled,\n"
+    "and of each activation at each number of ranks (W4A16: of each activation),\n"
+    "with the most tokens; every single one with ALL=1."
 )
 _HEADS = (
     "kernel",
@@ -49,7 +53,8 @@ def render(report: Report, versions: Mapping[str, str]) -> str:
     for arch, rows in by_arch.items():
         codes = {row[-1] for row in rows}
         parts.append(
-            f"{arch}: {report.reached.get(arch, 0)} kernels reached, {len(rows)} "
+            f"{arch}: {report.reached.get(arch, 0)} kernels reached, "
+            f"{report.grouped.get(arch, 0)} but for tokens, {len(rows)} "
             f"compiled, {len(codes)} different codes; a block may have "
             f"{SHARED_LIMIT:,} bytes of shared memory\n{_aligned([_HEADS, *rows])}"
         )

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A conflict as a person would want to meet it: both sides, base, symbol, intent."""
+"""A conflict in the file itself: both sides, base, and the symbol it stands in."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import unified_diff
 
 from scripts.port.merge import Space
-from scripts.port.states import FileResult, PatchResult
+from scripts.port.states import FileResult
 from scripts.port.symbols import owners
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry
-from scripts.series.trailers import description
 
 _MARK = re.compile(rb"^(<<<<<<<|\|\|\|\|\|\|\||=======|>>>>>>>)( .*)?$", re.MULTILINE)
 
@@ -66,6 +63,8 @@ def _with_symbols(path: str, data: bytes, ours: bytes) -> bytes:
         match = _MARK.fullmatch(line)
         if match:
             side = match[1].decode()
+            if side == "|||||||":
+                line = b"||||||| base: as the patch was made on it"
             if side == "<<<<<<<":
                 name = names[row] if row < len(names) else ""
                 line += f" in {name}".encode() if name else b""
@@ -76,53 +75,3 @@ def _with_symbols(path: str, data: bytes, ours: bytes) -> bytes:
         out.append(line)
         row += side in ("", "<<<<<<<")
     return b"\n".join(out)
-
-
-def explained(result: PatchResult, patch: Patch, label: str) -> str:
-    """What a person has to know to decide, as Markdown."""
-    rows = [f"# {patch.name}", "", patch.subject, "", description(patch.body), ""]
-    for part in result.files:
-        if part.state.carried:
-            rows += [f"## {part.path}: {part.state.value}, nothing to do", ""]
-            continue
-        rows += [
-            f"## {part.path}: {part.state.value}",
-            "",
-            part.why,
-            "",
-            f"Symbols that the patch changes: {', '.join(part.symbols) or 'none'}.",
-            "",
-            "What the patch means:",
-            "",
-            *_diff(part.path, part.base, part.theirs, patch.number),
-            f"What upstream did since, up to {label}:",
-            "",
-            *_diff(part.target, part.base, part.ours, label),
-        ]
-        if part.evidence:
-            rows += ["What of it upstream seems to have:", ""]
-            rows += [f"- `{e.line}` ({e.where})" for e in part.evidence] + [""]
-    for on in result.dependents:
-        rows.append(f"Needed by {on.patch}: {on.path}, {on.symbol}")
-    rows += [
-        "",
-        "Mend the files in this work tree (remove one that is not wanted), then",
-        "",
-        '    make port-continue REASON="why it is right so"',
-    ]
-    return "\n".join(rows) + "\n"
-
-
-def _diff(path: str, old: Entry | None, new: Entry | None, who: str) -> Iterator[str]:
-    a, b = (
-        e.data.decode("utf-8", "replace").splitlines() if e else [] for e in (old, new)
-    )
-    yield "```diff"
-    rows = unified_diff(a, b, "base", f"{who}: {path}", lineterm="")
-    for number, line in enumerate(rows):
-        if number > 400:
-            yield f"(cut; {len(a)} lines before, {len(b)} after)"
-            break
-        yield line
-    yield "```"
-    yield ""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
@@ -172,14 +173,15 @@ def _doubles(sides: Sides) -> list[str]:
     return [f"{sorted(more)[0]} would come twice in one collection"] if more else []
 
 
-def _twice(path: str, data: bytes) -> set[str]:
+@lru_cache(maxsize=256)
+def _twice(path: str, data: bytes) -> frozenset[str]:
     found: set[str] = set()
     for node in keyed(path, data):
         if collection(node) is None:
             continue
         keys = Counter(element_keys(node))
         found |= {k.decode("utf-8", "replace") for k, n in keys.items() if n > 1}
-    return found
+    return frozenset(found)
 
 
 def _context(sides: Sides) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 import tree_sitter_cpp
@@ -64,6 +64,7 @@ def _parser(language: Kind) -> Parser:
     return Parser(_language(language))
 
 
+@lru_cache(maxsize=64)
 def tree(path: str, data: bytes) -> Node | None:
     """Root of the syntax tree; None where the kind of file has none."""
     if kind(path) in (Kind.MARKDOWN, Kind.TEXT):

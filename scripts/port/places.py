@@ -51,12 +51,12 @@ def places(
     """
     moved: dict[str, str] = {}
     alike: dict[str, tuple[str, ...]] = {}
-    counted = {path: Counter(e.data.split(b"\n")) for path, e in fresh.items()}
+    counted = {path: _lines(e.data) for path, e in fresh.items()}
     for path, entry in base.items():
         if path in new:
             continue
         suffix = PurePosixPath(path).suffix
-        mine = Counter(entry.data.split(b"\n"))
+        mine = _lines(entry.data)
         near = []
         for other, lines in counted.items():
             if PurePosixPath(other).suffix == suffix:
@@ -72,6 +72,12 @@ def places(
     if len(set(moved.values())) != len(moved):
         moved = {}
     return Places(moved, alike, _holders(fresh))
+
+
+def _lines(data: bytes) -> Counter[bytes]:
+    """Lines that tell a file from others: no blank ones, no licence."""
+    rows = (line.strip() for line in data.split(b"\n"))
+    return Counter(row for row in rows if row and not row.startswith(b"# SPDX-"))
 
 
 def _share(a: Counter[bytes], b: Counter[bytes]) -> float:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TypeVar
+from bisect import bisect
+from typing import Any, TypeVar
 
 from tree_sitter import Node
 
@@ -14,7 +14,7 @@ from scripts.port.languages import text
 LINE = 88
 """Upstream's longest line."""
 
-T = TypeVar("T", bound=Hashable)
+T = TypeVar("T", bound=Any)
 
 
 def merge(
@@ -57,6 +57,8 @@ def merge(
     for key in [k for k in want if k not in was]:
         if key not in here:
             spot = place(key, list(was), list(here), list(want), strict)
+            if ours.type == "import_from_statement":
+                spot = _sorted(key, list(here)) or spot
             groups.setdefault(spot, []).append(want[key])
         elif not _same(here[key], want[key]):
             raise NoMerge(f"upstream added {_show(key)} too, otherwise")
@@ -155,6 +157,18 @@ def _remove(data: bytes, now: list[Element], element: Element) -> Edit:
 
 def _same(a: Element, b: Element) -> bool:
     return b" ".join(a.value.split()) == b" ".join(b.value.split())
+
+
+def _sorted(key: T, now: list[T]) -> tuple[T, bool] | None:
+    """The place in names that are sorted; none where they are not.
+
+    >>> _sorted("b", ["a", "c"]), _sorted("A", ["a", "c"]), _sorted("b", ["c", "a"])
+    (('a', False), ('a', True), None)
+    """
+    if now != sorted(now):
+        return None
+    at = bisect(now, key)
+    return (now[at - 1], False) if at else (now[0], True)
 
 
 def _show(key: bytes) -> str:

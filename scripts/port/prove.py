@@ -17,6 +17,7 @@ from scripts.fetch import obtain
 from scripts.files import write
 from scripts.git import Git
 from scripts.pin import pin
+from scripts.port import readme
 from scripts.port.summary import Check, Proof
 from scripts.series import folder
 from scripts.series.apply import sdist_base
@@ -30,9 +31,15 @@ from scripts.upstream import commit_steps
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("apply", ("-m", "scripts", "apply")),
     ("check", ("-m", "scripts", "check")),
-    ("tests", ("-m", "pytest", "tests/series", "-q")),
+    # The record is of the old pin. What moves off SM12x the tests refuse.
+    ("selection", ("-m", "scripts", "matrix", "--update")),
+    # Each test as it ends: the step takes as long as all others together.
+    ("tests", ("-m", "pytest", "tests/series", "-v")),
 )
 """What is run in the trial, in this order; a failure ends it."""
+
+RECORDED = "scripts/selection/recorded.tsv"
+"""What the new release selects, written by the step `selection`."""
 
 
 def trial(
@@ -80,24 +87,38 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+AFTER = (
+    f"read git diff {RECORDED}: what the new release selects otherwise",
+    "tests/kernels/baseline.json is of the old pin: make kernels UPDATE=1",
+)
+"""What a port cannot take over, as it was found by running it."""
+
 Run = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
 def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
-    """Run a step; its output goes to stderr, and its end is returned."""
-    done = subprocess.run(
+    """Run a step, whose output goes to stderr as it comes.
+
+    Returns:
+        Its exit code, and all that it said.
+    """
+    said = []
+    with subprocess.Popen(
         [sys.executable, *argv],
         cwd=where,
         env={**os.environ, "PYTHONPATH": str(where)},
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        check=False,
         text=True,
         encoding="utf-8",
         errors="replace",
-    )
-    note(done.stdout[-4000:])
-    return done.returncode, done.stdout
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            note(line.rstrip("\n"))
+    return process.returncode, "".join(said)
 
 
 def prove(new: Checkout, runner: Run = run) -> list[Check]:
@@ -117,12 +138,66 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
     return found
 
 
-def accept(at: Checkout, new: Checkout) -> None:
-    """Write what was proved: the patches, their table, and the lock last."""
+def unlike(new: Checkout) -> list[str]:
+    """What the tests ran with, where the new release pins another version of it."""
+    pins = lockfile.load(new.lock).companions
+    found = []
+    for file in sorted((new.root / "tests" / "series").glob("requirements-*.txt")):
+        for row in file.read_text(encoding="utf-8").splitlines():
+            name, _, version = row.partition("==")
+            if version and pins.get(name, version) != version:
+                found.append(
+                    f"tested with {name} {version}; upstream pins {pins[name]}"
+                )
+    return list(dict.fromkeys(found))
+
+
+def accept(
+    at: Checkout, new: Checkout, renamed: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Write what was proved: patches, tables, README, Containerfile; the lock last.
+
+    Args:
+        at: Where to.
+        new: The trial.
+        renamed: As `readme.ported` takes it.
+
+    Returns:
+        What is left for a person to edit.
+    """
     files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
     write_series(at.patches, files)
     write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    if (new.root / RECORDED).is_file():
+        write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
+    by_hand: tuple[str, ...] = ()
+    about = at.root / "README.md"
+    if about.is_file():
+        locks = lockfile.load(at.lock), lockfile.load(new.lock)
+        done = readme.ported(about.read_text(encoding="utf-8"), *locks, renamed)
+        write(about, done.text.encode("utf-8"))
+        by_hand = done.by_hand
+    image = at.root / "Containerfile"
+    if image.is_file():
+        old, now = (lockfile.load(x).tag for x in (at.lock, new.lock))
+        text = image.read_text(encoding="utf-8")
+        text = text.replace(f"vllm-openai:{old}\n", f"vllm-openai:{now}\n")
+        write(image, text.encode("utf-8"))
     write(at.lock, new.lock.read_bytes())
+    return (*by_hand, *AFTER)
+
+
+def renamed(
+    patches: Iterable[Patch],
+    changes: Iterable[Mapping[str, Entry | None]],
+    new: Checkout,
+) -> dict[str, str | None]:
+    """The file name that each patch has in the trial; None for one that left."""
+    names = iter(folder.names(new.patches))
+    return {
+        patch.name: next(names) if change else None
+        for patch, change in zip(patches, changes, strict=True)
+    }
 
 
 def _patches(new: Checkout) -> list[Path]:

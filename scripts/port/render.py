@@ -33,8 +33,11 @@ def _details(patch: PatchResult) -> list[str]:
     rows = [_file(f) for f in patch.files if f.state not in _QUIET or f.why]
     if patch.blocked_by:
         rows.append("stands on " + ", ".join(n[:4] for n in patch.blocked_by))
+    needs: dict[tuple[str, str], list[str]] = {}
     for on in patch.dependents:
-        rows.append(f"needed by {on.patch[:4]}: {on.path}, {on.symbol}")
+        needs.setdefault((on.patch[:4], on.path), []).append(on.symbol)
+    for (name, path), found in needs.items():
+        rows.append(f"needed by {name}: {path}, {', '.join(dict.fromkeys(found))}")
     return rows
 
 
@@ -83,6 +86,7 @@ def _sections(summary: Summary, pad: str) -> list[str]:
             ],
         ),
         ("notes", list(summary.notes)),
+        ("to edit by hand", list(summary.by_hand)),
         ("written to", [summary.written] if summary.written else []),
     ]
     rows: list[str] = []
@@ -97,8 +101,13 @@ def _named(found: list[tuple[PatchResult, FileResult]]) -> list[str]:
 
 
 def as_json(summary: Summary) -> str:
-    """For machines; the schema has a number."""
-    data: dict[str, Any] = {
+    """For machines."""
+    return json.dumps(as_data(summary), indent=1)
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """What `build/reports/port.json` holds; the schema has a number."""
+    return {
         "schema": SCHEMA,
         "source": summary.source,
         "target": summary.target,
@@ -135,9 +144,9 @@ def as_json(summary: Summary) -> str:
             for c in summary.checks
         ],
         "notes": list(summary.notes),
+        "by_hand": list(summary.by_hand),
         "written": summary.written,
     }
-    return json.dumps(data, indent=1)
 
 
 def as_markdown(summary: Summary) -> str:

@@ -73,11 +73,13 @@ class Summary:
     identity: bool = False
     written: str = ""
     """Where the result or the open conflict lies."""
+    by_hand: tuple[str, ...] = ()
+    """What a person edits once it is written."""
     notes: tuple[str, ...] = field(default=())
 
     @property
     def outcome(self) -> Outcome:
-        if self.identity:
+        if self.identity and not self.alerts:
             return Outcome.IDENTITY
         if not all(p.carried for p in self.patches) or self.alerts:
             return Outcome.OPEN

@@ -140,6 +140,7 @@ _TOKEN = re.compile(
 )
 
 
+@lru_cache(maxsize=16384)
 def atoms(found: Lines) -> Lines:
     """Lines cut at brackets and commas, so that another layout gives the same.
 

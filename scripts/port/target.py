@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from scripts.files import digest, write
 from scripts.git import Git
 from scripts.lock import Artifact, Lock
 from scripts.pin import announced
+from scripts.port import shelf
 from scripts.port.languages import Kind, kind
 from scripts.release import PROJECT, kind_of
-from scripts.sdist import members
-from scripts.series.check.source import Source, Want, read
+from scripts.series.check.source import Source, Want
 from scripts.series.replay import Entry
 
 
@@ -95,11 +95,9 @@ def sdist(lock: Lock, version: Version) -> Artifact:
         for path in sorted(folder.iterdir()):
             if kind_of(path.name, version) == "sdist":
                 return Artifact(path.name, path.stat().st_size, digest(path))
-    known = cache.cache_dir() / "releases" / f"{version}.json"
-    try:
-        return Artifact(**json.loads(known.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        pass  # not known yet
+    row = cache.cache_dir() / "releases" / f"{version}.json"
+    if noted := _noted(row):
+        return noted
     if fetch.is_offline():
         raise Unusable(
             f"vLLM {version} is not known here, and the network may not be used",
@@ -117,8 +115,16 @@ def sdist(lock: Lock, version: Version) -> Artifact:
             next="name another release",
         )
     found = announced(source, archives[0])
-    write(known, json.dumps(asdict(found)).encode("utf-8"))
+    write(row, json.dumps(asdict(found)).encode("utf-8"))
     return found
+
+
+def _noted(row: Path) -> Artifact | None:
+    """The archive that an earlier look-up wrote down."""
+    try:
+        return Artifact(**json.loads(row.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def releases(after: Version, before: Version) -> list[Version]:
@@ -127,9 +133,25 @@ def releases(after: Version, before: Version) -> list[Version]:
     Raises:
         Unusable: The index cannot be asked.
     """
+    offers = index.open_index().offers(PROJECT)
+    return _final((o.filename for o in offers), after, before)
+
+
+def known(after: Version, before: Version) -> list[Version]:
+    """Final releases between two whose archive is at hand, the older first."""
+    folder = fetch.upstream_folder()
+    names = [p.name for p in folder.iterdir()] if folder else []
+    for row in (cache.cache_dir() / "releases").glob("*.json"):
+        noted = _noted(row)
+        if noted and cache.object_path(noted).is_file():
+            names.append(noted.filename)
+    return _final(names, after, before)
+
+
+def _final(names: Iterable[str], after: Version, before: Version) -> list[Version]:
     found = set()
-    for offer in index.open_index().offers(PROJECT):
-        match = re.fullmatch(rf"{PROJECT}-(.+)\.tar\.gz", offer.filename)
+    for name in names:
+        match = re.fullmatch(rf"{PROJECT}-(.+)\.tar\.gz", name)
         version = as_version(match[1]) if match else None
         if version and after < version < before and not version.is_prerelease:
             found.add(version)
@@ -144,7 +166,7 @@ def tree(target: Target, want: Want) -> Source:
         Unusable: It cannot be fetched.
     """
     if target.artifact is not None:
-        return read(members(fetch.obtain(target.artifact)), want)
+        return shelf.read(target.artifact, want)
     assert target.git and target.commit
     return git_tree(Git(target.git), target.commit, want)
 

@@ -15,6 +15,7 @@ from scripts.errors import Finding, Unusable
 from scripts.files import write
 from scripts.git import Git
 from scripts.port import conflict
+from scripts.port.explain import explained
 from scripts.port.merge import space
 from scripts.port.states import PatchResult
 from scripts.port.target import Target, git_tree
@@ -189,7 +190,7 @@ class Workplace:
                 open_files[part.target] = part.path
                 data = conflict.marked(part, patch, target.name, room)
                 write(path, data, (part.ours.mode if part.ours else 0o644) & 0o777)
-        text = conflict.explained(waiting, patch, target.name)
+        text = explained(waiting, patch, target.name)
         write(self.notes, text.encode("utf-8"))
         stop = Stop(to, str(target.git or ""), patch.name, open_files)
         write(self._stop, json.dumps(asdict(stop), indent=1).encode("utf-8"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from scripts.selection.cases import (
     AUTO,
@@ -114,20 +116,68 @@ def _variants(table: Table, layer: str, scheme: str) -> Iterator[tuple[str, Outc
         yield name, default(table, layer, scheme, OURS[0], switch=switch)
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Of the cases that both trees know, how many they decide alike."""
+
+    alike: int
+    asked: int
+
+    def __str__(self) -> str:
+        return f"{self.alike:,} of {self.asked:,}"
+
+
+def tallies(table: Table) -> dict[str, Tally]:
+    """Off SM12x, on it, and on it by automatic selection with the switch off."""
+    ours = {k: o for k, o in table.items() if k[4] in OURS}
+    found = {
+        "off": [o for k, o in table.items() if k[4] not in OURS],
+        "on": list(ours.values()),
+        "switched off": [o for k, o in ours.items() if k[2] == AUTO and k[7] == "none"],
+    }
+    return {
+        name: Tally(
+            sum(o.upstream == SAME for o in outcomes),
+            sum(o.upstream != UNKNOWN for o in outcomes),
+        )
+        for name, outcomes in found.items()
+    }
+
+
 def counts(table: Table) -> list[str]:
     """How many cases were put to both trees, and how many came out alike."""
-    off = [o for k, o in table.items() if k[4] not in OURS]
-    on = [o for k, o in table.items() if k[4] in OURS]
-    none = [
-        o for k, o in table.items() if k[4] in OURS and k[2] == AUTO and k[7] == "none"
-    ]
-
-    def alike(found: list[Outcome]) -> str:
-        asked = [o for o in found if o.upstream != UNKNOWN]
-        return f"{sum(o.upstream == SAME for o in asked):,} of {len(asked):,}"
-
+    tally = tallies(table)
     return [
-        f"{len(table):,} cases; decided as upstream off SM12x: {alike(off)}, "
-        f"on it: {alike(on)}",
-        f"VLLM_SM12X_AUTO_SELECT=none, automatic, on SM12x as upstream: {alike(none)}",
+        f"{len(table):,} cases; decided as upstream off SM12x: {tally['off']}, "
+        f"on it: {tally['on']}",
+        "VLLM_SM12X_AUTO_SELECT=none, automatic, on SM12x as upstream: "
+        f"{tally['switched off']}",
     ]
+
+
+def as_data(table: Table) -> dict[str, Any]:
+    """The short form for a report: defaults, what changes them, and the counts."""
+    return {
+        "kinds": [" ".join(kind) for kind in KINDS],
+        "defaults": [
+            {
+                "capability": capability,
+                "devices": DEVICES[capability],
+                "ours": capability in OURS,
+                "choices": [_both(default(table, *kind, capability)) for kind in KINDS],
+            }
+            for capability in CAPABILITIES
+        ],
+        "changes": [
+            dict(zip(("layer", "given", "gets", "since"), row, strict=True))
+            for row in list(changes(table))[1:]
+        ],
+        "cases": len(table),
+        "tallies": {name: asdict(each) for name, each in tallies(table).items()},
+    }
+
+
+def _both(found: Outcome) -> dict[str, str]:
+    fork = short(found.fork)
+    other = fork if found.upstream == SAME else short(found.upstream)
+    return {"fork": fork, "upstream": other}

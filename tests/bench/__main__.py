@@ -13,14 +13,12 @@ from typing import Annotated
 
 import typer
 
-from scripts.console import err, say
-from scripts.errors import ForkError
+from scripts.console import say
 from tests.bench import apply, installed, memory, report, wheel
+from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = program()
 
 
 class Job(Enum):
@@ -98,15 +96,5 @@ def bench(
     )
 
 
-def main() -> int:
-    """Run it; 0 measured, 1 a side failed, 2 usage or environment."""
-    try:
-        app(prog_name="python -m tests.bench")
-    except ForkError as e:
-        err.print(str(e))
-        return e.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app, "python -m tests.bench"))

@@ -8,205 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
-from packaging.version import Version
 
-from scripts import fetch
-from scripts import lock as lockfile
+from scripts import reports
 from scripts.checkout import Checkout
-from scripts.console import err, note, say
-from scripts.errors import ForkError
-from scripts.git import Git
-from scripts.port.carry import carry
-from scripts.port.places import places
-from scripts.port.resolutions import Records
-from scripts.port.target import Target, sdist, tree, wanted
-from scripts.sdist import members
+from scripts.console import say
 from scripts.series import folder
-from scripts.series.apply import make_commits
-from scripts.series.check.source import reader
-from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, replay
-from scripts.upstream import commit_files, touched
-from tests.bench.landed import wrong
-from tests.bench.measure import stopwatch
-from tests.bench.peers import PEERS, Applied, Place
+from tests.bench.carried import OURS, Cell, measure
+from tests.bench.command import program, run
 
 RELEASES = ("0.29.0", "0.30.0", "0.31.0", "0.32.0", "0.33.0")
-OURS = "make port"
 AIM = 10.0
 """Seconds a release, once its archive is in the cache."""
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One tool on one release."""
-
-    release: str
-    tool: str
-    carried: int
-    wrong: tuple[str, ...]
-    """Patch and symbol of what landed in the wrong place."""
-    seconds: float
-    """By the clock, so that others on the machine slow it."""
-    processor: float
-    """Seconds of the processor, of the tool and what it started."""
-    ran: bool = True
-
-
-@dataclass(frozen=True)
-class _Room:
-    root: Path
-    git: Git
-    base: str
-    tip: str
-    patches: Sequence[Patch]
-    mails: Sequence[Path]
-
-
-def _judge(results: Sequence[Applied], base: _Base) -> tuple[str, ...]:
-    found = []
-    for one in results:
-        for path, (before, after) in one.files.items():
-            was, become = base.sides[one.patch][path]
-            for what in wrong(path, was, become, before, after):
-                found.append(f"{one.patch[:4]} {path}: {what}")
-    return tuple(found)
-
-
-@dataclass(frozen=True)
-class _Base:
-    """What each patch does where it was made."""
-
-    sides: Mapping[str, Mapping[str, tuple[bytes | None, bytes | None]]]
-
-
-def _truth(patches: Sequence[Patch], files: Mapping[str, Entry]) -> _Base:
-    now: dict[str, bytes | None] = {p: e.data for p, e in files.items()}
-    sides: dict[str, dict[str, tuple[bytes | None, bytes | None]]] = {}
-    for step in replay(patches, files.get):
-        mine = sides.setdefault(step.patch.name, {})
-        for path, entry in step.changes.items():
-            data = entry.data if entry else None
-            mine[path] = (now.get(path), data)
-            now[path] = data
-    return _Base(sides)
-
-
-def _ours(release: str, room: _Room, truth: _Base) -> Cell:
-    """From the archives to the report, as `make port --dry-run` does it."""
-    at = Checkout()
-    busy = _busy()
-    with stopwatch() as watch:
-        lock = lockfile.load(at.lock)
-        paths = touched(list(room.patches))
-        base = reader(lock)(paths.__contains__)
-        target = Target(release, Version(release), sdist(lock, Version(release)))
-        new = tree(target, wanted(paths, base.ids))
-        fresh = {p: e for p, e in new.files.items() if p not in base.ids}
-        known = {p: e for p, e in new.files.items() if p in paths}
-        moves = places(base.files, known, fresh)
-        done = carry(
-            room.patches, base.files.get, new.files.get, moves, Records(), release
-        )
-    busy = _busy() - busy
-    results = []
-    for patch in done.patches:
-        if patch.state.carried:
-            files = {
-                f.path: (
-                    f.ours.data if f.ours else None,
-                    f.result.data if f.result else None,
-                )
-                for f in patch.files
-            }
-            results.append(Applied(patch.name, files))
-    bad = _judge(results, truth)
-    carried = sum(p.carried for p in done.patches)
-    return Cell(release, OURS, carried, bad, watch.seconds, busy)
-
-
-def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
-    """Every file in a folder of one that the series touches.
-
-    No tool reads others, but for a rename from one folder to another; and a
-    checkout of them all takes longer than what is measured.
-    """
-    folders = {str(PurePosixPath(path).parent) for path in touched(list(patches))}
-    for member in members(archive):
-        if str(PurePosixPath(member.path).parent) in folders:
-            yield member.path, Entry(member.mode, member.data)
-
-
-def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
-    lock = lockfile.load(Checkout().lock)
-    archive = fetch.obtain(sdist(lock, Version(release)))
-    files = _near(archive, room.patches)
-    commit_files(room.git, "refs/sm12x/import", files, f"vLLM {release}\n")
-    new = room.git.text("rev-parse", "refs/sm12x/import^{tree}")
-    # The new release follows the pin, as it does for whoever rebases.
-    commit = room.git.text("commit-tree", "-p", room.base, "-m", release, new)
-    for name, peer in PEERS.items():
-        if shutil.which(peer.program) is None:
-            yield Cell(release, name, 0, (), 0.0, 0.0, ran=False)
-            continue
-        note(f"{release}: {name}")
-        where = room.root / "work"
-        room.git.run("worktree", "add", "--quiet", "--detach", str(where), commit)
-        place = Place(where, room.base, room.tip, commit, room.patches, room.mails)
-        busy = _busy()
-        with stopwatch() as watch:
-            results = peer.carry(place)
-        busy = _busy() - busy
-        room.git.run("worktree", "remove", "--force", str(where))
-        seconds = watch.seconds - place.spent_reading
-        bad = _judge(results, truth)
-        yield Cell(release, name, len(results), bad, seconds, busy)
-
-
-def _busy() -> float:
-    """Seconds of the processor that this process and its children have used."""
-    return sum(os.times()[:4])
-
-
-def measure(releases: Sequence[str]) -> list[Cell]:
-    """Every tool on every release."""
-    at = Checkout()
-    lock = lockfile.load(at.lock)
-    patches = folder.load(at.patches)
-    base_files = reader(lock)(touched(patches).__contains__).files
-    truth = _truth(patches, base_files)
-    cells: list[Cell] = []
-    with TemporaryDirectory(prefix="sm12x-carry-") as scratch:
-        root = Path(scratch)
-        git = Git(root / "vllm")
-        git.path.mkdir()
-        git.run("init", "--quiet", ".")
-        archive = fetch.obtain(lock.sdist)
-        files = _near(archive, patches)
-        commit_files(git, "refs/heads/base", files, f"vLLM {lock.version}\n")
-        base = git.text("rev-parse", "refs/heads/base")
-        tip = make_commits(git, base, patches)
-        git.run("update-ref", "refs/heads/series", tip)
-        mails = [at.patches / p.name for p in patches]
-        room = _Room(root, git, base, tip, patches, mails)
-        for release in releases:
-            note(f"{release}: {OURS}")
-            cells.append(_ours(release, room, truth))
-            cells += _peers(release, room, truth)
-    return cells
+app = program()
 
 
 def table(cells: Sequence[Cell], patches: int) -> str:
@@ -240,38 +60,40 @@ def table(cells: Sequence[Cell], patches: int) -> str:
     return "\n".join(rows)
 
 
+def as_data(cells: Sequence[Cell], patches: int, load: float) -> dict[str, Any]:
+    """What the table says, for machines; the schema has a number."""
+    return {
+        "schema": 1,
+        "patches": patches,
+        "aim_seconds": AIM,
+        "machine": {"cpus": os.cpu_count(), "load_before": round(load, 2)},
+        "cells": [asdict(cell) for cell in cells],
+    }
+
+
 @app.command(epilog="Example: python -m tests.bench.carry --release 0.32.0")
 def carry_matrix(
     release: Annotated[
         list[str] | None, typer.Option(help="One release; may be given again.")
     ] = None,
-    as_data: Annotated[
+    json_: Annotated[
         bool, typer.Option("--json", help="JSON in place of the table.")
     ] = False,
 ) -> None:
     """Carry the series to each release with make port and with the usual tools.
 
-    Exits 1 if make port lands anything in the wrong place.
+    Nobody's recorded decisions are used. What comes out is printed and kept as
+    build/reports/carry-matrix.json. Exits 1 if make port lands anything in the
+    wrong place.
     """
+    load = os.getloadavg()[0]
     cells = measure(release or RELEASES)
     count = len(folder.names())
-    say(
-        json.dumps([asdict(c) for c in cells], indent=1)
-        if as_data
-        else table(cells, count)
-    )
+    data = as_data(cells, count, load)
+    reports.write(Checkout(), "carry-matrix", data)
+    say(json.dumps(data, indent=1) if json_ else table(cells, count))
     raise typer.Exit(int(any(c.wrong for c in cells if c.tool == OURS)))
 
 
-def main() -> int:
-    """Run it; 0 measured, 1 we were wrong somewhere, 2 usage or environment."""
-    try:
-        app(prog_name="python -m tests.bench.carry")
-    except ForkError as e:
-        err.print(str(e))
-        return e.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(app, "python -m tests.bench.carry"))

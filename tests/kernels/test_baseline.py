@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock
+from scripts import cpuenv, lock
 from scripts.cli.kernels import held
 from scripts.errors import Unusable
-from scripts.kernels import baseline, shapes, table
+from scripts.kernels import baseline, releases, shapes, table
 from scripts.kernels.report import SHARED_LIMIT, Kernel, Kind, Report, limits
 
 KERNEL = Kernel(
@@ -96,6 +96,7 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
             " static ",
             " dynamic ",
             "linear dense",
+            " w4a16 block ",
         ):
             assert any(kind in name for name in names), (arch, kind)
         assert any("triton helper" in name for name in names)
@@ -109,14 +110,15 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
 def test_the_committed_ones_keep_the_limit_and_use_fp4() -> None:
     for name, kernel in baseline.load().kernels.items():
         assert kernel.static_shared + kernel.dynamic_shared <= SHARED_LIMIT, name
-        plain = "direct micro" in name or "triton" in name
+        plain = any(word in name for word in ("direct micro", "triton", "w4a16"))
         assert (kernel.mma == 0) is plain, name
 
 
 def test_the_table_says_what_is_not_proved() -> None:
     lines = (f"sm_120a/{NAME}: X", f"sm_121a/{NAME}: X")
-    text = table.render(Report({NAME: KERNEL}, (), lines, {"sm_120a": 149}), {})
-    assert "sm_120a: 149 kernels reached, 1 compiled" in text
+    made = Report({NAME: KERNEL}, (), lines, {"sm_120a": 149}, {"sm_120a": 80})
+    text = table.render(made, {})
+    assert "sm_120a: 149 kernels reached, 80 but for tokens, 1 compiled" in text
     assert "168    464" in text and "512/924" in text and "0+101376" in text
     assert f"sm_120a sm_121a: {NAME}: X" in text
     assert text.endswith(table.NOT_PROVED)
@@ -149,3 +151,25 @@ def test_drift_fails_with_old_and_new(capsys: pytest.CaptureFixture[str]) -> Non
     assert not held(moved, committed.versions, update=False)
     old, new = kernel.registers, worse.registers
     assert f"{name}: registers {old} -> {new} (bound 8)" in capsys.readouterr().err
+
+
+def test_another_release_of_flashinfer_is_told_in_one_line() -> None:
+    old = Report({NAME: KERNEL, "sm_120a/went": KERNEL}, (), (), {})
+    new = Report({NAME: replace(KERNEL, registers=255), "x/came": KERNEL}, (), (), {})
+    changes = baseline.compare(old.kernels, new.kernels)
+    text = str(releases.Moved(old, new, tuple(changes)))
+    assert text == (
+        "1 kernels of both, 1 new, 1 no longer reached; "
+        "1 figures moved, 1 beyond the bounds"
+    )
+
+
+def test_only_flashinfer_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM12X_CACHE", str(tmp_path))
+    pinned = cpuenv.FLASHINFER.read_text(encoding="utf-8").splitlines()
+    other = releases.requirements("0.7.1").read_text(encoding="utf-8").splitlines()
+    moved = [(a, b) for a, b in zip(pinned, other, strict=True) if a != b]
+    pin = f"flashinfer-python=={lock.load().companions['flashinfer-python']}"
+    assert moved == [(pin, "flashinfer-python==0.7.1")]

@@ -101,5 +101,5 @@ def test_a_bad_shapes_file_is_an_error(
 def test_the_verb_and_its_target_are_there() -> None:
     assert "kernels" in {command.name for command in app.registered_commands}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for option in ("--json", "--update", "--all"):
+    for option in ("--json", "--update", "--all", "--flashinfer"):
         assert re.search(rf"^\t@\$\(run\) kernels .*{option}\)", makefile, re.M), option

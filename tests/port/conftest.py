@@ -3,6 +3,19 @@
 
 from __future__ import annotations
 
-from tests.scripts.conftest import small, small_template
+from pathlib import Path
 
-__all__ = ["small", "small_template"]
+import pytest
+
+from tests.scripts.conftest import small, small_template
+from tests.scripts.small import Small
+
+__all__ = ["machine", "small", "small_template"]
+
+
+@pytest.fixture
+def machine(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network, and a cache of its own."""
+    monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SM12X_OFFLINE", "1")
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))

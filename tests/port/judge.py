@@ -134,13 +134,16 @@ def _quilt(repo: Path, mail: Path) -> bool:
     return done
 
 
+_PATCH = ("patch", "-p1", "-F0", "-s", "--batch", "--no-backup-if-mismatch")
+
 PEERS: Mapping[str, tuple[str, Peer]] = {
     "git am": ("git", lambda r, m: _run(r, "git", "am", "-q", str(m))),
     "git am -3": ("git", lambda r, m: _run(r, "git", "am", "-q", "-3", str(m))),
     "git rebase": ("git", _rebase),
     "patch -p1 -F0": (
         "patch",
-        lambda r, m: _run(r, "patch", "-p1", "-F0", "-s", "--batch", "-i", str(m)),
+        # Its backups are no fault of the tree that it makes.
+        lambda r, m: _run(r, *_PATCH, "-i", str(m)),
     ),
     "quilt push": ("quilt", _quilt),
 }

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.scripts.twins import gate
+
 Files = Mapping[str, str]
 """Path to content."""
 
@@ -39,7 +41,7 @@ def replaced(text: str, *edits: tuple[str, str]) -> str:
     return text
 
 
-BASE = '''\
+_ABOVE = '''\
 # SPDX-License-Identifier: Apache-2.0
 """Which kernels may run."""
 
@@ -86,32 +88,8 @@ PRIORITY = [
 ]
 
 
-def sm90_gate(capability):
-    """Whether the kernels for SM90 may run."""
-    if capability is None:
-        return False
-    major, minor = capability
-    known = major in SUPPORTED
-    exact = minor == 0
-    wanted = known and exact
-    if not wanted:
-        return False
-    return True
-
-
-def sm120_gate(capability):
-    """Whether the kernels for SM120 may run."""
-    if capability is None:
-        return False
-    major, minor = capability
-    known = major in SUPPORTED
-    exact = minor == 0
-    wanted = known and exact
-    if not wanted:
-        return False
-    return True
-
-
+'''
+_BELOW = '''\
 @functools.cache
 def workspace_bytes(tokens, hidden):
     """Bytes that a call needs."""
@@ -153,6 +131,8 @@ def from_environment():
     """The backend that the environment names."""
     return os.environ.get("VLLM_BACKEND", "auto")
 '''
+
+BASE = _ABOVE + gate(90) + gate(120) + _BELOW
 
 
 def file_case(

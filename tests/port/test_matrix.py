@@ -10,7 +10,8 @@ from scripts.checkout import Checkout
 from scripts.port.run import Wanted, port
 from scripts.port.states import State
 from scripts.port.summary import Outcome
-from tests.bench.carry import Cell, table
+from tests.bench.carried import Cell
+from tests.bench.carry import as_data, table
 from tests.bench.landed import wrong
 from tests.scripts.test_experiments import BASE, FIXED, NEW_UPSTREAM, TWIN_EDITED
 
@@ -49,6 +50,9 @@ def test_table_says_what_is_not_installed_and_what_is_wrong() -> None:
     assert "not installed" in text
     assert "0.32.0 git am wrong: 0001 gate.py: sm90_gate" in text
     assert "aim not met" in text
+    data = as_data(cells, 4, 0.5)
+    assert [c["wrong"] for c in data["cells"]] == [c.wrong for c in cells]
+    assert data["patches"] == 4 and data["aim_seconds"] == 10.0
 
 
 @pytest.mark.upstream

@@ -57,6 +57,7 @@ def test_help_runs() -> None:
         ["reproduce", "upstream.lock"],
         ["provenance", "README.md"],
         ["patch-installed", "--python", "/nonexistent/python"],
+        ["bot", "--apply", "--no-proof"],
     ],
     ids=" ".join,
 )
@@ -107,7 +108,7 @@ def test_make_help_names_every_target() -> None:
     phony = {
         t for line in re.findall(r"^\.PHONY: (.+)$", text, re.M) for t in line.split()
     }
-    listed = set(re.findall(r"^  make ([a-z-]+)", make("help").stdout, re.M))
+    listed = set(re.findall(r"^  make ([a-z0-9-]+)", make("help").stdout, re.M))
     assert listed == phony
     assert set(VERBS) <= phony
     assert make().stdout == make("help").stdout
@@ -135,7 +136,14 @@ def test_make_help_names_every_target() -> None:
          'release --files-url "https://x/" --builder-id "urn:x"'),
         (["patch-installed", "PYTHON=/a b/python", "REVERT=1"],
          'patch-installed --python "/a b/python" --revert'),
+        (["export-debian", "AFTER=/a b", "MAINTAINER=Ada <a@b>"],
+         'export-debian --after "/a b" --maintainer "Ada <a@b>"'),
+        (["export-conda", "BEFORE=x", "OUT=y", "FORCE=1"],
+         'export-conda --before "x" --out "y" --force'),
+        (["merge-series", "DIR=/a b", "BEHIND=x.patch"],
+         'merge-series "/a b" --behind "x.patch"'),
         (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
+        (["bot", "TO=0.34.0", "APPLY=1"], 'bot --to "0.34.0" --apply'),
     ],
 )  # fmt: skip
 def test_make_passes_what_it_is_given(given: list[str], run: str) -> None:

@@ -42,7 +42,7 @@ def test_links_and_targets_exist() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             assert ((ROOT / name).parent / link).exists(), (name, link)
-        targets = re.findall(r"(?:^|`|&& )make ([a-z][a-z-]+)", text, re.M)
+        targets = re.findall(r"(?:^|`|&& )make ([a-z][a-z0-9-]+)", text, re.M)
         for target in targets:
             assert re.search(rf"^{target}:", makefile, re.M), (name, target)
     for text in (README, GUIDE):

@@ -17,21 +17,8 @@ from scripts.errors import Finding
 from scripts.series.mailbox import parse
 from scripts.series.replay import Entry, replay
 from tests.scripts.small import FORMAT, git, message
+from tests.scripts.twins import gate
 
-GATE = """\
-def sm{n}_gate(capability):
-    if capability is None:
-        return False
-    major, minor = capability
-    known = major in SUPPORTED
-    exact = minor == 0
-    wanted = known and exact
-    if not wanted:
-        return False
-    return True
-
-
-"""
 REWRITTEN = """\
 def sm120_gate(capability):
     return capability in SUPPORTED
@@ -39,9 +26,9 @@ def sm120_gate(capability):
 
 """
 PADDING = "".join(f"CONSTANT_{i} = {i}\n" for i in range(12)) + "\n\n"
-BASE = PADDING + GATE.format(n=120) + PADDING + GATE.format(n=90)
+BASE = PADDING + gate(120) + PADDING + gate(90)
 FIXED = BASE.replace("minor == 0", "minor in (0, 1)", 1)
-NEW_UPSTREAM = PADDING + REWRITTEN + PADDING + GATE.format(n=90)
+NEW_UPSTREAM = PADDING + REWRITTEN + PADDING + gate(90)
 TWIN_EDITED = NEW_UPSTREAM.replace("minor == 0", "minor in (0, 1)")
 
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from scripts import reports
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
+from tests import conftest
 from tests.scripts.small import Small
 
 
@@ -26,6 +29,41 @@ def test_what_was_written_is_read(small: Small) -> None:
     made = datetime.fromisoformat(written.made)
     assert abs((datetime.now(UTC) - made).total_seconds()) < 3600
     assert reports.read(at, "matrix") is None
+
+
+def test_figures_of_tests_become_reports(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tests record, each row once, in order; a table is printed, not kept."""
+    at = Checkout(small.root)
+    monkeypatch.setattr(conftest, "Checkout", lambda: at)
+
+    def row(report: str, part: str, **figures: float) -> tuple[str, str]:
+        told = {"report": report, "part": part, "row": figures}
+        return "figures", json.dumps(told)
+
+    def ended(when: str, *properties: tuple[str, str]) -> SimpleNamespace:
+        return SimpleNamespace(when=when, user_properties=properties)
+
+    first, second = row("errors", "loaded", a=1), row("errors", "loaded", a=2)
+    other = row("memory", "models", b=3)
+    printed: list[str] = []
+    conftest.pytest_terminal_summary(
+        SimpleNamespace(  # type: ignore[arg-type]
+            stats={
+                "passed": [ended("call", first, ("table", "words")), ended("call")],
+                "failed": [ended("call", second, first, other)],
+                "": [ended("setup", row("errors", "setup"))],
+                "warnings": [object()],
+            },
+            section=printed.append,
+            write_line=printed.append,
+        )
+    )
+    assert printed == ["measured", "words"]
+    errors, memory = reports.read(at, "errors"), reports.read(at, "memory")
+    assert errors and errors.data == {"loaded": [{"a": 1}, {"a": 2}]}
+    assert memory and memory.data == {"models": [{"b": 3}]}
 
 
 def test_another_schema_is_refused(small: Small) -> None:

@@ -28,6 +28,7 @@ class Case:
     outcome: Outcome
     text: str = ""
     tables: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
 
 
 _OUTCOMES = {
@@ -55,10 +56,8 @@ def _case(node: ElementTree.Element) -> Case:
         if child.tag in _OUTCOMES:
             outcome = _OUTCOMES[child.tag]
             text = f"{child.get('message', '')}\n{child.text or ''}".strip()
-    tables = [
-        each.get("value", "")
-        for each in node.iter("property")
-        if each.get("name") == "table"
-    ]
+    told: dict[str, list[str]] = {"table": [], "figures": []}
+    for each in node.iter("property"):
+        told.setdefault(each.get("name", ""), []).append(each.get("value", ""))
     name = f"{node.get('classname', '')}::{node.get('name', '')}"
-    return Case(name, outcome, text, tuple(tables))
+    return Case(name, outcome, text, tuple(told["table"]), tuple(told["figures"]))

@@ -114,10 +114,15 @@ def quantise(weight: torch.Tensor, amax: torch.Tensor) -> Matrix:
     return Matrix(packed, scale, scale_2)
 
 
-def make_layers(shape: Shape, samples: int = 256) -> list[Layer]:
-    """Experts with Gaussian weights, their input scales calibrated on unit noise."""
+def make_layers(
+    shape: Shape, samples: int = 256, amplitude: float = 1.0
+) -> list[Layer]:
+    """Experts with Gaussian weights, their input scales calibrated on noise.
+
+    ``amplitude`` is the noise's standard deviation: 1 as after a plain norm.
+    """
     rng = torch.Generator().manual_seed(shape.seed)
-    calibration = torch.randn(samples, shape.hidden, generator=rng)
+    calibration = torch.randn(samples, shape.hidden, generator=rng) * amplitude
     return [
         [_expert(shape, rng, calibration) for _ in range(shape.experts)]
         for _ in range(shape.layers)

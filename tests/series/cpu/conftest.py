@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +24,7 @@ import loading  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from contract.b12x_double import B12xMoEWrapperDouble  # noqa: E402
+from standin import forget_lazy_imports, real_wrapper  # noqa: E402
 
 Become = Callable[[tuple[int, int]], None]
 
@@ -79,28 +80,21 @@ def replace_wrapper(monkeypatch: pytest.MonkeyPatch, wrapper: type) -> None:
     forget_lazy_imports()
 
 
-@functools.cache
-def real_wrapper() -> type:
-    """FlashInfer's own B12xMoEWrapper, whatever stands in its place now."""
-    import flashinfer.fused_moe
-
-    return flashinfer.fused_moe.B12xMoEWrapper
-
-
-def forget_lazy_imports() -> None:
-    """Let the lazy wrappers of vllm.utils.flashinfer look their names up again."""
-    import vllm.utils.flashinfer as lazy
-
-    for value in vars(lazy).values():
-        found = getattr(value, "__closure__", None) and inspect.getclosurevars(value)
-        if found and "_get_impl" in found.nonlocals:
-            found.nonlocals["_get_impl"].cache_clear()
-
-
 @pytest.fixture
 def table(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Hand a table to the outer session, which prints it at its end."""
     return lambda text: record_property("table", text)
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Hand a row of figures to the report of that name, below that part of it."""
+
+    def record(report: str, part: str, **row: Any) -> None:
+        told = {"report": report, "part": part, "row": row}
+        record_property("figures", json.dumps(told))
+
+    return record
 
 
 @pytest.fixture

@@ -175,6 +175,27 @@ def run(
     return experts.forward_modular(x, weights, ids.to(wanted))
 
 
+def apply(experts: Any, out: Any, x: Any, weights: Any, ids: Any) -> None:
+    """What FusedMoEKernel.apply ends in."""
+    experts.quant_method.moe_kernel.fused_experts.apply(
+        output=out,
+        hidden_states=x,
+        w1=experts.w13_weight,
+        w2=experts.w2_weight,
+        topk_weights=weights,
+        topk_ids=ids,
+        activation=experts.activation,
+        global_num_experts=experts.global_num_experts,
+        expert_map=None,
+        a1q_scale=None,
+        a2_scale=None,
+        workspace13=None,
+        workspace2=None,
+        expert_tokens_meta=None,
+        apply_router_weight_on_input=False,
+    )
+
+
 def error(out: torch.Tensor, want: torch.Tensor) -> float:
     """Norm of the difference over the norm of the reference."""
     return ((out.float() - want).norm() / want.norm()).item()

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import torch
 from checkpoint import Format, Shape, make_layers
-from conftest import Doubles, forget_lazy_imports, real_wrapper
+from conftest import Doubles
 from loading import FORK, inputs, load_layer, run
+from standin import forget_lazy_imports, real_wrapper
 
 SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
 # What the series calls of FlashInfer, besides B12xMoEWrapper.

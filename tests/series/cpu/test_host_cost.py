@@ -13,8 +13,7 @@ import pytest
 import torch
 from checkpoint import Format, Shape, make_layers
 from conftest import replace_wrapper
-from loading import FORK, UPSTREAM, inputs, load_layer
-from test_workspace import apply
+from loading import FORK, UPSTREAM, apply, inputs, load_layer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 SHAPE = Shape(0.02, experts=8, hidden=256, intermediate=128, top_k=2)

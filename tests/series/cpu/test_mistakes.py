@@ -194,6 +194,7 @@ def test_mistake_is_found(
     doubles: Doubles,
     monkeypatch: pytest.MonkeyPatch,
     table: Callable[[str], None],
+    figures: Callable[..., None],
 ) -> None:
     plant(monkeypatch, doubles, mistake)
     found = []
@@ -204,6 +205,7 @@ def test_mistake_is_found(
             found.append(str(error).splitlines()[0])
     assert found
     table(f"planted mistake {mistake.__name__:32} {'; '.join(found)}")
+    figures("errors", "planted", mistake=mistake.__name__, found=found, bound=BOUND)
 
 
 def test_missing_output_row_is_found(

@@ -45,7 +45,11 @@ def model_errors(folder: Path, shape: Shape, form: Format, backend: str) -> list
 
 @pytest.mark.parametrize("form", Format, ids=lambda form: form.value)
 def test_model_through_the_real_loader(
-    form: Format, folder: Path, doubles: Doubles, table: Callable[[str], None]
+    form: Format,
+    folder: Path,
+    doubles: Doubles,
+    table: Callable[[str], None],
+    figures: Callable[..., None],
 ) -> None:
     rows = [
         f"Output error, {form.value} checkpoint through vLLM's loader (2 layers)",
@@ -61,6 +65,8 @@ def test_model_through_the_real_loader(
         worst[sigma], lost[sigma] = max(fork), max(upstream)
         cells = ("  ".join(f"{e:.3f}" for e in each) for each in (fork, upstream))
         rows.append("{:<14} {:<14} {}".format(sigma, *cells))
+        told = {"sigma": sigma, "fork": fork, "upstream": upstream}
+        figures("errors", "loaded", format=form.value, promised=PROMISED, **told)
     table("\n".join(rows))
     assert max(worst.values()) <= PROMISED, rows
     # The same path sees upstream's loss, so it would see ours.

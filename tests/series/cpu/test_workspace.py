@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 import torch
 from checkpoint import Format, Shape
-from conftest import real_wrapper, replace_wrapper
-from loading import FORK, UPSTREAM, make_layer
+from conftest import replace_wrapper
+from loading import FORK, UPSTREAM, apply, make_layer
+from standin import real_wrapper
 
 TOKENS = 8192  # --max-num-batched-tokens
 GIB = 1 << 30
@@ -115,29 +116,11 @@ def held(model: Model, layers: int, backend: str, folder: Path) -> int:
     return total
 
 
-def apply(experts: Any, out: Any, x: Any, weights: Any, ids: Any) -> None:
-    """What FusedMoEKernel.apply ends in."""
-    experts.quant_method.moe_kernel.fused_experts.apply(
-        output=out,
-        hidden_states=x,
-        w1=experts.w13_weight,
-        w2=experts.w2_weight,
-        topk_weights=weights,
-        topk_ids=ids,
-        activation=experts.activation,
-        global_num_experts=experts.global_num_experts,
-        expert_map=None,
-        a1q_scale=None,
-        a2_scale=None,
-        workspace13=None,
-        workspace2=None,
-        expert_tokens_meta=None,
-        apply_router_weight_on_input=False,
-    )
-
-
 def test_known_models(
-    folder: Path, on_meta: None, table: Callable[[str], None]
+    folder: Path,
+    on_meta: None,
+    table: Callable[[str], None],
+    figures: Callable[..., None],
 ) -> None:
     rows = [
         f"Workspace in GiB at {TOKENS} tokens, by FlashInfer's allocator",
@@ -147,12 +130,17 @@ def test_known_models(
     for model in MODELS:
         fork = held(model, 3, FORK, folder)
         sizes[model.name] = fork / GIB
+        upstream, raised = None, ""
         try:
             # A wrapper a layer: linear in the layers, as the test below sees.
-            upstream = model.layers * held(model, 1, UPSTREAM, folder) / GIB
-            cell = f"{upstream:8.2f}"
+            upstream = model.layers * held(model, 1, UPSTREAM, folder)
+            cell = f"{upstream / GIB:8.2f}"
         except (ValueError, NotImplementedError, RuntimeError) as error:
-            cell = f"raises {type(error).__name__}: {error}"[:60]
+            raised = f"{type(error).__name__}: {error}"
+            cell = f"raises {raised}"[:60]
+        told = {"model": model.name, "layers": model.layers, "tokens": TOKENS}
+        sides = {"fork": fork, "upstream": upstream, "raised": raised}
+        figures("memory", "models", verified=model is QWEN3_30B, **told, **sides)
         rows.append(f"{model.name:26} {model.layers:6} {fork / GIB:7.2f}  {cell}")
     table("\n".join(rows))
     assert sizes[QWEN3_30B.name] <= 0.32, rows

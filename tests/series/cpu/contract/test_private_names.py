@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 from checkpoint import Format, Shape, make_layers
-from conftest import real_wrapper, replace_wrapper
-from loading import FORK, inputs, load_layer, run
-from test_workspace import apply
+from conftest import replace_wrapper
+from loading import FORK, apply, inputs, load_layer, run
+from standin import real_wrapper
 
 from .host import Launch
 

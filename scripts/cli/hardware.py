@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that want a GPU: cuda, test-sm12x, bench-sm12x."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from scripts import lock as lockfile
+from scripts import reports
+from scripts.checkout import Checkout
+from scripts.cli import app
+from scripts.console import note, say
+
+Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
+
+
+@app.command("cuda", epilog="Example: python -m scripts cuda --recorded")
+def cuda_verb(
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="Print the repository's table; run nothing."),
+    ] = False,
+    python: Annotated[
+        str, typer.Option(help="Interpreter that imports the patched vLLM.")
+    ] = "python3",
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what was found as that table.")
+    ] = False,
+    as_data: Json = False,
+) -> None:
+    """Run the Python side of the series on a real CUDA device of any capability.
+
+    What is selected there, `apply` in a CUDA graph replayed after a reload, bytes
+    really allocated, microseconds around the kernel, fork beside upstream. The
+    kernel itself is not run.
+    """
+    from scripts.hardware import cuda
+
+    at = Checkout()
+    found = cuda.recorded() if recorded else cuda.measured(at, python)
+    reports.write(at, "cuda", found)
+    tree = lockfile.load(at.lock).patched_tree
+    say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, tree))
+    if recorded:
+        return
+    if failed := cuda.failures(found):
+        note("; ".join(failed))
+        raise typer.Exit(1)
+    if update:
+        cuda.update(found)
+
+
+Double = Annotated[
+    bool,
+    typer.Option(
+        "--double", help="Try it on a CPU, on a double of the GPU; measures nothing."
+    ),
+]
+
+
+@app.command("test-sm12x", epilog="Example: python -m scripts test-sm12x --json")
+def test_verb(double: Double = False, as_data: Json = False) -> None:
+    """Run what only an SM12x GPU can: the built wheel in a fresh environment.
+
+    The seed's tests, upstream's b12x tests, the fork's own, and the error table with
+    the real kernel beside its double. Without such a GPU it says so and exits 2.
+    """
+    from scripts.hardware import owner
+
+    at = Checkout()
+    _told(at, "test-sm12x", owner.test(at, double), as_data)
+
+
+@app.command(
+    "bench-sm12x",
+    epilog="Example: python -m scripts bench-sm12x --model nvidia/Qwen3-30B-A3B-NVFP4",
+)
+def bench_verb(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Served with each backend at 1 and 8 requests at once."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each backend.")] = 3,
+    double: Double = False,
+    as_data: Json = False,
+) -> None:
+    """Measure on an SM12x GPU: layers by number of tokens, and a model served.
+
+    Fork beside flashinfer_cutlass, marlin, flashinfer_b12x and native b12x, in turns,
+    medians with their spread. Send back build/reports/bench-sm12x.json.
+    """
+    from scripts.hardware import owner
+
+    at = Checkout()
+    _told(at, "bench-sm12x", owner.bench(at, double, model, rounds), as_data)
+
+
+def _told(at: Checkout, name: str, found: dict[str, Any], as_data: bool) -> None:
+    from scripts.hardware import owner
+
+    # What a double says is no report of the hardware.
+    real = found["machine"]["hardware"]
+    reports.write(at, name if real else f"{name}-double", found)
+    say(json.dumps(found, indent=1) if as_data else owner.as_text(found))
+    if not found["ok"]:
+        raise typer.Exit(1)

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pytest sessions on trees of vLLM: two warm processes, results kept by content.
+
+    evidence/sessions/<digest>.json    in the cache; one session
+
+A digest is of git's tree id, the tests asked for, the packages and the code that
+runs them. A killed run loses the sessions under way and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.cpuenv import cpu_python, location
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.git import Git
+
+INSIDE = ROOT / "scripts" / "inside" / "warm_tests.py"
+LIMIT = 900
+"""Seconds of one session; a session of ours takes less than two minutes."""
+SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_TARGET_DEVICE": "cpu",
+}
+
+Files = Mapping[str, tuple[str, ...] | None]
+"""Test file to the functions wanted of it; None for all."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One session."""
+
+    label: str
+    """What it is for, in progress lines."""
+    tree: str
+    """git's id of the tree it runs on."""
+    files: tuple[tuple[str, tuple[str, ...] | None], ...]
+    """What is wanted of each file, as in `Files`."""
+    arguments: tuple[str, ...] = ()
+    """Further options of pytest."""
+
+    def key(self) -> str:
+        """Digest of all that the outcome follows from."""
+        what = (
+            self.tree,
+            self.files,
+            self.arguments,
+            location().name,
+            sorted(SETTINGS),
+        )
+        digest = sha256(repr(what).encode())
+        digest.update(INSIDE.read_bytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a session ended."""
+
+    tests: Mapping[str, str]
+    """Node id to `passed`, `skipped`, `failed` or `error`."""
+    broken: Mapping[str, str]
+    """Files of which nothing could be collected, and why."""
+    said: str
+    ended: str
+
+    def of(self, test: str) -> set[str]:
+        """Outcomes of the cases of `path::name`, none if it is not there."""
+        return {
+            outcome for node, outcome in self.tests.items() if function(node) == test
+        }
+
+    def bad(self) -> set[str]:
+        """Tests of which a case failed, and files that are broken."""
+        failed = {
+            function(n) for n, o in self.tests.items() if o in ("failed", "error")
+        }
+        return failed | set(self.broken)
+
+
+def function(node: str) -> str:
+    """A node id without its parameters.
+
+    >>> function("tests/a.py::test_b[c::d]")
+    'tests/a.py::test_b'
+    """
+    return node.partition("[")[0]
+
+
+def run(jobs: Sequence[Job], git: Git, home: Path, processes: int = 2) -> list[Result]:
+    """The results of all jobs, in order; what is known is not run again.
+
+    Args:
+        jobs: What to run.
+        git: A repository that has the jobs' trees.
+        home: Folder for the work trees, kept for the next run.
+        processes: How many at a time.
+
+    Raises:
+        Finding: A session did not end in order; the message has its last words.
+        Unusable: The CPU environment cannot be made.
+    """
+    store = cache_dir() / "evidence" / "sessions"
+    kept = [store / f"{job.key()}.json" for job in jobs]
+    waiting = {k: j for j, k in zip(jobs, kept, strict=True) if not k.exists()}
+    if waiting:
+        note(f"{len(waiting)} of {len(jobs)} sessions to run, {processes} at a time")
+        python = cpu_python()
+        home.mkdir(parents=True, exist_ok=True)
+        todo = Todo(waiting, python, git, home)
+        workers = range(min(processes, len(waiting)))
+        with ThreadPoolExecutor(len(workers)) as pool:
+            for future in [pool.submit(todo.work, number) for number in workers]:
+                future.result()
+    return [Result(**json.loads(path.read_bytes())) for path in kept]
+
+
+class Todo:
+    """Sessions that two workers share."""
+
+    def __init__(
+        self, waiting: Mapping[Path, Job], python: Path, git: Git, home: Path
+    ) -> None:
+        self.python, self.git, self.home = python, git, home
+        self.left = list(waiting.items())
+        self.all, self.done = len(self.left), 0
+        self.hold = threading.Lock()
+
+    def work(self, number: int) -> None:
+        """Run sessions until none is left."""
+        tree = self.home / f"tree-{number}"
+        try:
+            with Warm(self.python, self.git, tree) as warm:
+                while job := self._next():
+                    self._one(warm, *job)
+        except BaseException:
+            with self.hold:
+                self.left.clear()  # the other worker need not go on
+            raise
+
+    def _next(self) -> tuple[Path, Job] | None:
+        with self.hold:
+            return self.left.pop(0) if self.left else None
+
+    def _one(self, warm: Warm, path: Path, job: Job) -> None:
+        told = warm.run(job)
+        if told["ended"] != "in order":
+            raise _lost(job, told)
+        write(path, json.dumps(told).encode())
+        with self.hold:
+            self.done += 1
+            bad = len(Result(**told).bad())
+            count = f"{self.done}/{self.all}"
+            note(f"  {count} {job.label}: {len(told['tests'])} tests, {bad} bad")
+
+
+def place(git: Git, folder: Path, tree: str) -> None:
+    """Let `folder` be a work tree that holds `tree` and nothing else."""
+    if not (folder / ".git").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        git.run("worktree", "prune")
+        new = ("worktree", "add", "--quiet", "--no-checkout", "--detach")
+        git.run(*new, str(folder), "refs/sm12x/base")
+    at = Git(folder)
+    # A run that was killed may have left the index locked.
+    Path(at.text("rev-parse", "--git-path", "index.lock")).unlink(missing_ok=True)
+    at.run("read-tree", "--reset", "-u", tree)
+    at.run("clean", "--quiet", "--force", "-d", "-x")
+
+
+class Warm:
+    """A process that has imported what vLLM stands on, and a work tree for it."""
+
+    def __init__(self, python: Path, git: Git, tree: Path) -> None:
+        self.python, self.git, self.tree = python, git, tree
+
+    def __enter__(self) -> Warm:
+        self.process = subprocess.Popen(
+            [self.python, INSIDE],
+            cwd=self.tree.parent,
+            # Beside the work tree, whose files change from session to session: a
+            # file keeps its bytecode while its time and size stay.
+            env=os.environ
+            | SETTINGS
+            | {
+                "PYTHONPYCACHEPREFIX": str(self.tree.with_name(f"{self.tree.name}-pyc"))
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        return self
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Put the job's tree in place, and run its session."""
+        place(self.git, self.tree, job.tree)
+        out = self.tree.with_name(f"{self.tree.name}.json")
+        asked = {
+            "tree": str(self.tree),
+            "files": dict(job.files),
+            "out": str(out),
+            "limit": LIMIT,
+            "arguments": job.arguments,
+        }
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "done\n":
+            raise Finding(
+                "the process that runs the tests has ended",
+                where=job.label,
+                found=f"exit code {self.process.wait()}",
+                next="run it again; what has ended is kept",
+            )
+        told: dict[str, Any] = json.loads(out.read_bytes())
+        return told
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        # It has no session under way unless we were stopped.
+        self.process.terminate()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+def _lost(job: Job, told: Mapping[str, str]) -> Finding:
+    return Finding(
+        f"a test session {told['ended']}",
+        where=job.label,
+        found=told["said"][-1500:],
+        next="run it again; what has ended is kept",
+    )

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The series without one patch, and without what depends on it.
+
+A later patch depends on one that is left out if its code does not merge on what
+is left (three ways, on true preimages), or uses a name that only the left out
+code defines. Tests and documents never make a dependent: where they do not
+merge, both sides' lines are kept, so that a patch's tests stay even beside those
+of the one that went.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from scripts.git import Git
+from scripts.series.diff import FilePatch
+from scripts.series.mailbox import Patch
+from scripts.series.replay import Entry, Step
+
+State = Mapping[str, Entry | None]
+"""Files that the series touches; None for one that is not there."""
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """A later patch that cannot stand without an earlier one."""
+
+    number: str
+    why: str
+    """`path does not merge`, or `path uses name`."""
+
+
+@dataclass(frozen=True)
+class Without:
+    """What is left of the series."""
+
+    number: str
+    """The patch that is left out."""
+    dependents: tuple[Dependent, ...]
+    files: State
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """Numbers of all patches that are not in it."""
+        return frozenset({self.number, *(d.number for d in self.dependents)})
+
+
+def is_code(path: str) -> bool:
+    """Whether a path is neither a test nor a document."""
+    return not path.startswith(("tests/", "docs/"))
+
+
+def leave_out(
+    number: str, base: State, steps: Sequence[Step], names: Mapping[str, Names]
+) -> Without:
+    """Everything but the patch `number` and its dependents.
+
+    A patch of tests alone is left out like any other.
+
+    Args:
+        number: Four digits.
+        base: Every path that `steps` touch, as upstream has it.
+        steps: The whole series, replayed.
+        names: What `names_of` gives.
+    """
+    before, now = dict(base), dict(base)
+    lost: set[str] = set()
+    dependents: list[Dependent] = []
+    for step in steps:
+        patch = step.patch
+        merged: dict[str, Entry | None] = {}
+        why = None
+        if patch.number != number:
+            why = names[patch.number].first_of(lost)
+            for path, theirs in step.changes.items():
+                both = merge(now[path], before[path], theirs, union=not is_code(path))
+                if isinstance(both, Conflict):
+                    why = why or f"{path} does not merge"
+                else:
+                    merged[path] = both
+        if patch.number == number or why:
+            lost |= names[patch.number].own
+            if why:
+                dependents.append(Dependent(patch.number, why))
+        else:
+            now |= merged
+        before |= step.changes
+    return Without(number, tuple(dependents), now)
+
+
+class Conflict:
+    """What `merge` gives where both sides changed the same lines."""
+
+
+def merge(
+    ours: Entry | None, base: Entry | None, theirs: Entry | None, *, union: bool
+) -> Entry | None | Conflict:
+    """A three-way merge of one file, by git.
+
+    With `union`, lines of both sides are kept where they differ, and a file that
+    is not there stays away.
+    """
+    if ours in (base, theirs):
+        return theirs
+    if theirs == base:
+        return ours
+    if ours is None or base is None or theirs is None:
+        return ours if union else Conflict()
+    with TemporaryDirectory(prefix="sm12x-merge-") as scratch:
+        sides = [Path(scratch) / name for name in ("ours", "base", "theirs")]
+        for side, entry in zip(sides, (ours, base, theirs), strict=True):
+            side.write_bytes(entry.data)
+        mode = ["--union"] if union else []
+        done = Git(Path(scratch)).run(
+            *("merge-file", "-p", "-q", *mode, *(side.name for side in sides)),
+            ok=range(128),  # the number of conflicts
+        )
+    return Conflict() if done.returncode else Entry(theirs.mode, done.stdout)
+
+
+def added_lines(change: FilePatch) -> dict[int, str]:
+    """Lines that a patch adds to a file, by their number afterwards, from 1."""
+    found: dict[int, str] = {}
+    for hunk in change.hunks:
+        at = hunk.new_start
+        for line in hunk.lines:
+            if line[:1] == b"+":
+                found[at] = line[1:].decode("utf-8", "replace").rstrip("\n")
+            at += line[:1] in (b"+", b" ")
+    return found
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a patch's code brings into being, and what it says."""
+
+    own: frozenset[str]
+    """Modules, and what a module or a class assigns or defines, that upstream's code
+    never says."""
+    said: Mapping[str, frozenset[str]]
+    """Path to the names in the lines that the patch adds."""
+
+    def first_of(self, lost: Set[str]) -> str | None:
+        """`path uses name` for the first of those that are lost."""
+        for path, words in self.said.items():
+            if both := sorted(words & lost):
+                return f"{path} uses {both[0]}"
+        return None
+
+
+def names_of(steps: Sequence[Step], git: Git) -> dict[str, Names]:
+    """The names of each patch, by its number.
+
+    Args:
+        steps: The series, replayed.
+        git: A repository with `refs/sm12x/base`.
+    """
+    defined: dict[str, set[str]] = {}
+    said: dict[str, dict[str, frozenset[str]]] = {}
+    for step in steps:
+        names = defined.setdefault(step.patch.number, set())
+        words = said.setdefault(step.patch.number, {})
+        for change, tree in _python(step.patch, step.changes):
+            if change.old_mode is None:
+                names.add(PurePosixPath(change.path).stem)
+            lines = added_lines(change)
+            names |= {name for name, at in _definitions(tree) if at in lines}
+            nodes = (n for n in ast.walk(tree) if getattr(n, "lineno", 0) in lines)
+            words[change.path] = frozenset(word for n in nodes for word in _words(n))
+    wanted = sorted({name for names in defined.values() for name in names})
+    told = git.run(
+        # One expression, and whole words below: -w or many -e take a minute.
+        *("grep", "--no-color", "-h", "-E", "|".join(wanted) or "^$^"),
+        *("refs/sm12x/base", "--", "vllm"),
+        ok=(0, 1),
+    ).stdout.decode("utf-8", "replace")
+    theirs = set(re.findall(r"\w+", told))
+    return {
+        number: Names(frozenset(n for n in names - theirs if len(n) > 3), said[number])
+        for number, names in defined.items()
+    }
+
+
+def _python(patch: Patch, after: State) -> Iterator[tuple[FilePatch, ast.Module]]:
+    for change in patch.files:
+        entry = after.get(change.path)
+        if entry and is_code(change.path) and change.path.endswith(".py"):
+            yield change, ast.parse(entry.data)
+
+
+def _definitions(tree: ast.Module | ast.ClassDef) -> Iterator[tuple[str, int]]:
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name, node.lineno
+            case ast.ClassDef():
+                yield node.name, node.lineno
+                yield from _definitions(node)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                yield name, node.lineno
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name, node.lineno
+
+
+def _words(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+            return [name]
+        case ast.alias(name=name):
+            return name.split(".")
+        case ast.ImportFrom(module=str(module), names=names):
+            return [*module.split("."), *(each.name for each in names)]
+    return []

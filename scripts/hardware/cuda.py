@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make cuda`: the Python side of the series on a real CUDA device of any kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.errors import Finding, Unusable
+from scripts.hardware import gpu
+
+SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
+RECORDED = SCRIPT.with_name("recorded.json")
+Measured = Mapping[str, Any]
+
+
+def recorded() -> Measured:
+    """The repository's table: what was measured, on which device, on which day.
+
+    Raises:
+        Finding: It cannot be read.
+    """
+    try:
+        found: Measured = json.loads(RECORDED.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise Finding(
+            "there is no recorded table",
+            where=str(RECORDED),
+            found=str(e),
+            next="make cuda PYTHON=... UPDATE=1 on a machine with a CUDA device",
+        ) from e
+    return found
+
+
+def measured(at: Checkout, python: str) -> Measured:
+    """Run the script in the environment of `python`, which imports the patched vLLM.
+
+    Raises:
+        Finding: A part of it failed.
+        Unusable: There is no GPU, or no Python.
+    """
+    from scripts.selection.matrix import trees
+
+    gpu.found(python)
+    base = trees(at).upstream.path
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "cuda.json"
+        command = [python, str(SCRIPT), "--base", str(base), "--out", str(out)]
+        done = subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            check=False,
+        )
+        if not out.is_file():
+            raise Unusable(
+                "the script did not come to its end",
+                where=str(SCRIPT),
+                found=f"exit status {done.returncode}; its words stand above",
+                next="give an environment with the patched vLLM: make cuda PYTHON=...",
+            )
+        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found | {"tree": lockfile.load(at.lock).patched_tree}
+
+
+def update(found: Measured) -> None:
+    """Write what was measured as the repository's table.
+
+    Raises:
+        Finding: Some part failed, so that the table would not be whole.
+    """
+    from scripts.files import write
+
+    if failed := failures(found):
+        raise Finding(
+            "a table with a failed part is not kept",
+            where=str(RECORDED),
+            found=", ".join(failed),
+            next="mend it, and run it again",
+        )
+    head = {key: value for key, value in found.items() if key != "rows"}
+    rows = ",\n".join(f"  {json.dumps(row)}" for row in found["rows"])
+    text = f'{json.dumps(head, indent=1)[:-2]},\n "rows": [\n{rows}\n ]\n}}\n'
+    write(RECORDED, text.encode())
+
+
+def failures(found: Measured) -> list[str]:
+    """Parts that came to no result."""
+    return [note for note in found["notes"] if note.startswith("failed: ")]
+
+
+def as_text(found: Measured, tree: str) -> str:
+    """The table, the machine, and whether it is of the series that is here."""
+    cells = [[str(cell) for cell in row] for row in (found["columns"], *found["rows"])]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    machine = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
+    same = "this series" if found["tree"] == tree else "another series than this one"
+    return "\n".join(
+        [
+            *(found["title"], machine, f"{same}: patched tree {found['tree']}", ""),
+            *(*lines, "", *found["notes"]),
+        ]
+    )

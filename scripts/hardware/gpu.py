@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The GPU of this machine, or a plain word that the one needed is not here."""
+
+from __future__ import annotations
+
+import sys
+
+from scripts.doctor.facts import Gpu, look
+from scripts.errors import Unusable
+
+SM12X = ("12.0", "12.1")
+"""Compute capabilities that the b12x kernels are compiled for."""
+
+
+def found(python: str = sys.executable) -> Gpu:
+    """The first GPU that the driver names.
+
+    Raises:
+        Unusable: There is none.
+    """
+    gpus = look(python, "").gpus
+    if not gpus:
+        raise Unusable(
+            "there is no NVIDIA GPU here",
+            where="nvidia-smi",
+            expected="a GPU and its driver",
+            found="none",
+            next="run it on a machine that has one; make doctor says what is here",
+        )
+    return gpus[0]
+
+
+def sm12x(gpu: Gpu) -> Gpu:
+    """The GPU, if the b12x kernels can run on it.
+
+    Raises:
+        Unusable: It is of another capability; nothing was run.
+    """
+    if gpu.capability not in SM12X:
+        raise Unusable(
+            "this GPU is no SM12x: nothing was run, and nothing is claimed",
+            where=gpu.name,
+            expected="compute capability " + " or ".join(SM12X),
+            found=gpu.capability,
+            next="run it on an RTX PRO 6000, an RTX 50xx or a DGX Spark",
+        )
+    return gpu

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of the series on another upstream: found out, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.console import note
+from scripts.git import Git
+from scripts.lock import Lock
+from scripts.port import resolutions, shelf
+from scripts.port.between import between, start_of
+from scripts.port.bisect import culprits
+from scripts.port.carry import Carried, carry
+from scripts.port.places import places
+from scripts.port.slim import imported, mirror
+from scripts.port.states import PatchResult, State
+from scripts.port.summary import Culprit, Summary
+from scripts.port.target import Target, find, tree, wanted
+from scripts.series import folder
+from scripts.series.check.source import Source
+from scripts.series.mailbox import Patch
+from scripts.upstream import touched
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a port is asked for."""
+
+    to: str
+    git: Path | None = None
+    """A clone to find the ref `to` in."""
+    dry_run: bool = False
+    """Report, and write nothing."""
+    proof: bool = True
+    """Pin, apply, check and test what was carried, then write it."""
+    history: bool = True
+    """Look between the two for what upstream took and reverted."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was read and found, for whoever writes it."""
+
+    lock: Lock
+    patches: list[Patch]
+    target: Target
+    base: Source
+    new: Source
+    carried: Carried
+    summary: Summary
+
+
+def look(at: Checkout, wanted_: Wanted) -> Work:
+    """Carry the series in memory.
+
+    Raises:
+        Finding: The series does not hold on its own pin.
+        Unusable: The target is unknown or cannot be fetched.
+    """
+    lock = lockfile.load(at.lock)
+    patches = folder.load(at.patches)
+    target = find(lock, wanted_.to, wanted_.git)
+    paths = touched(patches)
+    note(f"reading vLLM {lock.version}, then {target.name}")
+    base = shelf.read(lock.sdist, paths.__contains__)
+    new = tree(target, wanted(paths, base.ids))
+    fresh = {p: e for p, e in new.files.items() if p not in base.ids}
+    known = {p: e for p, e in new.files.items() if p in paths}
+    records = resolutions.load(at.patches)
+    moves = places(base.files, known, fresh)
+    note(f"carrying {len(patches)} patches")
+    carried = carry(patches, base.files.get, new.files.get, moves, records, target.name)
+    found, seen = (
+        between(lock, target, patches, carried.patches, new.files)
+        if wanted_.history
+        else ([], [])
+    )
+    summary = Summary(
+        source=f"vllm-{lock.version}",
+        target=target.name,
+        patches=carried.patches,
+        alerts=tuple(found),
+        unused=tuple(records.unused(carried.used)),
+        history=tuple(seen),
+        identity=_identity(base, new, carried.patches),
+        notes=tuple(_notes(carried.patches, target)),
+    )
+    return Work(lock, patches, target, base, new, carried, summary)
+
+
+def _identity(base: Source, new: Source, results: Sequence[PatchResult]) -> bool:
+    same = all(
+        part.state is State.UNCHANGED and part.result == part.theirs
+        for result in results
+        for part in result.files
+    )
+    return same and base.ids == new.ids
+
+
+def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
+    rows = [
+        f"{r.name[:4]} is upstream as it stands and leaves the series"
+        for r in results
+        if r.state is State.ABSORBED
+    ]
+    if target.git is None and any(not r.state.carried for r in results):
+        rows.append(
+            "GIT=<a clone of upstream> beside TO= names the commit that broke each file"
+        )
+    return rows
+
+
+def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:
+    """Which commit broke what was not carried; empty without a history."""
+    target, lost = work.target, [p for p in work.carried.patches if not p.state.carried]
+    if not (lost and target.git and target.commit):
+        return ()
+    start = start_of(work.lock, Git(target.git))
+    if start is None:
+        return ()
+    files = dict(work.base.files)
+    paths = touched(work.patches) | imported(files)
+    slim = mirror(target.git, paths, at.build / "port" / "mirrors")
+    records = resolutions.load(at.patches)
+    return tuple(
+        culprits(slim, start, target.commit, work.patches, files.get, records, lost)
+    )

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports that are a table and nothing else: `engine`, `cuda`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, rows of as many cells, and what has to be known of them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    notes: tuple[str, ...] = ()
+    machine: Mapping[str, Value] = field(default_factory=dict)
+    """Where it was measured, if it says so."""
+
+    def __post_init__(self) -> None:
+        for number, row in enumerate(self.rows, 1):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"row {number} has {len(row)} cells for {len(self.columns)} columns"
+                )
+
+    @property
+    def cells(self) -> list[list[str]]:
+        return [[shown(value) for value in row] for row in self.rows]
+
+    @property
+    def told(self) -> str:
+        """The machine in one line."""
+        return told(self.machine)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers alone."""
+        return [
+            any(isinstance(v, int | float) for v in column)
+            and not any(isinstance(v, str) for v in column)
+            for column in zip(*self.rows, strict=True)
+        ] or [False] * len(self.columns)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Of `make test-sm12x` and `make bench-sm12x`, where the GPU is."""
+
+    machine: Mapping[str, Value]
+    ok: bool
+    tests: Table | None = None
+    errors: Table | None = None
+    sweep: Table | None = None
+    serve: Table | None = None
+
+    def __post_init__(self) -> None:
+        if self.machine.get("hardware") is not True:
+            raise ValueError("it was made with a double and says nothing of a GPU")
+        if not self.tables:
+            raise ValueError("it holds no table")
+
+    @property
+    def tables(self) -> list[Table]:
+        every = (self.tests, self.errors, self.sweep, self.serve)
+        return [table for table in every if table]
+
+    @property
+    def device(self) -> str:
+        return shown(self.machine.get("device"))
+
+    @property
+    def told(self) -> str:
+        """The machine in one line."""
+        return told(self.machine)
+
+
+def told(machine: Mapping[str, Value]) -> str:
+    """A machine in one line.
+
+    >>> told({"device": "A100", "capability": 8.0})
+    'device A100, capability 8'
+    """
+    return ", ".join(f"{name} {shown(value)}" for name, value in machine.items())
+
+
+def shown(value: Value) -> str:
+    """A cell's text.
+
+    >>> shown(None), shown(True), shown(66528), shown(0.15999), shown("a")
+    ('', 'yes', '66,528', '0.16', 'a')
+    """
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
+    return value

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The series carried to a release by every tool: what came of it, and in what time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from packaging.version import Version
+
+from scripts import fetch
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.console import note
+from scripts.git import Git
+from scripts.port import shelf
+from scripts.port.carry import carry
+from scripts.port.places import places
+from scripts.port.resolutions import Records
+from scripts.port.target import Target, sdist, tree, wanted
+from scripts.sdist import members
+from scripts.series import folder
+from scripts.series.apply import make_commits
+from scripts.series.mailbox import Patch
+from scripts.series.replay import Entry, replay
+from scripts.upstream import commit_files, touched
+from tests.bench.landed import wrong
+from tests.bench.measure import stopwatch
+from tests.bench.peers import PEERS, Applied, Place
+
+OURS = "make port"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One tool on one release."""
+
+    release: str
+    tool: str
+    carried: int
+    wrong: tuple[str, ...]
+    """Patch and symbol of what landed in the wrong place."""
+    seconds: float
+    """By the clock, so that others on the machine slow it."""
+    processor: float
+    """Seconds of the processor, of the tool and what it started."""
+    ran: bool = True
+
+
+@dataclass(frozen=True)
+class _Room:
+    root: Path
+    git: Git
+    base: str
+    tip: str
+    patches: Sequence[Patch]
+    mails: Sequence[Path]
+
+
+def _judge(results: Sequence[Applied], base: _Base) -> tuple[str, ...]:
+    found = []
+    for one in results:
+        for path, (before, after) in one.files.items():
+            was, become = base.sides[one.patch][path]
+            for what in wrong(path, was, become, before, after):
+                found.append(f"{one.patch[:4]} {path}: {what}")
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What each patch does where it was made."""
+
+    sides: Mapping[str, Mapping[str, tuple[bytes | None, bytes | None]]]
+
+
+def _truth(patches: Sequence[Patch], files: Mapping[str, Entry]) -> _Base:
+    now: dict[str, bytes | None] = {p: e.data for p, e in files.items()}
+    sides: dict[str, dict[str, tuple[bytes | None, bytes | None]]] = {}
+    for step in replay(patches, files.get):
+        mine = sides.setdefault(step.patch.name, {})
+        for path, entry in step.changes.items():
+            data = entry.data if entry else None
+            mine[path] = (now.get(path), data)
+            now[path] = data
+    return _Base(sides)
+
+
+def _ours(release: str, room: _Room, truth: _Base) -> Cell:
+    """From the archives to the report, as `make port --dry-run` does it."""
+    at = Checkout()
+    busy = _busy()
+    with stopwatch() as watch:
+        lock = lockfile.load(at.lock)
+        paths = touched(list(room.patches))
+        base = shelf.read(lock.sdist, paths.__contains__)
+        target = Target(release, Version(release), sdist(lock, Version(release)))
+        new = tree(target, wanted(paths, base.ids))
+        fresh = {p: e for p, e in new.files.items() if p not in base.ids}
+        known = {p: e for p, e in new.files.items() if p in paths}
+        moves = places(base.files, known, fresh)
+        done = carry(
+            room.patches, base.files.get, new.files.get, moves, Records(), release
+        )
+    busy = _busy() - busy
+    results = []
+    for patch in done.patches:
+        if patch.state.carried:
+            files = {
+                f.path: (
+                    f.ours.data if f.ours else None,
+                    f.result.data if f.result else None,
+                )
+                for f in patch.files
+            }
+            results.append(Applied(patch.name, files))
+    bad = _judge(results, truth)
+    carried = sum(p.carried for p in done.patches)
+    return Cell(release, OURS, carried, bad, watch.seconds, busy)
+
+
+def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
+    """Every file in a folder of one that the series touches.
+
+    No tool reads others, but for a rename from one folder to another; and a
+    checkout of them all takes longer than what is measured.
+    """
+    folders = {str(PurePosixPath(path).parent) for path in touched(list(patches))}
+    for member in members(archive):
+        if str(PurePosixPath(member.path).parent) in folders:
+            yield member.path, Entry(member.mode, member.data)
+
+
+def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
+    lock = lockfile.load(Checkout().lock)
+    archive = fetch.obtain(sdist(lock, Version(release)))
+    files = _near(archive, room.patches)
+    commit_files(room.git, "refs/sm12x/import", files, f"vLLM {release}\n")
+    new = room.git.text("rev-parse", "refs/sm12x/import^{tree}")
+    # The new release follows the pin, as it does for whoever rebases.
+    commit = room.git.text("commit-tree", "-p", room.base, "-m", release, new)
+    for name, peer in PEERS.items():
+        if shutil.which(peer.program) is None:
+            yield Cell(release, name, 0, (), 0.0, 0.0, ran=False)
+            continue
+        note(f"{release}: {name}")
+        where = room.root / "work"
+        room.git.run("worktree", "add", "--quiet", "--detach", str(where), commit)
+        place = Place(where, room.base, room.tip, commit, room.patches, room.mails)
+        busy = _busy()
+        with stopwatch() as watch:
+            results = peer.carry(place)
+        busy = _busy() - busy
+        room.git.run("worktree", "remove", "--force", str(where))
+        seconds = watch.seconds - place.spent_reading
+        bad = _judge(results, truth)
+        yield Cell(release, name, len(results), bad, seconds, busy)
+
+
+def _busy() -> float:
+    """Seconds of the processor that this process and its children have used."""
+    return sum(os.times()[:4])
+
+
+def measure(releases: Sequence[str]) -> list[Cell]:
+    """Every tool on every release."""
+    at = Checkout()
+    lock = lockfile.load(at.lock)
+    patches = folder.load(at.patches)
+    base_files = shelf.read(lock.sdist, touched(patches).__contains__).files
+    truth = _truth(patches, base_files)
+    cells: list[Cell] = []
+    with TemporaryDirectory(prefix="sm12x-carry-") as scratch:
+        root = Path(scratch)
+        git = Git(root / "vllm")
+        git.path.mkdir()
+        git.run("init", "--quiet", ".")
+        archive = fetch.obtain(lock.sdist)
+        files = _near(archive, patches)
+        commit_files(git, "refs/heads/base", files, f"vLLM {lock.version}\n")
+        base = git.text("rev-parse", "refs/heads/base")
+        tip = make_commits(git, base, patches)
+        git.run("update-ref", "refs/heads/series", tip)
+        mails = [at.patches / p.name for p in patches]
+        room = _Room(root, git, base, tip, patches, mails)
+        for release in releases:
+            note(f"{release}: {OURS}")
+            cells.append(_ours(release, room, truth))
+            cells += _peers(release, room, truth)
+    return cells

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bot's texts: short enough, the same while nothing changes, calling nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ci import text
+from ci.steps import KEPT, steady, telling
+
+MARK = text.Mark("0.34.0", "0123456789abcdef")
+
+
+def test_a_long_text_is_cut_at_a_line_and_its_fence_closed() -> None:
+    body = text.framed(MARK, "```\n" + "a line of words\n" * 10_000 + "```\n")
+    assert len(body) < 65_536
+    assert body.count("```") % 2 == 0
+    assert "Cut here" in body and body.rstrip().endswith(text.END)
+    assert text.mark_of(body) == MARK
+
+
+def test_what_people_wrote_survives_a_new_text_once() -> None:
+    old = text.framed(MARK, "old").replace("\n", "\r\n") + "Mine.\r\n"
+    new = text.renewed(old, text.framed(MARK, "new"))
+    assert "old" not in new and new.endswith("Mine.\n")
+    assert text.renewed(new, text.framed(MARK, "new")) == new
+
+
+def test_same_but_for_what_a_forge_does() -> None:
+    body = text.framed(MARK, "x")
+    assert text.same(body, body.replace("\n", "\r\n").rstrip())
+    other = text.framed(text.Mark("0.34.0", "f" * 16), "x")
+    assert not text.same(body, other)
+    assert text.same(body, other, but_key=True)
+
+
+def test_nobody_is_called_and_nothing_linked() -> None:
+    said = "thanks @ada, see #12 and vllm#40082; `@x #1`\n```\n@y #2\n```\n"
+    calm = text.calm(said)
+    assert "@ada" not in calm and "#12" not in calm and "vllm#40082" not in calm
+    assert "`@x #1`" in calm and "```\n@y #2\n```" in calm
+
+
+def test_an_error_cannot_leave_its_fence() -> None:
+    body = text.issue_body(MARK, None, ["```", "@everyone"])
+    assert body.count("```") == 4
+    assert "'''" in body
+
+
+def test_only_what_stays_is_quoted() -> None:
+    lines = [f"line {i}" for i in range(50)]
+    assert telling(lines) == lines[-KEPT:]
+    named = [f"FAILED tests/a.py::test_{i:02}" for i in range(50)]
+    kept = telling([*reversed(named), "50 failed"])
+    assert kept == [*named[: KEPT - 1], "50 failed"]
+    assert steady("took 3 s in 12.5 seconds", Path("/x")) == "took 3 s"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m tests.engine`: a real vLLM engine on a CPU, the SM12x kernels doubled."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from scripts import reports
+from scripts.checkout import Checkout
+from scripts.console import err, note, say
+from scripts.errors import ForkError
+from scripts.files import one_run
+from scripts.selection.matrix import trees
+from tests.engine import jobs, table
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+class Part(Enum):
+    """What can be run by itself."""
+
+    STEPS = "steps"  # load to weight reload, in one process
+    LOGITS = "logits"  # against BF16, fork and upstream
+    SERVER = "server"  # over HTTP, with the openai client
+    DRAFT = "draft"  # multi-token prediction
+
+
+@app.command(epilog="Example: python -m tests.engine --only logits   (make engine)")
+def engine(
+    only: Annotated[
+        list[Part] | None, typer.Option(help="One part; may be given again. All else.")
+    ] = None,
+    as_data: Annotated[
+        bool, typer.Option("--json", help="One JSON object in place of the table.")
+    ] = False,
+) -> None:
+    """Run vLLM from checkpoint to tokens on this CPU, and say what holds.
+
+    One process a part; what a part found is kept, so that a stopped run goes on with
+    the next one. The first run makes environments of some gigabytes in the cache. A
+    claim that does not hold exits 1; what a CPU cannot run is said with the line that
+    stops it.
+    """
+    parts = set(only or Part)
+    at = Checkout()
+    with one_run(at.build / "engine" / ".run.lock", "make engine", wait=True):
+        both = trees(at)
+        below = at.build / "engine" / jobs.digest([both.fork.id, both.upstream.id])
+        found: list[table.Row] = []
+        if Part.STEPS in parts:
+            found += table.rows(jobs.run(jobs.STEPS, both.fork.path, below))
+        if Part.LOGITS in parts:
+            fork = jobs.run(jobs.FORK, both.fork.path, below)
+            upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
+            found += table.compared(fork, upstream)
+        if Part.SERVER in parts:
+            found += table.rows(jobs.run(jobs.SERVED, both.fork.path, below))
+        if Part.DRAFT in parts:
+            found += table.rows(jobs.run(jobs.DRAFT, both.fork.path, below))
+    data = table.as_data(found)
+    if parts == set(Part):
+        reports.write(at, "engine", data)
+    say(json.dumps(data, indent=1) if as_data else table.render(found))
+    if wrong := table.failed(found):
+        note(f"{len(wrong)} of {len(found)} claims do not hold")
+        raise typer.Exit(1)
+
+
+def main() -> int:
+    """Run it; 0 all holds, 1 a claim does not, 2 usage or environment."""
+    try:
+        app(prog_name="python -m tests.engine")
+    except ForkError as e:
+        err.print(str(e))
+        return e.exit_code
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command again to go on")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

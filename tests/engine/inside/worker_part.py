@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a test asks inside vLLM's worker, through ``collective_rpc``.
+
+vLLM mixes the class into its worker (``worker_extension_cls``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class WorkerPart:
+    """Methods with no state; ``self`` is vLLM's CPUWorker."""
+
+    def sm12x_kernels(self) -> dict[str, Any]:
+        """Classes that run the layers, by the kind of layer."""
+        return _kernels(self.get_model())
+
+    def sm12x_draft_kernels(self) -> list[str]:
+        """Classes that run the draft's experts."""
+        return _kernels(self.get_draft_model())["moe"]
+
+    def sm12x_warm_up(self) -> dict[str, int]:
+        """vLLM's own b12x_warmup, which GPUWorker calls and CPUWorker does not.
+
+        Returns:
+            Calls of the wrappers and of the GEMM before it and after it.
+        """
+        from vllm.model_executor.warmup.b12x_warmup import b12x_warmup
+
+        before = self.sm12x_calls()
+        b12x_warmup(self, [])
+        after = self.sm12x_calls()
+        return {
+            "moe before": len(before["moe"]),
+            "linear before": len(before["linear"]),
+            "moe": len(after["moe"]) - len(before["moe"]),
+            "linear": len(after["linear"]) - len(before["linear"]),
+            "providers": _providers(self.get_model()),
+            "draft providers": _providers(self.get_draft_model()),
+        }
+
+    def sm12x_calls(self) -> dict[str, Any]:
+        """What the kernels' doubles were asked for, oldest first."""
+        import linear_double
+        import moe_double
+
+        return {
+            "wrappers": len(moe_double.MADE),
+            "moe": [[did.regime, did.tokens] for did in moe_double.DID],
+            "linear": [list(each) for each in linear_double.CALLS],
+            "converted": sorted({n for did in moe_double.DID for n in did.conversions}),
+        }
+
+    def sm12x_addresses(self) -> list[list[Any]]:
+        """Where each wrapper was told to look in its last call, and parameters lie."""
+        import moe_double
+
+        held = [
+            [number, name, address]
+            for number, wrapper in enumerate(moe_double.MADE)
+            for name, address in wrapper.addresses
+        ]
+        return held + [
+            [-1, name, parameter.data_ptr()]
+            for name, parameter in self.get_model().named_parameters()
+        ]
+
+
+def _kernels(model: Any) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {"moe": set(), "linear": set(), "attention": set()}
+    for module in model.modules():
+        method = getattr(module, "quant_method", None)
+        experts = getattr(getattr(method, "moe_kernel", None), "fused_experts", None)
+        if experts is not None:
+            found["moe"].add(type(experts).__name__)
+        kernel = getattr(method, "kernel", None) or getattr(
+            getattr(module, "scheme", None), "kernel", None
+        )
+        if kernel is not None:
+            found["linear"].add(type(kernel).__name__)
+        if hasattr(module, "attn_backend"):
+            found["attention"].add(module.attn_backend.get_name())
+    return {kind: sorted(names) for kind, names in found.items()}
+
+
+def _providers(model: Any) -> int:
+    modules = () if model is None else model.modules()
+    return sum(hasattr(module, "b12x_warmup_provider") for module in modules)

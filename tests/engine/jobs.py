@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's processes: what each is asked, and what it found, kept by digest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT, cpuenv
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import write
+from tests.engine.place import COMPILED, INSIDE, SERIES, SERVER, place
+
+SIGMAS = ("0.05", "0.01", "0.003")
+Found = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process.
+
+    Attributes:
+        script: Which of ``inside``.
+        side: ``fork`` or ``upstream``: the tree that it runs on.
+        arguments: Behind its folder and where it writes.
+        limit: Seconds after which it is ended.
+    """
+
+    script: str
+    side: str = "fork"
+    arguments: tuple[str, ...] = ()
+    limit: float = 1800
+
+    @property
+    def name(self) -> str:
+        return f"{Path(self.script).stem}-{self.side}"
+
+
+STEPS = Job("steps.py")
+SERVED = Job("client.py")
+DRAFT = Job("draft.py")
+FORK = Job("compare.py", "fork", ("fork", *SIGMAS))
+# After FORK, whose checkpoints and reference it takes.
+UPSTREAM = Job("compare.py", "upstream", ("upstream", *SIGMAS))
+JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT)
+
+
+def digest(trees: Sequence[str]) -> str:
+    """Of all that the answers follow from, but the machine.
+
+    Args:
+        trees: git's ids of the trees that are run.
+    """
+    files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
+    files += [ROOT / "scripts" / "inside" / "platform_double.py"]
+    files += [cpuenv.REQUIREMENTS, cpuenv.FLASHINFER, COMPILED, SERVER]
+    total = sha256(" ".join(trees).encode())
+    for path in sorted(files):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def run(job: Job, tree: Path, below: Path) -> Found:
+    """Run a job on a tree, or read what it found.
+
+    Args:
+        job: Which.
+        tree: A source tree of the pin.
+        below: A folder for its checkpoints and logs, which is its digest's own: what
+            has been found there is not looked for again.
+
+    Raises:
+        Finding: It ended badly; the message has the end of its log.
+        Unusable: The environment cannot be made.
+    """
+    out = below / f"{job.name}.json"
+    if out.exists():
+        return _read(out)
+    where = place(tree, below / job.side)
+    note(f"running {job.name}; log: {below / f'{job.name}.log'}")
+    unfinished, log = below / f"{job.name}.part", below / f"{job.name}.log"
+    arguments = [str(below / "models"), str(unfinished), *job.arguments]
+    if job == SERVED:
+        arguments.append(str(below / "server.log"))
+    below.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        try:
+            done = subprocess.run(
+                [where.python, INSIDE / job.script, *arguments],
+                cwd=below,
+                env=where.environ(
+                    SM12X_ENGINE_CAPABILITY="12.0",
+                    VLLM_SERVER_DEV_MODE="1",
+                    VLLM_LOGGING_LEVEL="INFO",
+                ),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=job.limit,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            done = 124
+    if done or not unfinished.exists():
+        raise Finding(
+            f"the engine's process {job.name} ended with {done}",
+            where=str(log),
+            found=log.read_text(encoding="utf-8", errors="replace")[-2500:].strip(),
+            next="read the log, mend it, and run it again; what was found stays",
+        )
+    found = _read(unfinished)
+    write(out, unfinished.read_bytes())
+    unfinished.unlink()
+    return found
+
+
+def _read(path: Path) -> Found:
+    found: Found = json.loads(path.read_text(encoding="utf-8"))
+    return found

