@@ -123,8 +123,8 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 ## What is published
 
 .PHONY: release provenance reproduce
-release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 FILES_URL= BUILDER_ID=)
-	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
+release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=)
+	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
 
 provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=)
 	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)

@@ -101,6 +101,10 @@ def release_verb(
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(
         "dist"
     ),
+    raise_number: Annotated[
+        bool,
+        typer.Option("--next", help="Raise series.release in the lock; nothing else."),
+    ] = False,
 ) -> None:
     """Make everything that is published, each file verified; nothing is pushed.
 
@@ -110,6 +114,12 @@ def release_verb(
     """
     from scripts.publish.run import Wanted, release
 
+    at = Checkout()
+    if raise_number:
+        lock = lockfile.load(at.lock)
+        lockfile.update(at.lock, {"series.release": lock.release + 1})
+        say(f"upstream.lock: {lockfile.load(at.lock).local_version}; commit it")
+        return
     wanted = Wanted(dry_run, tag, files_url, builder, out)
-    for text in release(Checkout(), wanted):
+    for text in release(at, wanted):
         say(text)

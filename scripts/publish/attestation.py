@@ -18,6 +18,7 @@ from scripts.files import digest
 from scripts.lock import Lock
 from scripts.publish.envelope import Line, Signed, lines
 from scripts.publish.repository import Repository
+from scripts.series.check.problem import printable
 from scripts.series.mailbox import Patch
 from scripts.wheel.report import Difference, What
 
@@ -104,7 +105,8 @@ def _words(
 
 
 def _difference(member: str, expected: str, found: str) -> Difference:
-    return Difference(What.PROVENANCE, member, expected, found)
+    # What a stranger wrote must not steer the terminal.
+    return Difference(What.PROVENANCE, printable(member), expected, printable(found))
 
 
 def _is_ours(statement: Mapping[str, Any]) -> bool:

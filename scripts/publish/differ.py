@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scripts.errors import Finding, ForkError
 from scripts.lock import Lock
 from scripts.publish.build import sdist_is_whole, verified
+from scripts.publish.pick import sdist_side, unpack, wheel_side
 from scripts.sdist import members
 from scripts.series.mailbox import Patch
 
@@ -47,7 +51,7 @@ def explain(
     except ForkError as e:
         yield str(e)
     try:
-        yield from few(diffoscope(published, ours))
+        yield from few(_shown(published, ours, arch))
     except ForkError as e:
         yield str(e)
 
@@ -68,6 +72,20 @@ def _inside(
     sides = [_contents(path) for path in (published, ours)]
     found = list(compared(*sides))
     return found or ["the files inside are the same; order, owner or dates differ"]
+
+
+def _shown(published: Path, ours: Path, arch: str | None) -> list[str]:
+    """diffoscope on the members that differ, or on the files if none does."""
+    if shutil.which("diffoscope") is None:
+        return ["diffoscope is not installed; it would show the lines that differ"]
+    side = wheel_side if arch else sdist_side
+    with TemporaryDirectory(prefix="sm12x-differ-") as scratch:
+        folders = Path(scratch, "published"), Path(scratch, "rebuilt")
+        try:
+            names = unpack(side(published), side(ours), folders)
+        except Finding:  # no whole archive
+            names = []
+        return diffoscope(*folders) if names else diffoscope(published, ours)
 
 
 def _contents(path: Path) -> dict[str, tuple[str, str]]:
@@ -109,8 +127,10 @@ def first_difference(one: Path, other: Path) -> int:
 
 
 def few(lines: Sequence[str]) -> Iterator[str]:
-    """The first lines, and how many more there are."""
-    yield from lines[:MOST]
+    """The first lines, and how many more there are; nothing steers the terminal."""
+    for line in lines[:MOST]:
+        shown = (c if c.isprintable() else repr(c)[1:-1] for c in line.expandtabs())
+        yield "".join(shown)
     if len(lines) > MOST:
         yield f"... and {len(lines) - MOST} more lines"
 
@@ -123,21 +143,25 @@ def diffoscope(published: Path, ours: Path) -> list[str]:
             "diffoscope is not installed; with it, this shows the lines that differ"
         ]
     command = [program, "--text", "-", "--text-color", "never", "--no-progress"]
-    try:
-        done = subprocess.run(
-            [*command, str(published), str(ours)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return [f"diffoscope took more than {SECONDS} seconds and was stopped"]
-    if done.returncode not in (0, 1):  # 1: they differ
+    with subprocess.Popen(
+        [*command, str(published), str(ours)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # it starts other programs, which end with it
+    ) as process:
+        try:
+            out, words = process.communicate(timeout=SECONDS)
+        except BaseException as e:
+            os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(e, subprocess.TimeoutExpired):
+                raise
+            return [f"diffoscope took more than {SECONDS} seconds and was stopped"]
+    if process.returncode not in (0, 1):  # 1: they differ
         raise Finding(
-            f"diffoscope failed with exit code {done.returncode}",
+            f"diffoscope failed with exit code {process.returncode}",
             where=program,
-            found=done.stderr.strip()[-500:],
+            found=words.strip()[-500:],
         )
-    return ["diffoscope:", *done.stdout.splitlines()]
+    return ["diffoscope:", *out.splitlines()]

@@ -78,7 +78,7 @@ def _line(number: int, row: bytes, pem: bytes | None) -> Line:
         if "payload" not in inner:
             return Line(number, value, Signed.NOT)
         statement, signed = _opened(inner, pem)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         return Line(number, None, Signed.NOT, f"{type(e).__name__}: {e}")
     return Line(number, statement, signed)
 

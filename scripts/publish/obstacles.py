@@ -10,11 +10,14 @@ from packaging.version import Version
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
 from scripts.lock import Lock
+from scripts.publish import changelog
 from scripts.publish.repository import Repository, tag_of
+from scripts.series import folder
 from scripts.series.check.run import check
 from scripts.series.check.source import reader
 
 _SHOWN = 10
+_RAISE = "make release NEXT=1 raises the number"
 
 
 def obstacles(at: Checkout, lock: Lock) -> Iterator[str]:
@@ -43,7 +46,7 @@ def obstacles(at: Checkout, lock: Lock) -> Iterator[str]:
     if tagged is not None and tagged != head:
         yield (
             f"{tag_of(version)} is the tag of {tagged[:12]}, and this is {head[:12]}: "
-            "released already; raise series.release in upstream.lock"
+            f"released already; {_RAISE}"
         )
     later = [
         old
@@ -55,10 +58,32 @@ def obstacles(at: Checkout, lock: Lock) -> Iterator[str]:
     if later:
         yield (
             f"{tag_of(later[-1])} is there, so that {version} is a number gone by; "
-            "raise series.release in upstream.lock above it"
+            f"{_RAISE}"
         )
+    yield from _given(at, here, version)
     report = check(lock, at.patches, reader(lock))
     if not report.passes:
         problems = [str(p) for p in report.problems]
         more = f"\n... {len(problems)} in all" if len(problems) > _SHOWN else ""
         yield "make check fails:\n" + "\n".join(problems[:_SHOWN]) + more
+
+
+def _given(at: Checkout, here: Repository, version: str) -> Iterator[str]:
+    """The change log may have given the number to another series already.
+
+    A clone without tags sees nothing else of a release.
+    """
+    path = at.root / changelog.NAME
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if version not in changelog.released(text):
+        return
+    commit = here.wrote(changelog.NAME, f"## {version} - ")
+    if commit is None:
+        return  # not committed, which the edits tell
+    then = [(p.name, p.sha256) for p in here.series(commit)]
+    if then != [(p.name, p.sha256) for p in folder.load(at.patches)]:
+        yield (
+            f"{changelog.NAME} gave {version} to another series, in {commit[:12]}: "
+            f"{_RAISE}; if it was never published, take its section back under "
+            f"{changelog.UNRELEASED}"
+        )

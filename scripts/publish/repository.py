@@ -120,6 +120,11 @@ class Repository:
         count = f"--max-count={_HISTORY}"
         yield from self.git.text("log", "--all", "--format=%H", count, *paths).split()
 
+    def wrote(self, path: str, text: str) -> str | None:
+        """The newest commit that brought `text` into a file, or took it out."""
+        args = ("log", "--max-count=1", "--format=%H", f"-S{text}", "--", path)
+        return self.git.text(*args) or None
+
     def make_tag(self, version: str, message: str) -> None:
         """Tag HEAD, with the person's own git: name, key and hooks are theirs.
 

@@ -23,7 +23,7 @@ from scripts.errors import Unusable
 from scripts.files import digest
 from scripts.lock import Lock
 from scripts.publish import build, differ
-from scripts.publish.named import Named, commit_with, named_in
+from scripts.publish.named import Named, commit_said, commit_with, named_in
 from scripts.publish.repository import Repository, tag_of
 from scripts.series import folder
 from scripts.series.mailbox import Patch
@@ -134,6 +134,7 @@ def _same_series(
         assert named is not None
         expected = f"the {len(patches)} patches of this checkout"
         found = "\n".join(named.against(ours))
+    there = commit_said(published) or tag_of(version)
     raise Unusable(
         "this checkout does not make that file",
         where=str(published),
@@ -141,6 +142,6 @@ def _same_series(
         found=found,
         next=f"git checkout {where}, then make reproduce WHEEL=... again"
         if where
-        else f"git fetch --tags, then git checkout {tag_of(version)}; "
+        else f"git fetch --tags, then git checkout {there}; "
         "no commit of this clone has its series",
     )

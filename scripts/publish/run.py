@@ -142,7 +142,8 @@ def _files(
     files.append(sums(files, wanted.out))
     yield _row(files[-1])
     _index(files, wanted)
-    yield f"index: pip install --index-url {wanted.out / index.FOLDER}/ ..."
+    where = wanted.files_url or f"{wanted.out.absolute().as_uri()}/"
+    yield f"index: {wanted.out / index.FOLDER}/, for files at {where}"
     return files
 
 

@@ -20,6 +20,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/packagers.md",
     "docs/provenance.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
 )

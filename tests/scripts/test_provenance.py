@@ -20,8 +20,9 @@ from scripts.publish.provenance import Origin
 from scripts.series import folder
 from scripts.wheel.report import What
 from tests.scripts.publish_help import key, public, shop, sign
-from tests.scripts.small import Small
-from tests.scripts.small_wheel import BUILT, NAME
+from tests.scripts.sessions_help import clone, typed
+from tests.scripts.small import Small, git
+from tests.scripts.small_wheel import BUILT, NAME, add_wheel
 from tests.scripts.verify_help import Case
 
 Statement = dict[str, Any]
@@ -171,7 +172,7 @@ def patch_missing(value: Statement) -> None:
 
 
 def patch_extra(value: Statement) -> None:
-    more = {"name": "patches/0099-x.patch", "digest": {"sha256": "0" * 64}}
+    more = {"name": "patches/0099-x.patch\x1b[2J", "digest": {"sha256": "0" * 64}}
     definition(value)["resolvedDependencies"].append(more)
 
 
@@ -255,6 +256,7 @@ def test_planted_fault_is_found(
     bench.write(value)
     found = bench.look()
     assert found.differences
+    assert "\x1b" not in "".join(map(str, found.differences))
     assert {d.what for d in found.differences} == {What.PROVENANCE}
     assert any(words in str(d) for d in found.differences), found.differences
     assert len(found.differences) <= 2
@@ -278,6 +280,8 @@ def test_empty_and_of_others(bench: Bench) -> None:
     assert found.words.endswith("; 1 statement(s) of others not looked at")
     bench.write(["a list"], ours)
     assert len(bench.look().differences) == 1
+    bench.bundle.write_bytes(b"[" * 100_000)
+    assert "RecursionError" in bench.look().differences[0].found
 
 
 @pytest.mark.parametrize("sigstore", [False, True])
@@ -375,3 +379,36 @@ def test_the_commit_is_held_against_the_series(small: Small) -> None:
     needed[-1]["digest"]["gitCommit"] = "f" * 40  # not in this clone
     bundle.write_text(json.dumps(value), encoding="utf-8")
     assert not any("repository" in str(d) for d in check(expected, bundle).differences)
+
+
+def test_the_verbs_say_so(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """make wheel, provenance, verify-wheel, as a person calls them."""
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))
+    add_wheel(small)
+    root = clone(small, tmp_path / "a clone")
+    wheel = f"dist/{BUILT}"
+    first = (
+        f'make wheel && make provenance WHEEL="{wheel}" PREDICATE=build/p.json '
+        "BUILDER_ID=https://example.org/w && make verify-wheel"
+    )
+    said = typed(first, root)
+    assert f"ok: {BUILT}" in said
+    assert "provenance: as the lock and the series say, not signed" in said
+    bundle = root / f"{wheel}.intoto.jsonl"
+    value = json.loads(bundle.read_bytes())
+    predicate = json.loads((root / "build/p.json").read_bytes())
+    assert predicate == value["predicate"]
+    assert predicate["runDetails"]["builder"]["id"] == "https://example.org/w"
+    needed = predicate["buildDefinition"]["resolvedDependencies"]
+    assert needed[-1]["digest"]["gitCommit"] == git(root, "rev-parse", "HEAD")
+    pem = public(key(), tmp_path / "k.pem")
+    for change, words in (
+        ("true", "expected a statement signed by the given key, found none"),
+        (f"sed -i s/1.2.3/1.2.4/g '{bundle}'", "(externalParameters)"),
+    ):
+        said = typed(f'{change}; make verify-wheel KEY="{pem}" || echo code $?', root)
+        assert words in said
+        assert said.rstrip().endswith("code 2")  # make's own, for a 1 of the verb
+        assert "Error 1" in said

@@ -23,8 +23,10 @@ from pypi_simple import ProjectPage
 
 from scripts import reports
 from scripts.errors import Finding, Unusable
-from scripts.lock import update
+from scripts.lock import Lock, update
 from scripts.publish import changelog
+from scripts.series.mailbox import Patch
+from scripts.wheel import archive
 from tests.scripts.check_help import tamper
 from tests.scripts.publish_help import TAG, Shop, key, shop, sign
 from tests.scripts.small import Small, git, message
@@ -136,6 +138,25 @@ def test_a_second_run_keeps_what_passes(done: Shop) -> None:
     assert {name: (store.out / name).read_bytes() for name in FILES} == whole
 
 
+def test_an_interrupted_run_goes_on(
+    done: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {name: (done.out / name).read_bytes() for name in FILES}
+    shutil.rmtree(done.out)
+
+    def stop(lock: Lock, patches: list[Patch], sdist: Path, out: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "build", stop)
+        with pytest.raises(KeyboardInterrupt):
+            done.release()
+    assert not (done.out / SDIST).exists() and (done.out / BUILT).exists()
+    again = {row.split()[-1]: row.split()[0] for row in done.release()[:7]}
+    assert (again[BUILT], again[SDIST]) == ("kept", "built")
+    assert {name: (done.out / name).read_bytes() for name in FILES} == whole
+
+
 def test_a_signed_statement_is_kept_or_refused(done: Shop) -> None:
     store = done
     bundle = store.out / f"{BUILT}.intoto.jsonl"
@@ -211,6 +232,23 @@ def test_number_gone_by(store: Shop) -> None:
     found = reasons(store)
     assert f"v1.2.3+sm12x.2 is there, so that {VERSION} is a number gone by" in found
     assert "1.2.4" not in found
+
+
+def test_number_that_the_log_gave_to_another_series(done: Shop) -> None:
+    """All that a clone without tags sees of a release."""
+    done.small.drop()
+    done.export()
+    first = done.commit_id()
+    done.commit("another series under the old number")
+    shutil.rmtree(done.out)
+    found = reasons(done)
+    assert f"gave {VERSION} to another series, in {first[:12]}" in found
+    assert "make release NEXT=1" in found
+    log = done.root / "CHANGELOG.md"
+    text = log.read_text(encoding="utf-8").replace(f"## {VERSION} - ", "### ")
+    log.write_text(text, encoding="utf-8")
+    done.commit("never published: taken back")
+    assert "would release" in "\n".join(done.release(dry_run=True))
 
 
 def test_series_whose_check_fails(store: Shop) -> None:

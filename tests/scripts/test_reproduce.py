@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ import pytest
 from scripts import reports
 from scripts.errors import Finding, Unusable
 from scripts.lock import update
-from scripts.publish import differ
+from scripts.publish import differ, pick
 from scripts.publish.build import build
+from scripts.publish.provenance import path_of
 from scripts.publish.reproduce import reproduce
 from scripts.series import folder
 from tests.scripts.publish_help import TAG, Shop, shop
 from tests.scripts.small import Small, git, message
-from tests.scripts.small_wheel import BUILT, LOCAL, rewrite
+from tests.scripts.small_wheel import BUILT, CONFIG, LOCAL, rewrite
 
 SDIST = "vllm-1.2.3+sm12x.1.tar.gz"
 
@@ -147,7 +149,16 @@ def test_another_version_names_the_tag(store: Shop, tmp_path: Path) -> None:
     assert error.found == "version 1.2.3+sm12x.1"
     assert f"git checkout {TAG}, then" in str(error.next)
     shutil.rmtree(store.root / ".git")
-    assert "git fetch --tags" in str(refused(store, path).next)
+    assert f"git fetch --tags, then git checkout {TAG};" in str(
+        refused(store, path).next
+    )
+    # The statement beside it, if there is one, says the commit.
+    needed = [{"digest": {"gitCommit": "e" * 40}}]
+    said = {"predicate": {"buildDefinition": {"resolvedDependencies": needed}}}
+    path_of(path).write_text(json.dumps(said), encoding="utf-8")
+    assert f"then git checkout {'e' * 40};" in str(refused(store, path).next)
+    path_of(path).write_text('{"predicate": []}', encoding="utf-8")
+    assert f"then git checkout {TAG};" in str(refused(store, path).next)
 
 
 def test_names_that_cannot_be(store: Shop, tmp_path: Path) -> None:
@@ -201,6 +212,16 @@ def test_words_of_diffoscope_are_kept_short(store: Shop, tmp_path: Path) -> None
     assert "it broke" in text
 
 
+def test_diffoscope_that_takes_too_long_is_stopped(
+    store: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = published(store, tmp_path)
+    path.write_bytes(path.read_bytes() + b"\0")
+    monkeypatch.setattr(differ, "SECONDS", 0.2)
+    fake_tool(store, tmp_path, "import time\ntime.sleep(60)")
+    assert "diffoscope took more than 0.2 seconds" in str(reproduce(store.at, path))
+
+
 DIFFOSCOPE = shutil.which("diffoscope")
 
 
@@ -211,6 +232,26 @@ def test_diffoscope_shows_the_line(
     monkeypatch.setenv("PATH", f"{Path(str(DIFFOSCOPE)).parent}:/usr/bin:/bin")
     path = published(store, tmp_path)
     altered = tmp_path / BUILT
-    rewrite(path, {"vllm/utils/__init__.py": b"import os\n"}, altered)
-    text = str(reproduce(store.at, altered))
-    assert "vllm/utils/__init__.py" in text.split("diffoscope:")[1]
+    rewrite(path, {"vllm/__init__.py": b"import os\n"}, altered)
+    words = str(reproduce(store.at, altered)).split("diffoscope:")[1]
+    assert "-import os" in words
+
+
+def test_only_what_differs_is_unpacked(store: Shop, tmp_path: Path) -> None:
+    path = published(store, tmp_path)
+    altered = tmp_path / BUILT
+    change = {"vllm/__init__.py": b"import os\n", CONFIG: None, "vllm/x.py": b"x mark"}
+    rewrite(path, change, altered)
+    data = bytearray(altered.read_bytes())
+    data[data.index(b"x mark")] ^= 1  # its CRC is wrong now, and it is shown
+    altered.write_bytes(data)
+    folders = tmp_path / "a", tmp_path / "b"
+    names = pick.unpack(pick.wheel_side(altered), pick.wheel_side(path), folders)
+    assert names == sorted(change)
+    found = [{p.name for p in f.rglob("*") if p.is_file()} for f in folders]
+    assert found == [{"__init__.py", "x.py"}, {"__init__.py", Path(CONFIG).name}]
+    assert (folders[0] / "vllm/__init__.py").read_bytes() == b"import os\n"
+    assert (folders[0] / "vllm/x.py").read_bytes() == b"y mark"
+    sdist = published(store, tmp_path, wheel=False)
+    side = pick.sdist_side(sdist)
+    assert pick.unpack(side, side, (tmp_path / "c", tmp_path / "d")) == []

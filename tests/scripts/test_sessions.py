@@ -166,3 +166,5 @@ def test_release(root: Path) -> None:
     assert (root / "dist" / BUILT).is_file()
     assert git(root, "tag") == "v1.2.3+sm12x.1"
     assert "same bytes: vllm-1.2.3+sm12x.1.tar.gz, sha256 " in said
+    assert "1.2.3+sm12x.2; commit it" in typed("make release NEXT=1", root)
+    assert lock.load(root / "upstream.lock").release == 2
