@@ -14,7 +14,7 @@ from scripts import lock as lockfile
 from scripts.doctor.facts import guard_of, look
 from scripts.series import folder
 
-pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 FLASHINFER = f"flashinfer-python=={lockfile.load().companions['flashinfer-python']}"
 B12X = "b12x==1.5.1"  # as upstream's setup.py has it in the extra

@@ -19,7 +19,7 @@ import pytest
 from tests.series.conftest import Run
 from tests.series.junit import Case, Outcome, read
 
-pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HERE = Path(__file__).parent / "cpu"
 MODULES = sorted(path.relative_to(HERE).as_posix() for path in HERE.rglob("test_*.py"))

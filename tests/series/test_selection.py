@@ -21,7 +21,7 @@ from scripts.selection.matrix import Matrix, Trees, ask_both, tree
 from scripts.selection.table import elsewhere_changed, key, outcome
 from scripts.series import folder
 
-pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from scripts import lock as lockfile
 from scripts.cpuenv import cpu_python
 
-pytestmark = [pytest.mark.upstream, pytest.mark.slow]
+pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LOOK = """
 import importlib.metadata, json, typing
