@@ -10,7 +10,7 @@ from tests.engine.jobs import Found
 
 COLUMNS = ("step", "expected", "found", "verdict")
 HOLDS, FAILS, NOT_RUN = "holds", "fails", "not run"
-BOUND, BOUND_LINEAR = 0.2, 0.35
+BOUND, BOUND_LINEAR = 0.2, 0.3
 """Largest error of the fork's logits; NVFP4 attention adds its own."""
 NOTES = (
     "A real vLLM engine on a CPU: attention, sampler, scheduler and KV cache are "

@@ -39,7 +39,7 @@ def measured(side: str, error: float, **other: Any) -> dict[str, Any]:
             table.FAILS,
         ),
         (
-            measured("fork", 0.3, linear=True, kernels=SIDES["fork"]),
+            measured("fork", 0.25, linear=True, kernels=SIDES["fork"]),
             measured("upstream", 0.33, linear=True, kernels=SIDES["upstream"]),
             table.HOLDS,
         ),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from begin import ROOM, loaded, warm
 from checkpoint import Format
 from model import Tiny, write
@@ -38,8 +39,8 @@ OTHER = Tiny(0.01, Format.MODELOPT, linear=True, seed=1)
 CHUNK, BLOCK, LONG, COUNT = 64, 32, 160, 16
 # Of log probabilities; BF16 products of a batch are summed in another order.
 CLOSE = 0.1
-# Of logits; what FP4 costs, see compare.py.
-FAR = 0.2
+# Of logits; what FP4 may cost where attention has it too, see ../table.py.
+FAR = 0.3
 
 
 def main(folder: Path, out: Path) -> None:
@@ -54,6 +55,7 @@ def main(folder: Path, out: Path) -> None:
     alone = [generate(llm, [p], COUNT)[0] for p in short]
     decoded(rows, llm, alone)
     batched(rows, llm, short, alone)
+    few(rows, llm)
     (long,) = prompts(1, LONG, seed=1)
     cached(rows, llm, long)
     slept(rows, llm, first, short[:2])
@@ -110,13 +112,6 @@ def batched(
         f"{max(sizes)} rows in the largest call",
         same == most and far <= CLOSE and max(sizes) > max(map(len, given)),
     )  # fmt: skip
-    one, among = after(llm, given[:1])[0], after(llm, given)[0]
-    error = apart_of(among, one)
-    rows.add(
-        "batching of a prompt of five tokens", "as far apart as FP4 rounds, at most",
-        f"error {error:.3f}: alone, FlashInfer has a kernel for few tokens",
-        0 < error <= FAR,
-    )  # fmt: skip
     exact = all(
         tokens_of(a) == tokens_of(b) and logprobs_of(a) == logprobs_of(b)
         for a, b in zip(once, again, strict=True)
@@ -124,6 +119,20 @@ def batched(
     rows.add(
         "batching, again", "the same bits", "the same" if exact else "others", exact
     )
+
+
+def few(rows: Rows, llm: Any) -> None:
+    """Prompts for which FlashInfer has another kernel alone than among others."""
+    given = prompts(16, 5, seed=2)
+    forget(llm)
+    alone = torch.cat([after(llm, [each]) for each in given])
+    error = apart_of(after(llm, given), alone)
+    rows.add(
+        "batching of prompts of five tokens", f"error above 0 and up to {FAR}",
+        f"error {error:.3f}: alone, they run in the kernel for up to eight tokens, "
+        "which rounds in another way",
+        0 < error <= FAR,
+    )  # fmt: skip
 
 
 def cached(rows: Rows, llm: Any, long: Tokens) -> None:
