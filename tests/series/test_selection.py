@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from scripts.selection.cases import AUTO, OURS, PLAIN, USUAL, Case
 from scripts.selection.matrix import Matrix, Trees, ask_both, tree
 from scripts.selection.table import elsewhere_changed, key, outcome
 from scripts.series import folder
+from tests.series.conftest import Run
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -105,3 +107,44 @@ def test_doctor_asks_the_vllm_that_is_there(environment: str, capability: str) -
     switched = replace(seen, settings={"VLLM_SM12X_AUTO_SELECT": "none"})
     (answer,) = selection.select(switched, capability)
     assert not any(choice.ours for choice in answer.choices)
+
+
+# Import graph
+
+_IMPORTED = """
+import json, sys
+import {module}
+print(json.dumps(sorted(m for m in sys.modules if m.partition(".")[0] == "vllm")))
+"""
+
+
+def imported(run: Run, tree: Path, module: str) -> set[str]:
+    done = run("-c", _IMPORTED.format(module=module), cwd=tree)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_import_vllm_imports_what_it_did(both: Trees, run_cpu: Run) -> None:
+    fork, upstream = (
+        imported(run_cpu, each.path, "vllm") for each in (both.fork, both.upstream)
+    )
+    assert "vllm" in fork
+    assert fork == upstream
+
+
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        ("vllm.engine.arg_utils", set()),
+        ("vllm.model_executor.kernels.linear", {"vllm.utils.sm12x"}),
+        (
+            "vllm.model_executor.layers.fused_moe.oracle.nvfp4",
+            {"vllm.utils.sm12x"},
+        ),
+    ],
+)
+def test_what_selects_imports_the_switch_and_no_more(
+    both: Trees, run_cpu: Run, module: str, more: set[str]
+) -> None:
+    fork = imported(run_cpu, both.fork.path, module)
+    assert fork - imported(run_cpu, both.upstream.path, module) == more
