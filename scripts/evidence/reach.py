@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tests can tell two trees apart, by the lines that they run.
 
-A test that runs no function that differs, and no file whose own statements differ,
-ends on both trees alike; it need not be run twice. What a test does in a process
-that it starts is not measured, so nothing is known of such a test.
+Where functions alone differ, a test that runs none of them ends on both trees alike;
+it need not be run twice. Where a value of a module or a class differs, any test may
+see it. What a test does in a process that it starts is not measured, so nothing is
+known of such a test.
 """
 
 from __future__ import annotations
@@ -26,11 +27,8 @@ class Change:
     """First and last line of each outermost function that differs."""
     names: frozenset[str]
     """Bound by statements of the module or a class that differ, on either side."""
-
-    @property
-    def own(self) -> bool:
-        """Whether statements of the module itself, or of a class, differ."""
-        return bool(self.names)
+    values: bool
+    """Whether one of them is no function, and the file is there on both sides."""
 
 
 def changes(measured: State, other: State) -> dict[str, Change]:
@@ -70,10 +68,11 @@ def change(before: str, after: str) -> Change:
     )
     # A function that is there on one side alone is a name that comes or goes.
     known = [{n for _, _, names in side for n in names} for side in (first, second)]
-    names = known[0] ^ known[1]
+    values: set[str] = set()
     for side, lines in ((first, gone), (second, come)):
-        names |= {n for a, b, ns in side if _hit(a, b, lines) for n in ns}
-    return Change(functions, frozenset(names))
+        values |= {n for a, b, ns in side if _hit(a, b, lines) for n in ns}
+    names = values | (known[0] ^ known[1])
+    return Change(functions, frozenset(names), bool(values and after))
 
 
 def _hit(start: int, end: int, lines: set[int]) -> bool:
@@ -128,8 +127,10 @@ def able_to_tell(
     names: set[str] = set()
     for path, each in differing.items():
         names |= each.names
+        if each.values:
+            return {function(node) for node in cover["tests"]}
         for line, nodes in cover["lines"].get(path, {}).items():
-            if each.own or any(a <= int(line) <= b for a, b in each.functions):
+            if any(a <= int(line) <= b for a, b in each.functions):
                 found |= {function(node) for node in nodes}
     for path, text in sources.items():
         words = {

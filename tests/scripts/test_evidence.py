@@ -228,7 +228,10 @@ def test_a_test_is_asked_if_it_runs_what_differs() -> None:
     assert told(before.replace("return 2", "return 3")) == {"t.py::test_g"}
     assert told(before.replace("return A", "return 3")) == {"t.py::test_f"}
     assert told(before.replace("A = 1", "A = 2")) == {"t.py::test_f", "t.py::test_g"}
-    assert told(before + "\n\ndef h(): ...\n") >= {"t.py::test_g"}
+    more = before + "\n\ndef h(): ...\n"
+    assert told(more) == set()
+    assert told(more, "h()") == {"t.py::test_f", "t.py::test_g"}  # its file names it
+    assert told("") == {"t.py::test_f", "t.py::test_g"}
     assert told(before) == set()
 
 
