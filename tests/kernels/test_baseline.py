@@ -100,11 +100,18 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
         ):
             assert any(kind in name for name in names), (arch, kind)
         assert any("triton helper" in name for name in names)
+        ranks: dict[str, set[str]] = {}
         for model in shapes.load().models:
-            if model.name != "gpt-oss":  # which the backend refuses
-                # Of 4 ranks, some are padded to what 2 ranks reach.
-                wanted = {f"{arch}/{model.name} TP{n} " for n in (1, 2)}
-                assert all(any(n.startswith(w) for n in names) for w in wanted)
+            if model.name == "gpt-oss":  # which the backend refuses
+                continue
+            own = [n for n in names if n.startswith(f"{arch}/{model.name} TP")]
+            for kind in (" static ", " dynamic ", "micro "):
+                assert any(kind in name for name in own), (arch, model.name, kind)
+            ranks.setdefault(model.activation, set()).update(
+                name.removeprefix(f"{arch}/{model.name} ").split()[0] for name in own
+            )
+        # Each activation at each number of ranks, by one of its models.
+        assert all(found == {"TP1", "TP2", "TP4"} for found in ranks.values()), ranks
 
 
 def test_the_committed_ones_keep_the_limit_and_use_fp4() -> None:
