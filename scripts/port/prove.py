@@ -125,10 +125,16 @@ def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
 
 
 def prove(new: Checkout, runner: Run = run) -> list[Check]:
-    """Run every step until one fails; the rest is said to be not run."""
+    """Run every step until one fails; the rest is said to be not run.
+
+    A checkout that keeps no record of what is selected has none to renew.
+    """
     found: list[Check] = []
     broken = False
+    kept = (new.root / RECORDED).is_file()
     for name, argv in STEPS:
+        if name == "selection" and not kept:
+            continue
         if broken:
             found.append(Check(name, Proof.NOT_RUN))
             continue

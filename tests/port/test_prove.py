@@ -20,6 +20,9 @@ def test_proof_stops_at_what_fails(small: Small) -> None:
         ran.append(argv)
         return (0, "fine\n") if len(ran) == 1 else (1, "1 error\n")
 
+    record = small.root / prove.RECORDED
+    record.parent.mkdir(parents=True)
+    record.touch()
     found = prove.prove(Checkout(small.root), runner)
     assert found == [
         Check("apply", Proof.PASSED, "fine"),
@@ -31,6 +34,11 @@ def test_proof_stops_at_what_fails(small: Small) -> None:
     assert done.outcome is Outcome.REFUTED
     passed = tuple(Check(c.what, Proof.PASSED) for c in found)
     assert Summary("a", "b", (), checks=passed).outcome is Outcome.PROVED
+
+
+def test_without_a_record_there_is_none_to_renew(small: Small) -> None:
+    found = prove.prove(Checkout(small.root), lambda *_: (0, "fine\n"))
+    assert [check.what for check in found] == ["apply", "check", "tests"]
 
 
 def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
