@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.console import note
+from scripts.port import prove
 from scripts.port.summary import Check, Proof
 
 KEPT = 20
@@ -75,24 +74,9 @@ def run(
 
 
 def _run(step: Step, where: Path) -> tuple[int, list[str]]:
-    lines: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, *step.argv],
-        cwd=where,
-        env=_environment() | {"PYTHONPATH": str(where)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            note(line.rstrip("\n"))
-            if stable := steady(line, where):
-                lines.append(stable)
-    return process.returncode, lines
+    code, said = prove.run(step.argv, where, _environment())
+    lines = (steady(line, where) for line in said.split("\n"))
+    return code, [line for line in lines if line]
 
 
 def _environment() -> dict[str, str]:

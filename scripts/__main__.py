@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 from scripts.cli import app
 from scripts.console import err
 from scripts.errors import ForkError
 
 
-def main() -> int:
+def main(commands: typer.Typer = app, name: str = "python -m scripts") -> int:
     """Run one verb; 0 ok, 1 a finding, 2 usage or environment."""
     try:
-        app(prog_name="python -m scripts")
+        commands(prog_name=name)
     except ForkError as e:
         err.print(str(e))
         return e.exit_code

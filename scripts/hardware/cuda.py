@@ -16,6 +16,7 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.hardware import gpu
+from scripts.selection.report import columns
 
 SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
 RECORDED = SCRIPT.with_name("recorded.json")
@@ -99,12 +100,7 @@ def failures(found: Measured) -> list[str]:
 
 def as_text(found: Measured, tree: str) -> str:
     """The table, the machine, and whether it is of the series that is here."""
-    cells = [[str(cell) for cell in row] for row in (found["columns"], *found["rows"])]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    lines = columns(map(str, row) for row in (found["columns"], *found["rows"]))
     machine = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
     same = "this series" if found["tree"] == tree else "another series than this one"
     return "\n".join(

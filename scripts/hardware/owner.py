@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scripts.errors import Finding
 from scripts.hardware import gpu as gpus
 from scripts.hardware import subsets
 from scripts.hardware.place import HERE, Place, doubled, installed
+from scripts.selection.report import columns
 
 Table = Mapping[str, Any]
 DOUBLE = Gpu("double of an SM120 device, on a CPU", "12.0", "none", "none")
@@ -114,14 +115,9 @@ def as_text(found: Table) -> str:
         parts.append("On the double of the machine: this says nothing of the hardware.")
     for table in found.values():
         if isinstance(table, Mapping) and "rows" in table:
-            parts += ["", table["title"], "", *_columns(table), *table["notes"]]
+            parts += ["", table["title"], "", *_rows(table), *table["notes"]]
     return "\n".join(parts)
 
 
-def _columns(table: Table) -> Sequence[str]:
-    rows = [[str(cell) for cell in row] for row in (table["columns"], *table["rows"])]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+def _rows(table: Table) -> list[str]:
+    return columns(map(str, row) for row in (table["columns"], *table["rows"]))

@@ -99,17 +99,23 @@ def doubled(at: Checkout) -> Place:
     from scripts.cpuenv import flashinfer_python
     from scripts.selection.matrix import trees
 
-    path = f"{trees(at).fork.path}{os.pathsep}{HERE}"
+    source = trees(at).fork.path
+    path = f"{source}{os.pathsep}{HERE}"
     env = {"PYTHONPATH": path, "VLLM_TARGET_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"}
     home = at.build / "hardware" / "double"
-    return Place(flashinfer_python(), with_tests(at, home), double=True, env=env)
+    folder = copy_tests(source, home)
+    return Place(flashinfer_python(), folder, double=True, env=env)
 
 
 def with_tests(at: Checkout, home: Path) -> Path:
     """A folder below `home` with the patched tree's tests and nothing else of it."""
     from scripts.selection.matrix import trees
 
-    source = trees(at).fork.path
+    return copy_tests(trees(at).fork.path, home)
+
+
+def copy_tests(source: Path, home: Path) -> Path:
+    """The same, of the tree at `source`."""
     folder = home / "run"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(source / "tests", folder / "tests")

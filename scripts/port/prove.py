@@ -99,8 +99,15 @@ AFTER = (
 Run = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
-def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
+def run(
+    argv: Sequence[str], where: Path, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run a step, whose output goes to stderr as it comes.
+
+    Args:
+        argv: Arguments of this interpreter.
+        where: The checkout whose code runs.
+        env: In place of this process's environment.
 
     Returns:
         Its exit code, and all that it said.
@@ -109,7 +116,7 @@ def run(argv: Sequence[str], where: Path) -> tuple[int, str]:
     with subprocess.Popen(
         [sys.executable, *argv],
         cwd=where,
-        env={**os.environ, "PYTHONPATH": str(where)},
+        env={**(os.environ if env is None else env), "PYTHONPATH": str(where)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

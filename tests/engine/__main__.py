@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from scripts import reports
+from scripts.__main__ import main as run_one
 from scripts.checkout import Checkout
-from scripts.console import err, note, say
-from scripts.errors import ForkError
+from scripts.console import note, say
 from scripts.files import one_run
 from scripts.selection.matrix import trees
 from tests.engine import jobs, table
@@ -75,15 +75,7 @@ def engine(
 
 def main() -> int:
     """Run it; 0 all holds, 1 a claim does not, 2 usage or environment."""
-    try:
-        app(prog_name="python -m tests.engine")
-    except ForkError as e:
-        err.print(str(e))
-        return e.exit_code
-    except KeyboardInterrupt:
-        err.print("stopped; run the same command again to go on")
-        return 130
-    return 0
+    return run_one(app, "python -m tests.engine")
 
 
 if __name__ == "__main__":
