@@ -29,6 +29,10 @@ pytestmark = [
 THEMES = ("light", "dark")
 LONGEST = "patches/0005.html"
 """The page with the longest diff."""
+SPACED = "* { letter-spacing: .12em !important; word-spacing: .16em !important }"
+"""What WCAG 2.2, criterion 1.4.12, lets a reader set."""
+WIDE = "* { font-family: 'DejaVu Sans Mono', monospace !important }"
+"""Fonts differ from machine to machine; few are wider than this one."""
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +161,12 @@ def test_nothing_is_wider_than_the_window(
 ) -> None:
     page = opened(browser, site / name)
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    for width in (320, 768, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for style in ("* {}", SPACED, WIDE):
+        page.add_style_tag(content=style)
+        for width in (320, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            seen = page.evaluate("document.documentElement.scrollWidth")
+            assert seen <= width, style
     page.close()
 
 
