@@ -81,7 +81,7 @@ def plan(stand: Stand, at: int, cover: Mapping[str, Any]) -> Plan:
     Args:
         stand: The series.
         at: From 0.
-        cover: What `mutants.cover_map` gives of the whole series.
+        cover: What `ground.cover_map` gives of the whole series.
     """
     step = stand.steps[at]
     number, tests = step.patch.number, named(step)

@@ -11,9 +11,10 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.evidence import record
+from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.harmless import Theirs, import_changes, upstream_tests
 from scripts.evidence.leave import Leave, leave_each_out
-from scripts.evidence.mutants import all_mutants, cover_map, ground_of, judge
+from scripts.evidence.mutants import all_mutants, judge
 from scripts.evidence.stand import Stand
 from scripts.series import folder
 

@@ -119,7 +119,7 @@ def able_to_tell(
     """Tests, as `path::name`, that run something which differs.
 
     Args:
-        cover: What `mutants.cover_map` gives, of the tree seen from.
+        cover: What `ground.cover_map` gives, of the tree seen from.
         differing: What `changes` gives.
         sources: Test files of that tree, with their text.
     """

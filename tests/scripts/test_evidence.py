@@ -11,7 +11,8 @@ import coverage
 import pytest
 
 from scripts.errors import Finding
-from scripts.evidence import harmless, mutants, session
+from scripts.evidence import ground, harmless, session
+from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.leave import Leave, leave_each_out
 from scripts.evidence.reach import able_to_tell, change
 from scripts.evidence.stand import Stand
@@ -62,9 +63,9 @@ def stand(
     # Of this environment; sessions start faster without them.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     packages = Path(coverage.__file__).parent.parent
-    for module in (session, mutants):
+    for module in (session, ground):
         monkeypatch.setattr(module, "cpu_python", lambda: Path(sys.executable))
-    monkeypatch.setattr(mutants, "package_folder", lambda _: packages)
+    monkeypatch.setattr(ground, "package_folder", lambda _: packages)
 
     def make(*commits: tuple[str, Mapping[str, str]]) -> Stand:
         git(small.repo, "reset", "-q", "--hard", "base")
@@ -83,7 +84,7 @@ def left(stand: Stand, number: str) -> Without:
 
 
 def leaves(stand: Stand) -> dict[str, Leave]:
-    cover = mutants.cover_map(mutants.ground_of(stand))
+    cover = cover_map(ground_of(stand))
     return {each.number: each for each in leave_each_out(stand, cover, 1)}
 
 

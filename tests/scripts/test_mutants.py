@@ -11,6 +11,8 @@ import pytest
 
 from scripts.errors import Finding
 from scripts.evidence import lines, mutants, record
+from scripts.evidence.ground import Ground, ground_of
+from scripts.evidence.mutate import Mutant
 from scripts.evidence.mutate import mutants as mutate
 from scripts.evidence.stand import Stand
 from tests.scripts.small import message
@@ -107,7 +109,7 @@ def test_mutants_end_as_their_tests_say(
     # Nothing looks at what it gives for 1.
     loose = {k: v.replace("x / 2", "max(x / 2, 1)") for k, v in files.items()}
     made = stand(HELD, (text, loose))
-    ground = mutants.ground_of(made)
+    ground = ground_of(made)
     wanted = mutants.all_mutants(made)
     ended = {
         f"{e.mutant.what} {e.mutant.text} {e.mutant.nth}": e
@@ -142,8 +144,8 @@ def test_mutants_end_as_their_tests_say(
     assert set(record.current(other, path)) == {"0001"}
 
 
-def judge(ground: mutants.Ground, wanted: list[mutants.Mutant]) -> list[mutants.Ended]:
-    return mutants.judge(ground, wanted, 1)
+def judge(ground: Ground, wanted: list[Mutant]) -> list[mutants.Ended]:
+    return mutants.judge(ground, wanted, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole series in a work tree, and processes that have collected its tests.
+
+evidence/cover/<digest>.json     in the cache: which test runs which line
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.cpuenv import cpu_python, location, package_folder
+from scripts.errors import Finding
+from scripts.evidence import lines, session
+from scripts.evidence.session import SETTINGS, place
+from scripts.evidence.stand import Stand
+from scripts.files import write
+
+INSIDE = ROOT / "scripts" / "inside" / "mutant_tests.py"
+COVERAGE = ROOT / "tests" / "evidence" / "requirements-coverage.txt"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The patched tree that the mutants are made of, and its tests."""
+
+    stand: Stand
+    tree: str
+    folder: Path
+    """A work tree that stands at `tree`."""
+
+    def asked(self, cover: Path | None) -> dict[str, Any]:
+        """The first line for mutant_tests.py."""
+        return {
+            "tree": str(self.folder),
+            "files": dict(self.stand.own.files),
+            "sources": sorted(lines.owners(self.stand.base, self.stand.steps)),
+            "cover": None if cover is None else str(cover),
+        }
+
+    def key(self, *more: object) -> str:
+        """Digest of the tree, what runs it, and `more`."""
+        asked = {k: v for k, v in self.asked(None).items() if k != "tree"}
+        digest = sha256(repr((self.tree, asked, location().name, more)).encode())
+        for path in (INSIDE, session.INSIDE):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+@contextmanager
+def process(
+    ground: Ground, cover: Path | None
+) -> Iterator[tuple[Callable[[Mapping[str, Any]], None], Callable[[], str]]]:
+    """mutant_tests.py: a function that tells it something, and one that hears it."""
+    home = ground.folder
+    started = subprocess.Popen(
+        [cpu_python(), INSIDE],
+        cwd=home,
+        env=os.environ
+        | SETTINGS
+        | {"PYTHONPYCACHEPREFIX": str(home.with_name(f"{home.name}-pyc"))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdin and started.stdout
+    stdin, stdout = started.stdin, started.stdout
+
+    def tell(what: Mapping[str, Any]) -> None:
+        stdin.write(json.dumps(what) + "\n")
+        stdin.flush()
+
+    def hear() -> str:
+        if line := stdout.readline():
+            return line
+        raise Finding(
+            "the process that runs the mutants has ended",
+            where=str(INSIDE.relative_to(ROOT)),
+            found=f"exit code {started.wait()}",
+            next="run it again; what has ended is kept",
+        )
+
+    tell(ground.asked(cover))
+    try:
+        yield tell, hear
+    finally:
+        with suppress(BrokenPipeError):
+            stdin.close()
+        started.terminate()
+        started.wait()
+        stdout.close()
+
+
+def cover_map(ground: Ground) -> dict[str, Any]:
+    """Which test runs which line, of the patched tree.
+
+    Raises:
+        Finding: A test fails there, or none runs.
+    """
+    key = ground.key(COVERAGE.read_text(encoding="utf-8"))
+    path = cache_dir() / "evidence" / "cover" / f"{key}.json"
+    if not path.exists():
+        note("running the series' own tests once, with coverage")
+        with process(ground, package_folder(COVERAGE)) as (_, hear):
+            told = json.loads(hear())
+        bad = [n for n, (o, _) in told["tests"].items() if o in ("failed", "error")]
+        if bad or told["broken"] or not told["tests"]:
+            raise Finding(
+                "the series' own tests do not pass, so no mutant can be judged",
+                found="\n".join([*bad, *told["broken"]][:12]),
+                next="make test",
+            )
+        write(path, json.dumps(told).encode())
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def ground_of(stand: Stand) -> Ground:
+    """The whole series in a work tree."""
+    tree = stand.tree(stand.state(len(stand.steps)))
+    folder = stand.home / "tree-whole"
+    place(stand.git, folder, tree)
+    return Ground(stand, tree, folder)
