@@ -15,6 +15,7 @@ from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.harmless import Theirs, import_changes, upstream_tests
 from scripts.evidence.leave import Leave, leave_each_out
 from scripts.evidence.mutants import all_mutants, judge
+from scripts.evidence.session import function
 from scripts.evidence.stand import Stand
 from scripts.series import folder
 
@@ -37,6 +38,8 @@ class Evidence:
     """Selections off SM12x that the series changes."""
     asked: int
     """Selections off SM12x that were compared."""
+    spawning: Sequence[str] = ()
+    """Tests that start a process, and so were not asked of others' absence."""
 
     @property
     def off_target(self) -> str:
@@ -108,6 +111,7 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
         imports,
         len(table.elsewhere_changed(matrix)),
         len([k for k in others if k[2] not in ONLY_OURS]),
+        sorted({function(node) for node in cover["spawned"]}),
     )
 
 
@@ -146,6 +150,7 @@ def as_data(found: Evidence) -> dict[str, Any]:
             "counts": dict(found.theirs.counts),
             "changed": {k: list(v) for k, v in found.theirs.changed.items()},
         },
+        "not_asked": list(found.spawning),
         "imports_changed": list(found.imports),
         "selections": {"asked": found.asked, "changed": found.selections},
         "problems": found.problems,

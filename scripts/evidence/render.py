@@ -43,9 +43,12 @@ def notes(found: Evidence) -> list[str]:
     theirs = found.theirs
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(theirs.counts.items()))
     equal = sum(each.equivalent for each in found.mutants.values())
+    names = ", ".join(test.rpartition("::")[2] for test in found.spawning)
+    apart = f"What {names} do in processes that they start is not measured, so that "
     return [
         "Each patch was left out, with its dependents: the tests of all others end as "
         "with it; its own pass at its place and fail when its code is taken away.",
+        *([apart + "of others' absence they were not asked."] if names else []),
         f"Off target, of the whole series: {found.asked:,} selections, the imports, "
         f"and upstream's tests in {len(theirs.files)} files ({counts}), on both trees.",
         f"{len(theirs.not_run)} more files of upstream's import a touched module and "

@@ -134,16 +134,17 @@ def _cute(job: Job, real_compile: Any, arch: str, part: Path) -> None:
     (cubin,) = dump.glob("*.cubin")
     (part / "kernel.mlir.gz").write_bytes(gzip.compress(ir.read_bytes(), 1, mtime=0))
     cubin.rename(part / "kernel.cubin")
-    contract = {"signature": None, "given": job.given}
+    signature = None
     if job.given and "--enable-tvm-ffi" in kwargs.get("options", ""):
         # On CPU tensors it stops before the launch, and says what it was made for.
         try:
             compiled(*map(_stand_in, job.given))
         except Exception as e:
-            contract["signature"] = str(e)
+            signature = str(e)
         else:
             raise RuntimeError("the kernel was launched on CPU tensors")
-    (part / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
+    told = json.dumps({"signature": signature})
+    (part / "contract.json").write_text(told, encoding="utf-8")
     shutil.rmtree(dump)
 
 
@@ -173,7 +174,7 @@ def _stand_in(given: list[Any]) -> Any:
     """A CPU tensor like that of the call, its memory never touched; or a number."""
     if given[0] != "tensor":
         return 16  # as aligned as any pointer
-    _, dtype, shape, stride = given
+    _, dtype, shape, stride, _ = given
     return torch.empty_strided(shape, stride, dtype=getattr(torch, dtype))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
+import kernel_given
 from kernel_key import Gone, call_text, describe
 
 _SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
@@ -84,11 +84,18 @@ class Job:
     """That of ``cute.compile[subscript](...)``; None if there is none."""
     triton: bool = False
     given: list[list[Any]] = field(default_factory=list)
+    """Arguments of the first launch, as kernel_given.py tells of them."""
 
     def __call__(self, *args: Any, **_: Any) -> None:
         """FlashInfer launches what it believes is the compiled kernel."""
         # Described, since the tensors would keep the weights of every layer.
-        self.given = self.given or [_given(a) for a in args]
+        self.given = self.given or kernel_given.told(args)
+
+    def wanted(self) -> list[list[Any]] | None:
+        """What it is compiled for; None if the compiled kernel itself says it."""
+        if self.triton or "--enable-tvm-ffi" in self.compile[1].get("options", ""):
+            return None
+        return kernel_given.told(self.compile[0][1:])
 
 
 class Recorder:
@@ -114,6 +121,7 @@ class Recorder:
         dispatch._DIRECT_MICRO_LAUNCH_CACHE.clear()
         dispatch._DIRECT_MICRO_KERNEL_CACHE.clear()
         self.modules["flashinfer.gemm.gemm_base"]._B12X_MM_FP4_KERNEL_CACHE.clear()
+        kernel_given.forget()
         if self.b12x:
             self.modules["b12x._lib.compiler"].clear_compile_cache()
         self.hit.clear()
@@ -176,6 +184,7 @@ def install() -> Recorder:
     from cutlass import cute
 
     recorder = Recorder()
+    kernel_given.watch()
     cute.compile = _Door(recorder)
     driver = recorder.modules[_DRIVER]
     ask = driver.get_device_attribute
@@ -249,14 +258,6 @@ def _detail(owner: Any) -> dict[str, Any]:
         if getattr(kernel, name, False) is True:
             detail[name] = True
     return detail
-
-
-def _given(value: Any) -> list[Any]:
-    """An argument of the launch: a tensor, or a number that may be a pointer."""
-    if isinstance(value, torch.Tensor):
-        dtype = str(value.dtype).removeprefix("torch.")
-        return ["tensor", dtype, list(value.shape), list(value.stride())]
-    return ["int"] if isinstance(value, int) else ["other", type(value).__name__]
 
 
 def _told_of_tensor(value: Any) -> list[Any]:

@@ -201,12 +201,16 @@ class Sweep:
             folder = cache / f"{job.key[:40]}-{salt}"
             if (folder / "result.json").exists():
                 told = json.loads((folder / "result.json").read_text("utf-8"))
-                self.say("compiled", key=job.key, folder=folder.name, kept=True, **told)
+                self.compiled(job, folder, told | {"kept": True})
                 continue
             told = kernel_fork.compile_apart(
                 job, real, arch, folder, limits["seconds"], limits["bytes"]
             )
-            self.say("compiled", key=job.key, folder=folder.name, kept=False, **told)
+            self.compiled(job, folder, told | {"kept": False})
+
+    def compiled(self, job: Any, folder: Path, told: dict[str, Any]) -> None:
+        call = {"given": job.given, "wanted": job.wanted()}
+        self.say("compiled", key=job.key, folder=folder.name, **call, **told)
 
 
 def main(kind: type[Sweep] = Sweep, settings: dict[str, str] = SETTINGS) -> None:

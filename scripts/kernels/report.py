@@ -95,7 +95,7 @@ def build(
     selected: list[str] = []
     reached: dict[str, int] = {}
     grouped: dict[str, int] = {}
-    jobs: list[tuple[str, str, Path]] = []
+    jobs: list[tuple[str, str, Path, Event]] = []
     for arch, told in events.items():
         names = names_of(told)
         for event in told:
@@ -106,13 +106,12 @@ def build(
                 selected.append(f"{arch}/{selection(event)}")
             elif event["event"] == "compiled" and event["outcome"] == "ok":
                 folder = inputs.folder / "compiled" / event["folder"]
-                jobs.append((arch, names[event["key"]], folder))
+                jobs.append((arch, names[event["key"]], folder, event))
     note(f"reading {len(jobs)} cubins")
     shared_code = _SharedCode(inputs.folder / "code", tools)
     with ThreadPoolExecutor(2) as pool:
-        for (arch, name, _), read in zip(
-            jobs, pool.map(lambda j: _inspect(j[2], shared_code), jobs), strict=True
-        ):
+        done = pool.map(lambda job: _inspect(job[2], job[3], shared_code), jobs)
+        for (arch, name, *_), read in zip(jobs, done, strict=True):
             where = f"{arch}/{name}"
             if isinstance(read, Finding):
                 problems.append(Problem(Kind.UNREADABLE, where, str(read)))
@@ -147,13 +146,13 @@ class _SharedCode:
 
 
 def _inspect(
-    folder: Path, code_of: _SharedCode
+    folder: Path, event: Event, code_of: _SharedCode
 ) -> tuple[Kernel, str, list[str]] | Finding:
     try:
         path = folder / "kernel.cubin"
         made = cubin.read(path, code_of.tools)
         code = code_of.of(path, made.code)
-        threads, dynamic, calls = _host(folder)
+        threads, dynamic, calls = _host(folder, event)
     except Finding as e:
         return e
     kernel = Kernel(
@@ -172,17 +171,18 @@ def _inspect(
     return kernel, made.arch, calls
 
 
-def _host(folder: Path) -> tuple[int, int, list[str]]:
+def _host(folder: Path, event: Event) -> tuple[int, int, list[str]]:
     """Threads, dynamic shared memory, and what does not fit in the call."""
     if (folder / "kernel.json").exists():
         told = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
         return told["threads"], told["shared"], []
     ir = gzip.decompress((folder / "kernel.mlir.gz").read_bytes()).decode()
     found = mlir.launches(ir).values()
-    call = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
-    wrong: list[str] = []
-    if call["signature"] is not None:
-        wrong = contract.problems(call["signature"], call["given"])
+    says = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    if event["wanted"] is None:
+        wrong = contract.problems(says["signature"], event["given"])
+    else:
+        wrong = contract.by_place(event["wanted"], event["given"])
     return (
         max(launch.threads for launch in found),
         max(launch.dynamic_shared for launch in found),

@@ -9,9 +9,10 @@ from scripts.kernels.report import SHARED_LIMIT, Report
 
 NOT_PROVED = (
     "What this does not prove: that a kernel launches, ends, computes the right\n"
-    "numbers, or is fast. Nothing ran; no SM12x GPU was there. The direct micro\n"
-    "kernel's call and W4A16's are compared with no signature: they are compiled\n"
-    "without one; whether vLLM's warm-up reaches all of W4A16 is not looked at.\n"
+    "numbers, or is fast. Nothing ran; no SM12x GPU was there. The direct micro and\n"
+    "W4A16 kernels are compiled without a signature: of their calls the kind, type\n"
+    "and alignment of each argument is compared, no size; whether vLLM's warm-up\n"
+    "reaches all of W4A16 is not looked at.\n"
     "FlashInfer's CUTLASS GEMM, from M=256 on, is a library that nvcc compiles: it\n"
     "is recorded here, not compiled. Each kind and tile of each model is compiled,\n"
     "and of each activation at each number of ranks (W4A16: of each activation),\n"

@@ -6,6 +6,8 @@ A mismatched cutlass-dsl is in test_inputs.py, since it is found before any swee
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scripts.kernels.report import Kind
@@ -71,6 +73,34 @@ def test_expert_scales_of_a_wrong_type(sweeper: Sweeper) -> None:
         problems, ("input_global_scale", "global_scale"), strict=True
     ):
         assert problem.text == f"{name}: compiled for float32, called with bfloat16"
+
+
+DIRECT = replace(SMALL, hidden=2048, intermediate=512, max_tokens=(8,))
+"""Few tokens of it go to the direct micro kernel."""
+ONLY_DIRECT = """
+chosen = kernel_sweep.Sweep.chosen
+def direct(self):
+    return [job for job in chosen(self) if job.kind == "direct micro"]
+kernel_sweep.Sweep.chosen = direct
+"""
+ROUTING = """
+from flashinfer.fused_moe.cute_dsl.blackwell_sm12x import moe_direct_micro_kernel
+kernel = moe_direct_micro_kernel.MoEDirectMicroKernel
+launch = kernel.launch
+def other(compiled, **given):
+    given["topk_weights"] = given["topk_weights"].bfloat16()
+    launch(compiled, **given)
+kernel.launch = staticmethod(other)
+"""
+
+
+def test_routing_weights_of_a_wrong_type(sweeper: Sweeper) -> None:
+    """The direct micro kernel is compiled without TVM-FFI and would not say it."""
+    problems = sweeper(DIRECT, ONE, before=ONLY_DIRECT, after=ROUTING).report.problems
+    assert {p.kind for p in problems} == {Kind.CONTRACT}
+    assert {p.text for p in problems} == {
+        "argument 11: a pointer to Float32, given a tensor of bfloat16"
+    }
 
 
 ARCHITECTURE = """

@@ -69,17 +69,18 @@ def test_local_memory_is_counted_in_bytes() -> None:
     assert cubin.parse_code(sass) == cubin.Code(1, 20, 12)
 
 
+AT = [64, 0]
 SIGNATURE = (
     "Mismatched Tensor on argument #0 when calling: `__call__(x: Tensor([n0, 64], "
     "bfloat16), w: Tensor([8, 32, 4], float4_e2m1fnx2), sf: DataPointer, n: int64, "
     "out: Tensor([n0, 64], bfloat16), more: None)`, expected device_type=cuda"
 )
 CALL = [
-    ["tensor", "bfloat16", [3, 64], [64, 1]],
-    ["tensor", "float4_e2m1fn_x2", [8, 32, 4], [32, 1, 256]],
+    ["tensor", "bfloat16", [3, 64], [64, 1], AT],
+    ["tensor", "float4_e2m1fn_x2", [8, 32, 4], [32, 1, 256], AT],
     ["int"],
     ["int"],
-    ["tensor", "bfloat16", [3, 64], [64, 1]],
+    ["tensor", "bfloat16", [3, 64], [64, 1], AT],
 ]
 
 
@@ -90,13 +91,17 @@ def test_a_call_that_fits() -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "found"),
     [
-        (0, ["tensor", "float16", [3, 64], [64, 1]], "x: compiled for bfloat16"),
+        (0, ["tensor", "float16", [3, 64], [64, 1], AT], "x: compiled for bfloat16"),
         (0, ["int"], "x: compiled for Tensor"),
-        (1, ["tensor", "uint8", [8, 32, 4], [32, 1, 256]], "called with uint8"),
-        (1, ["tensor", "float4_e2m1fn_x2", [8, 32, 5], [32, 1, 256]], "w: compiled"),
-        (1, ["tensor", "float4_e2m1fn_x2", [8, 32, 4], [64, 1, 512]], "leave gaps"),
-        (2, ["tensor", "uint8", [3], [1]], "sf: compiled for DataPointer"),
-        (4, ["tensor", "bfloat16", [4, 64], [64, 1]], "out: compiled for [n0, 64]"),
+        (1, ["tensor", "uint8", [8, 32, 4], [32, 1, 256], AT], "called with uint8"),
+        (
+            1,
+            ["tensor", "float4_e2m1fn_x2", [8, 32, 5], [32, 1, 256], AT],
+            "w: compiled",
+        ),
+        (1, ["tensor", "float4_e2m1fn_x2", [8, 32, 4], [64, 1, 512], AT], "leave gaps"),
+        (2, ["tensor", "uint8", [3], [1], AT], "sf: compiled for DataPointer"),
+        (4, ["tensor", "bfloat16", [4, 64], [64, 1], AT], "out: compiled for [n0, 64]"),
     ],
     ids=["dtype", "kind", "scale dtype", "shape", "strides", "pointer", "symbol"],
 )
@@ -122,3 +127,56 @@ def test_each_way_in_which_a_call_does_not_fit(
 def test_a_message_that_says_something_else(message: str, found: str) -> None:
     (problem,) = contract.problems(message, CALL)
     assert found in problem
+
+
+WANTED = [
+    ["pointer", "BFloat16", "gmem", 16, [16, 0], None],
+    ["pointer", "Uint8", "gmem", 16, [16, 0], None],
+    ["pointer", "Float16", "gmem", 16, [16, 0], None],
+    ["tensor", "Int32", ["1"], ["1"], [4, -1]],
+    ["Int32"],
+    ["CUstream"],
+]
+GIVEN: list[list[object]] = [
+    ["pointer", "BFloat16", "gmem", 16, [64, 0], "bfloat16"],
+    ["pointer", "Uint8", "gmem", 16, [64, 1], "float8_e4m3fn"],
+    ["pointer", "Float16", "gmem", 16, [64, 0], "bfloat16"],  # stands in
+    ["tensor", "int32", [7], [1], [4, 2]],
+    ["Int32"],
+    ["CUstream"],
+]
+
+
+def test_a_call_that_fits_place_by_place() -> None:
+    assert contract.by_place(WANTED, GIVEN) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "found"),
+    [
+        (1, ["pointer", "Int64", "gmem", 16, [64, 1], "uint8"], "for a pointer"),
+        (1, ["pointer", "Uint8", "gmem", 8, [8, 1], "uint8"], "for a pointer"),
+        (0, ["pointer", "BFloat16", "smem", 16, [64, 0], "bfloat16"], "for a pointer"),
+        (1, ["pointer", "Uint8", "gmem", 16, [64, 1], "bool"], "a tensor of bool"),
+        (1, ["pointer", "Uint8", "gmem", 16, [64, 1], None], "a tensor of None"),
+        (2, ["pointer", "Float16", "gmem", 16, [64, 3], "float32"], "of float32"),
+        (3, ["tensor", "int64", [7], [1], [4, 2]], "called with int64 of 1"),
+        (3, ["tensor", "int32", [7, 1], [1, 1], [4, 2]], "int32 of 2 dimensions"),
+        (3, ["tensor", "int32", [7], [2], [4, 2]], "leave gaps"),
+        (3, ["tensor", "int32", [7], [1], [2, 2]], "4 does not divide"),
+        (4, ["Int64"], "compiled for Int32, called with Int64"),
+        (5, ["int"], "compiled for CUstream"),
+    ],
+)
+def test_each_way_in_which_a_call_does_not_fit_its_place(
+    argument: int, value: list[object], found: str
+) -> None:
+    call = [value if i == argument else a for i, a in enumerate(GIVEN)]
+    (problem,) = contract.by_place(WANTED, call)
+    assert problem.startswith(f"argument {argument}: ") and found in problem
+
+
+def test_a_call_that_was_never_made() -> None:
+    assert contract.by_place(WANTED, []) == ["compiled, and never called"]
+    (problem,) = contract.by_place(WANTED, GIVEN[:-1])
+    assert problem == "compiled for 6 arguments, called with 5"
