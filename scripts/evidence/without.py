@@ -2,10 +2,11 @@
 """The series without one patch, and without what depends on it.
 
 A later patch depends on one that is left out if its code does not merge on what
-is left (three ways, on true preimages), or uses a name that only the left out
-code defines. Tests and documents never make a dependent: where they do not
-merge, both sides' lines are kept, so that a patch's tests stay even beside those
-of the one that went.
+is left (three ways, on true preimages), or if it uses, in its code or its tests, a
+name that only the left out code defines. That tests and documents do not merge makes
+no dependent: where they do not by line, they are merged by syntax, and where they do
+not by syntax, both sides' lines are kept, so that a patch's tests stay even beside
+those of the one that went.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from scripts.git import Git
+from scripts.port.elements import NoMerge
+from scripts.port.merge import space
+from scripts.port.syntax import merge_syntax
 from scripts.series.diff import FilePatch
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
@@ -78,7 +83,7 @@ def leave_out(
         if patch.number != number:
             why = names[patch.number].first_of(lost)
             for path, theirs in step.changes.items():
-                both = merge(now[path], before[path], theirs, union=not is_code(path))
+                both = merge(path, now[path], before[path], theirs)
                 if isinstance(both, Conflict):
                     why = why or f"{path} does not merge"
                 else:
@@ -98,29 +103,43 @@ class Conflict:
 
 
 def merge(
-    ours: Entry | None, base: Entry | None, theirs: Entry | None, *, union: bool
+    path: str, ours: Entry | None, base: Entry | None, theirs: Entry | None
 ) -> Entry | None | Conflict:
     """A three-way merge of one file, by git.
 
-    With `union`, lines of both sides are kept where they differ, and a file that
-    is not there stays away.
+    A test or a document always merges: by line, else by syntax, else with the lines of
+    both sides; one that is not there stays away.
     """
     if ours in (base, theirs):
         return theirs
     if theirs == base:
         return ours
     if ours is None or base is None or theirs is None:
-        return ours if union else Conflict()
+        return Conflict() if is_code(path) else ours
+    sides = (ours.data, base.data, theirs.data)
+    if (made := _by_line(*sides)) is None and not is_code(path):
+        made = _by_syntax(path, *sides)
+        if made is None:
+            made = _by_line(*sides, "--union")
+    return Conflict() if made is None else Entry(theirs.mode, made)
+
+
+def _by_line(ours: bytes, base: bytes, theirs: bytes, *options: str) -> bytes | None:
     with TemporaryDirectory(prefix="sm12x-merge-") as scratch:
         sides = [Path(scratch) / name for name in ("ours", "base", "theirs")]
-        for side, entry in zip(sides, (ours, base, theirs), strict=True):
-            side.write_bytes(entry.data)
-        mode = ["--union"] if union else []
+        for side, data in zip(sides, (ours, base, theirs), strict=True):
+            side.write_bytes(data)
         done = Git(Path(scratch)).run(
-            *("merge-file", "-p", "-q", *mode, *(side.name for side in sides)),
+            *("merge-file", "-p", "-q", *options, *(side.name for side in sides)),
             ok=range(128),  # the number of conflicts
         )
-    return Conflict() if done.returncode else Entry(theirs.mode, done.stdout)
+    return None if done.returncode else done.stdout
+
+
+def _by_syntax(path: str, ours: bytes, base: bytes, theirs: bytes) -> bytes | None:
+    with space() as room, suppress(NoMerge):
+        return merge_syntax(path, base, ours, theirs, room).result
+    return None
 
 
 def added_lines(change: FilePatch) -> dict[int, str]:
@@ -141,13 +160,14 @@ class Names:
 
     own: frozenset[str]
     """Modules, and what a module or a class assigns or defines, that upstream's code
-    never says."""
+    never says; of tests, modules alone."""
     said: Mapping[str, frozenset[str]]
     """Path to the names in the lines that the patch adds."""
 
     def first_of(self, lost: Set[str]) -> str | None:
         """`path uses name` for the first of those that are lost."""
-        for path, words in self.said.items():
+        for path in sorted(self.said, key=lambda path: (not is_code(path), path)):
+            words = self.said[path]
             if both := sorted(words & lost):
                 return f"{path} uses {both[0]}"
         return None
@@ -169,7 +189,8 @@ def names_of(steps: Sequence[Step], git: Git) -> dict[str, Names]:
             if change.old_mode is None:
                 names.add(PurePosixPath(change.path).stem)
             lines = added_lines(change)
-            names |= {name for name, at in _definitions(tree) if at in lines}
+            if is_code(change.path):
+                names |= {name for name, at in _definitions(tree) if at in lines}
             nodes = (n for n in ast.walk(tree) if getattr(n, "lineno", 0) in lines)
             words[change.path] = frozenset(word for n in nodes for word in _words(n))
     wanted = sorted({name for names in defined.values() for name in names})
@@ -189,7 +210,7 @@ def names_of(steps: Sequence[Step], git: Git) -> dict[str, Names]:
 def _python(patch: Patch, after: State) -> Iterator[tuple[FilePatch, ast.Module]]:
     for change in patch.files:
         entry = after.get(change.path)
-        if entry and is_code(change.path) and change.path.endswith(".py"):
+        if entry and change.path.endswith(".py"):
             yield change, ast.parse(entry.data)
 
 

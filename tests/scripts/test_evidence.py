@@ -120,13 +120,41 @@ def test_a_patch_that_does_not_merge_depends_on_it(
     assert left(made, "0002").files[KERNEL] == made.state(1)[KERNEL]
 
 
-def test_tests_never_make_a_dependent() -> None:
+def test_that_tests_do_not_merge_makes_no_dependent() -> None:
     base, ours, theirs = (Entry(0o100644, b"%d\n" % n) for n in (1, 2, 3))
-    assert isinstance(merge(ours, base, theirs, union=False), Conflict)
-    both = merge(ours, base, theirs, union=True)
+    assert isinstance(merge("vllm/a.py", ours, base, theirs), Conflict)
+    both = merge("tests/a.txt", ours, base, theirs)
     assert isinstance(both, Entry)
     assert set(both.data.split()) == {b"2", b"3"}
-    assert merge(None, base, theirs, union=True) is None
+    assert merge("tests/a.txt", None, base, theirs) is None
+
+
+def test_tests_merge_by_syntax() -> None:
+    """By line the tests of the patch that went would come back, without its import."""
+    tests = [b"\n\ndef test_%s():\n    assert %s\n" % (n, n) for n in (b"abc", b"os")]
+    ours = b"import abc\n" + tests[0]
+    base = b"import abc\nimport os\n" + b"".join(tests)
+    theirs = base.replace(b"import os\n", b"import os\nimport sys\n")
+    theirs += b"\n\ndef test_sys():\n    assert sys\n"
+    sides = (Entry(0o100644, data) for data in (ours, base, theirs))
+    both = merge("tests/test_a.py", *sides)
+    assert isinstance(both, Entry)
+    assert both.data == (
+        b"import abc\nimport sys\n"
+        + tests[0]
+        + b"\n\ndef test_sys():\n    assert sys\n"
+    )
+
+
+def test_a_patch_whose_tests_use_a_name_depends_on_it(
+    stand: Callable[..., Stand],
+) -> None:
+    helper = "tests/config/test_apart.py"
+    text, files = APART
+    more = {helper: files[helper] + "\n\ndef test_more():\n    import first\n"}
+    made = stand(FIRST, APART, (message("a: d"), more))
+    dependents = left(made, "0001").dependents
+    assert [(d.number, d.why) for d in dependents] == [("0003", f"{helper} uses first")]
 
 
 def test_the_bench_is_only_read(stand: Callable[..., Stand], small: Small) -> None:
