@@ -174,10 +174,11 @@ def _edits(node: ast.AST) -> Iterator[Edit]:
             yield Edit(node, f"constant {not value}", str(not value))
         case ast.Constant(value=int(number)):
             yield Edit(node, "constant + 1", _expr(ast.Constant(number + 1)))
-        case ast.Return(value=value) if value and not _is_none(value):
+        case ast.Return(value=value) if value and not _is_no(value):
             yield Edit(node, "return None", "return None")
         case ast.Call(func=func, args=args, keywords=keywords):
-            if len(args) > 1 and not any(isinstance(a, ast.Starred) for a in args[:2]):
+            starred = any(isinstance(a, ast.Starred) for a in args[:2])
+            if len(args) > 1 and not starred and not _has_no_order(func):
                 call = ast.Call(func, [args[1], args[0], *args[2:]], keywords)
                 yield Edit(node, "arguments swapped", ast.unparse(call))
             for at, keyword in enumerate(keywords):
@@ -213,6 +214,18 @@ def _statements(node: ast.AST) -> Iterator[Edit]:
 
 def _expr(node: ast.expr) -> str:
     return f"({ast.unparse(node)})"
+
+
+def _has_no_order(func: ast.expr) -> bool:
+    """Whether a call is of `min` or `max`, whose arguments may stand in any order."""
+    return isinstance(func, ast.Name) and func.id in ("min", "max")
+
+
+def _is_no(node: ast.expr) -> bool:
+    """Whether a value is None, or False: to a caller's `if` these are one."""
+    return isinstance(node, ast.Constant) and any(
+        node.value is no for no in (None, False)
+    )
 
 
 def _is_none(node: ast.expr) -> bool:

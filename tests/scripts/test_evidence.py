@@ -150,7 +150,7 @@ def test_a_patch_whose_tests_use_a_name_depends_on_it(
     stand: Callable[..., Stand],
 ) -> None:
     helper = "tests/config/test_apart.py"
-    text, files = APART
+    _, files = APART
     more = {helper: files[helper] + "\n\ndef test_more():\n    import first\n"}
     made = stand(FIRST, APART, (message("a: d"), more))
     dependents = left(made, "0001").dependents
