@@ -178,7 +178,7 @@ def _edits(node: ast.AST) -> Iterator[Edit]:
             yield Edit(node, "return None", "return None")
         case ast.Call(func=func, args=args, keywords=keywords):
             starred = any(isinstance(a, ast.Starred) for a in args[:2])
-            if len(args) > 1 and not starred and not _has_no_order(func):
+            if len(args) > 1 and not starred and not _has_no_order(func, args):
                 call = ast.Call(func, [args[1], args[0], *args[2:]], keywords)
                 yield Edit(node, "arguments swapped", ast.unparse(call))
             for at, keyword in enumerate(keywords):
@@ -216,8 +216,10 @@ def _expr(node: ast.expr) -> str:
     return f"({ast.unparse(node)})"
 
 
-def _has_no_order(func: ast.expr) -> bool:
-    """Whether a call is of `min` or `max`, whose arguments may stand in any order."""
+def _has_no_order(func: ast.expr, args: Sequence[ast.expr]) -> bool:
+    """Whether a call's first two arguments are equal, or those of `min` or `max`."""
+    if ast.dump(args[0]) == ast.dump(args[1]):
+        return True
     return isinstance(func, ast.Name) and func.id in ("min", "max")
 
 

@@ -60,6 +60,7 @@ def found(source: str) -> list[tuple[str, str]]:
         ("@a\ndef f(): ...", [("decorator dropped", "\ndef f(): ...")]),
         ("def f():\n    return a", [("return None", "def f():\n    return None")]),
         ("x = max(a, b)", []),
+        ("x = f(a, a)", []),
         (
             "def f():\n    return False",
             [("constant True", "def f():\n    return True")],
