@@ -22,7 +22,6 @@ from scripts.errors import Finding
 from scripts.evidence import lines, session
 from scripts.evidence.ground import Ground, cover_map, process
 from scripts.evidence.mutate import Mutant, mutants
-from scripts.evidence.own import named
 from scripts.evidence.session import Job
 from scripts.evidence.stand import Stand
 from scripts.files import write
@@ -59,14 +58,14 @@ def all_mutants(stand: Stand) -> list[Mutant]:
     return found
 
 
-def tests_of(mutant: Mutant, cover: Mapping[str, Any], named: Set[str]) -> list[str]:
+def tests_of(mutant: Mutant, cover: Mapping[str, Any], own: Set[str]) -> list[str]:
     """The tests that may kill a mutant: those that run its line, quickest first.
 
-    Then those that its patch names: a line that runs in a subprocess, or when its
-    module is imported, is not known to be run by any.
+    Then those of its patch: a line that runs in a subprocess, or when its module is
+    imported, is not known to be run by any.
     """
     first = set(cover["lines"].get(mutant.path, {}).get(str(mutant.line), ()))
-    both = first | {n for n in cover["tests"] if session.function(n) in named}
+    both = first | {n for n in cover["tests"] if session.function(n) in own}
     ran = [n for n in both if cover["tests"].get(n, ("skipped", 0))[0] == "passed"]
     return sorted(ran, key=lambda n: (n not in first, cover["tests"][n][1], n))
 
@@ -83,7 +82,10 @@ def judge(ground: Ground, wanted: Sequence[Mutant], processes: int) -> list[Ende
     if store.exists():
         known = json.loads(store.read_bytes())
     cover = cover_map(ground)
-    tests = {s.patch.number: set(named(s)) for s in ground.stand.steps}
+    tests: dict[str, set[str]] = {s.patch.number: set() for s in ground.stand.steps}
+    for test, numbers in ground.stand.own.owners.items():
+        for number in numbers:
+            tests[number].add(test)
     asked = {m.key: tests_of(m, cover, tests[m.patch]) for m in wanted}
     waiting = [m for m in wanted if m.key not in known]
     if waiting:
