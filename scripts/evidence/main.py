@@ -40,6 +40,8 @@ class Evidence:
     """Selections off SM12x that were compared."""
     spawning: Sequence[str] = ()
     """Tests that start a process, and so were not asked of others' absence."""
+    unchangeable: frozenset[str] = frozenset()
+    """Patches of which no mutant can be made: they add names, text or tests alone."""
 
     @property
     def off_target(self) -> str:
@@ -112,6 +114,8 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
         len(table.elsewhere_changed(matrix)),
         len([k for k in others if k[2] not in ONLY_OURS]),
         sorted({function(node) for node in cover["spawned"]}),
+        frozenset(step.patch.number for step in stand.steps)
+        - {mutant.patch for mutant in all_mutants(stand)},
     )
 
 
@@ -120,6 +124,8 @@ def as_data(found: Evidence) -> dict[str, Any]:
     patches = []
     for leave in found.leaves:
         measured = found.mutants.get(leave.number)
+        if leave.number in found.unchangeable:
+            measured = record.Measured(lines="", total=0, killed=0)
         patches.append(
             {
                 "number": leave.number,

@@ -19,7 +19,6 @@ def rows(found: Evidence) -> list[tuple[str, ...]]:
     made: list[tuple[str, ...]] = []
     for leave in found.leaves:
         first, *more = leave.tests
-        measured = found.mutants.get(leave.number)
         test = first.rpartition("::")[2] + (f" and {len(more)} more" if more else "")
         needs = "none notices" if set(leave.unmoved) == set(leave.tests) else test
         made.append(
@@ -28,14 +27,18 @@ def rows(found: Evidence) -> list[tuple[str, ...]]:
                 needs,
                 " ".join(d.number for d in leave.without.dependents) or "-",
                 str(len(leave.strangers) or "none"),
-                f"{measured.killed} of {measured.total}"
-                if measured
-                else "not measured",
+                _killed(found, leave.number),
                 found.off_target,
                 HARDWARE,
             )
         )
     return made
+
+
+def _killed(found: Evidence, number: str) -> str:
+    if measured := found.mutants.get(number):
+        return f"{measured.killed} of {measured.total}"
+    return "none to make" if number in found.unchangeable else "not measured"
 
 
 def notes(found: Evidence) -> list[str]:
@@ -54,7 +57,8 @@ def notes(found: Evidence) -> list[str]:
         f"{len(theirs.not_run)} more files of upstream's import a touched module and "
         "were not run: most need a GPU.",
         f"Mutants: of the record in tests/evidence; {equal} argued equivalent are not "
-        "counted. Patches without a count were not measured on the lines they have.",
+        "counted. None can be made of patches of names, text or tests alone; those "
+        "without a count were not measured on the lines they have.",
         "All of it on a CPU. Nothing ran on an SM12x GPU.",
     ]
 

@@ -11,7 +11,7 @@ class Mutants:
     killed: int
     total: int
     equivalent: int = 0
-    """Of the total, those that are argued to change nothing."""
+    """Those besides that are argued to change nothing."""
 
 
 @dataclass(frozen=True)
