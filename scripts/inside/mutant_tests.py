@@ -119,7 +119,7 @@ class Loop:
     def pytest_runtestloop(self, session: Any) -> bool:
         self.items = {item.nodeid: item for item in session.items}
         self.functions = Functions(self.asked["tree"], self.asked["sources"])
-        gc.freeze()
+        warm_tests.freeze()
         self.answer("ready")
         for line in self.lines:
             self.answer(json.dumps(self.one(json.loads(line))))
@@ -212,7 +212,7 @@ def covered(asked: dict[str, Any], arguments: list[str]) -> dict[str, Any]:
     measure = coverage.Coverage(data_file=None, config_file=False, include=files)
     measure.start()
     plugin = Cover(asked["files"], measure)
-    pytest.main(arguments, plugins=[plugin])
+    pytest.main(arguments, plugins=[plugin, warm_tests.Frozen()])
     measure.stop()
     data = measure.get_data()
     lines = {

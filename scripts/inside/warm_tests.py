@@ -29,16 +29,23 @@ from typing import Any
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 WARM = (
     "torch",
-    "torch._inductor.utils",
+    "torch._inductor.compile_fx",
     "torch._dynamo",
     "torch.testing",
     "torch.distributed",
+    "torch.utils.cpp_extension",
     "numpy",
     "transformers",
+    "transformers.image_processing_backends",
+    "transformers.modeling_utils",
     "transformers.models.auto.auto_factory",
     "PIL.Image",
     "openai",
     "openai.types.responses",
+    "openai_harmony",
+    "partial_json_parser",
+    "llguidance",
+    "cpuinfo",
     "fastapi",
     "pydantic",
     "aiohttp",
@@ -46,6 +53,7 @@ WARM = (
     "pytest",
     "_pytest",
     "pytest_asyncio",
+    "hypothesis",
     "tblib",
     "msgspec",
     "zmq",
@@ -83,10 +91,6 @@ class Recorder:
         items[:] = kept
         config.hook.pytest_deselected(items=rest)
 
-    def pytest_collection_finish(self) -> None:
-        # vLLM's tests collect garbage after each: what is imported is none.
-        gc.freeze()
-
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self.broken[report.nodeid] = str(report.longrepr)[-2000:]
@@ -101,6 +105,24 @@ class Recorder:
         self.tests[report.nodeid] = worst
 
 
+def freeze() -> None:
+    """Leave what is there out of every collection of garbage.
+
+    vLLM's tests collect after each, which takes longer than most of them: what is
+    imported is none. They unfreeze it first, for engines that have frozen what they
+    hold; there is none in these sessions.
+    """
+    gc.freeze()
+    gc.unfreeze = lambda: None
+
+
+class Frozen:
+    """A plugin that freezes what has been imported when all is collected."""
+
+    def pytest_collection_finish(self) -> None:
+        freeze()
+
+
 def session(job: dict[str, Any]) -> dict[str, Any]:
     """Run one job's tests in this process, from its tree."""
     import pytest
@@ -112,7 +134,8 @@ def session(job: dict[str, Any]) -> dict[str, Any]:
     missing = {name: "no such file" for name in job["files"] if name not in there}
     arguments = ["-q", "--tb=short", "-p", "no:cacheprovider", "--color=no"]
     arguments += ["--continue-on-collection-errors", *job.get("arguments", ())]
-    code = int(pytest.main([*arguments, *there], plugins=[recorder])) if there else 5
+    plugins = [recorder, Frozen()]
+    code = int(pytest.main([*arguments, *there], plugins=plugins)) if there else 5
     broken = missing | recorder.broken
     # 0, 1, 2 and 5: all passed, some failed, not all were collected, none was.
     ended = "in order" if code in (0, 1, 2, 5) else f"with pytest's code {code}"
