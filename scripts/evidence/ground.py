@@ -7,7 +7,6 @@ evidence/cover/<digest>.json     in the cache: which test runs which line
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from scripts.console import note
 from scripts.cpuenv import cpu_python, location, package_folder
 from scripts.errors import Finding
 from scripts.evidence import lines, session
-from scripts.evidence.session import SETTINGS, place
+from scripts.evidence.session import place
 from scripts.evidence.stand import Stand
 from scripts.files import write
 
@@ -66,9 +65,7 @@ def process(
     started = subprocess.Popen(
         [cpu_python(), INSIDE],
         cwd=home,
-        env=os.environ
-        | SETTINGS
-        | {"PYTHONPYCACHEPREFIX": str(home.with_name(f"{home.name}-pyc"))},
+        env=session.environment(home),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -184,6 +184,16 @@ def place(git: Git, folder: Path, tree: str) -> None:
     at.run("clean", "--quiet", "--force", "-d", "-x")
 
 
+def environment(tree: Path) -> dict[str, str]:
+    """For a process that runs the tests of a work tree.
+
+    Bytecode lies beside the work tree, whose files change from session to session: a
+    file keeps it while its time and size stay.
+    """
+    beside = str(tree.with_name(f"{tree.name}-pyc"))
+    return os.environ | SETTINGS | {"PYTHONPYCACHEPREFIX": beside}
+
+
 class Warm:
     """A process that has imported what vLLM stands on, and a work tree for it."""
 
@@ -194,13 +204,7 @@ class Warm:
         self.process = subprocess.Popen(
             [self.python, INSIDE],
             cwd=self.tree.parent,
-            # Beside the work tree, whose files change from session to session: a
-            # file keeps its bytecode while its time and size stay.
-            env=os.environ
-            | SETTINGS
-            | {
-                "PYTHONPYCACHEPREFIX": str(self.tree.with_name(f"{self.tree.name}-pyc"))
-            },
+            env=environment(self.tree),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
