@@ -20,9 +20,9 @@ from scripts.cache import cache_dir
 from scripts.console import note
 from scripts.cpuenv import cpu_python, location, package_folder
 from scripts.errors import Finding
-from scripts.evidence import lines, session
-from scripts.evidence.session import place
+from scripts.evidence import lines, warm
 from scripts.evidence.stand import Stand
+from scripts.evidence.warm import place
 from scripts.files import write
 
 INSIDE = ROOT / "scripts" / "inside" / "mutant_tests.py"
@@ -51,7 +51,7 @@ class Ground:
         """Digest of the tree, what runs it, and `more`."""
         asked = {k: v for k, v in self.asked(None).items() if k != "tree"}
         digest = sha256(repr((self.tree, asked, location().name, more)).encode())
-        for path in (INSIDE, session.INSIDE):
+        for path in (INSIDE, warm.INSIDE):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -65,7 +65,7 @@ def process(
     started = subprocess.Popen(
         [cpu_python(), INSIDE],
         cwd=home,
-        env=session.environment(home),
+        env=warm.environment(home),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -24,8 +24,9 @@ from scripts import ROOT
 from scripts.cache import cache_dir
 from scripts.cpuenv import cpu_python, location
 from scripts.errors import Finding
-from scripts.evidence.session import SETTINGS, Job, place, run
+from scripts.evidence.session import Job, run
 from scripts.evidence.stand import Stand
+from scripts.evidence.warm import SETTINGS, place
 from scripts.evidence.without import is_code
 from scripts.files import write
 

@@ -10,33 +10,21 @@ runs them. A killed run loses the sessions under way and no other.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
 from scripts.cache import cache_dir
 from scripts.console import note
 from scripts.cpuenv import cpu_python, location
 from scripts.errors import Finding
+from scripts.evidence.warm import INSIDE, SETTINGS, Warm
 from scripts.files import write
 from scripts.git import Git
-
-INSIDE = ROOT / "scripts" / "inside" / "warm_tests.py"
-LIMIT = 900
-"""Seconds of one session; a session of ours takes less than two minutes."""
-SETTINGS = {
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_TARGET_DEVICE": "cpu",
-}
 
 Files = Mapping[str, tuple[str, ...] | None]
 """Test file to the functions wanted of it; None for all."""
@@ -67,6 +55,10 @@ class Job:
         digest = sha256(repr(what).encode())
         digest.update(INSIDE.read_bytes())
         return digest.hexdigest()
+
+    def asked(self) -> dict[str, Any]:
+        """As the warm process takes it."""
+        return {"files": dict(self.files), "arguments": self.arguments}
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,7 @@ class Todo:
             return self.left.pop(0) if self.left else None
 
     def _one(self, warm: Warm, path: Path, job: Job) -> None:
-        told = warm.run(job)
+        told = warm.run(job.label, job.tree, job.asked())
         if told["ended"] != "in order":
             raise _lost(job, told)
         write(path, json.dumps(told).encode())
@@ -168,83 +160,6 @@ class Todo:
             bad = len(Result(**told).bad())
             count = f"{self.done}/{self.all}"
             note(f"  {count} {job.label}: {len(told['tests'])} tests, {bad} bad")
-
-
-def place(git: Git, folder: Path, tree: str) -> None:
-    """Let `folder` be a work tree that holds `tree` and nothing else."""
-    if not (folder / ".git").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        git.run("worktree", "prune")
-        new = ("worktree", "add", "--quiet", "--no-checkout", "--detach")
-        git.run(*new, str(folder), "refs/sm12x/base")
-    at = Git(folder)
-    # A run that was killed may have left the index locked.
-    Path(at.text("rev-parse", "--git-path", "index.lock")).unlink(missing_ok=True)
-    at.run("read-tree", "--reset", "-u", tree)
-    at.run("clean", "--quiet", "--force", "-d", "-x")
-
-
-def environment(tree: Path) -> dict[str, str]:
-    """For a process that runs the tests of a work tree.
-
-    Bytecode lies beside the work tree, whose files change from session to session: a
-    file keeps it while its time and size stay.
-    """
-    beside = str(tree.with_name(f"{tree.name}-pyc"))
-    return os.environ | SETTINGS | {"PYTHONPYCACHEPREFIX": beside}
-
-
-class Warm:
-    """A process that has imported what vLLM stands on, and a work tree for it."""
-
-    def __init__(self, python: Path, git: Git, tree: Path) -> None:
-        self.python, self.git, self.tree = python, git, tree
-
-    def __enter__(self) -> Warm:
-        self.process = subprocess.Popen(
-            [self.python, INSIDE],
-            cwd=self.tree.parent,
-            env=environment(self.tree),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        return self
-
-    def run(self, job: Job) -> dict[str, Any]:
-        """Put the job's tree in place, and run its session."""
-        place(self.git, self.tree, job.tree)
-        out = self.tree.with_name(f"{self.tree.name}.json")
-        asked = {
-            "tree": str(self.tree),
-            "files": dict(job.files),
-            "out": str(out),
-            "limit": LIMIT,
-            "arguments": job.arguments,
-        }
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(asked) + "\n")
-        self.process.stdin.flush()
-        if self.process.stdout.readline() != "done\n":
-            raise Finding(
-                "the process that runs the tests has ended",
-                where=job.label,
-                found=f"exit code {self.process.wait()}",
-                next="run it again; what has ended is kept",
-            )
-        told: dict[str, Any] = json.loads(out.read_bytes())
-        return told
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        # It has no session under way unless we were stopped.
-        self.process.terminate()
-        self.process.wait()
-        assert self.process.stdout
-        self.process.stdout.close()
 
 
 def _lost(job: Job, told: Mapping[str, str]) -> Finding:

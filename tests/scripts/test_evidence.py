@@ -11,7 +11,7 @@ import coverage
 import pytest
 
 from scripts.errors import Finding
-from scripts.evidence import ground, harmless, session
+from scripts.evidence import ground, harmless, session, warm
 from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.leave import Leave, leave_each_out
 from scripts.evidence.reach import able_to_tell, change
@@ -298,5 +298,5 @@ def test_a_test_of_upstreams_that_is_not_run_is_counted(
     before = (small.repo / flashinfer).read_text(encoding="utf-8")
     made = stand((message("a: b"), {flashinfer: before + "\nMORE = 1\n"}))
     folder_ = made.home / "tree"
-    session.place(made.git, folder_, made.tree({}))
+    warm.place(made.git, folder_, made.tree({}))
     assert harmless.candidates(folder_, made) == [path]
