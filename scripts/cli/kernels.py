@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,9 +76,10 @@ def kernels_verb(
     beside = environment(python, companions)
     inputs = sweep.Inputs(beside, tree, chosen, everything=everything)
     with one_run(inputs.folder / ".run.lock", "make kernels", wait=True):
-        start = cost.now()
-        events = sweep.run(inputs)
-        made = report.build(inputs, events, cubin.Tools.of(python))
+        start, tools = cost.now(), cubin.Tools.of(python)
+        ahead = partial(report.read_ahead, inputs, tools=tools)
+        events = sweep.run(inputs, ahead)
+        made = report.build(inputs, events, tools)
         spent = cost.since(start, events)
     data = report.as_data(made, beside.versions) | {"cost": asdict(spent)}
     plain = shapes is None and not everything

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import kernel_weights
 import platform_double
 import torch
 
@@ -39,12 +40,14 @@ def start(capability: tuple[int, int], multiprocessors: int) -> None:
     from vllm.v1.worker import workspace
 
     platform_double.become(double, capability)
+    kernel_weights.shorten()
     # Asked of a tensor's device, which is the CPU here.
     for module in (flashinfer.utils, gemm_base):
         module.get_compute_capability = lambda _: capability
     if importlib.util.find_spec("b12x"):  # FlashInfer has none before 0.7.2
         gating = importlib.import_module("b12x._lib.gating")
         gating.get_compute_capability = lambda device=None: capability
+        kernel_weights.shorten_b12x()
     # Registered for CUDA tensors alone.
     lazy.flashinfer_mm_fp4.register_kernel("cpu")(lazy.flashinfer_mm_fp4._init_fn)
     with set_current_vllm_config(VllmConfig()):

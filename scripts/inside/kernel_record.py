@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kernel_given
+import kernel_weights
 from kernel_key import Gone, call_text, describe
 
 _SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
@@ -50,6 +51,7 @@ _NAMES = {
     "b12x._lib.gating": ("get_compute_capability",),
     "b12x._lib.compiler": ("clear_compile_cache",),
     _ROUTES: ("launch_triton",),
+    kernel_weights.PREPARE: kernel_weights.NAMES,
     _DRIVER: ("get_device_attribute",),
 }
 # Class of the object that is compiled to the name that the tables give it.

@@ -16,6 +16,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import kernel_cover
+
 SETTINGS = {
     "B12X_COMPILE_DISK_CACHE": "0",
     # Where a forked compilation stands; CuTe DSL reads these when it is imported.
@@ -30,6 +32,9 @@ SETTINGS = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_TARGET_DEVICE": "cpu",
 }
+# A tile has 64 rows at least: of more than that, the first and the last of each.
+_ROWS = [*range(1, 65), *(m for n in range(64, 512, 64) for m in (n + 1, n + 64))]
+_ROWS += range(576, 8193, 64)
 
 
 class Sweep:
@@ -38,7 +43,7 @@ class Sweep:
     def __init__(self, request: dict[str, Any], events: Any) -> None:
         self.request, self.events = request, events
         self.told: set[tuple[Any, ...]] = set()
-        self.groups: dict[str, tuple[set[str], str]] = {}
+        self.cover = kernel_cover.Cover(*request["share"])
 
     def say(self, event: str, **more: Any) -> None:
         print(json.dumps({"event": event, **more}), file=self.events, flush=True)
@@ -67,7 +72,7 @@ class Sweep:
         kernel_fork.prepare()
         chosen = self.chosen()
         total = len(self.recorder.jobs)
-        groups = len({key for _, key in self.groups.values()})
+        groups = self.cover.differ()
         self.say("reached", total=total, groups=groups, chosen=len(chosen))
         self.compile(chosen, real, arch)
         self.say("done")
@@ -121,6 +126,7 @@ class Sweep:
         """Every GEMM of the model's linear layers, at each number of ranks."""
         import kernel_calls
 
+        self.model = model
         for case in model["linear"]:
             where = {"model": model["name"], "layer": "linear", **case}
             chosen, call = kernel_calls.linear(case["n"], case["k"], case["backend"])
@@ -128,8 +134,7 @@ class Sweep:
             self.recorder.probe = True
             for self.recorder.tactics in (False, True):
                 self.recorder.fresh()
-                counts = [*range(1, 65), *range(72, 513, 8), *range(576, 8193, 64)]
-                for tokens in counts[:: 16 if self.recorder.tactics else 1]:
+                for tokens in _ROWS[:: 16 if self.recorder.tactics else 1]:
                     if self.call(call, tokens, where) == {"elsewhere"}:
                         break
             self.recorder.tactics = False
@@ -153,41 +158,16 @@ class Sweep:
                 told = {"kind": job.kind, "detail": job.detail, "tokens": tokens}
                 why = {"probe": self.recorder.probe, "tuned": self.recorder.tactics}
                 if self.recorder.probe:
-                    self.group(where, job)
+                    self.cover.note(self.model, where, job, self.recorder.tactics)
                 self.say("kernel", **where, key=key, **told, **why)
         return set(self.recorder.hit)
 
-    def group(self, where: dict[str, Any], job: Any) -> None:
-        """Note what a kernel stands for; counts of tokens ascend, the last stays."""
-        what = f"{job.kind} {job.detail}"
-        if where["layer"] == "linear" or job.triton:
-            # Its code depends on nothing else; of b12x's, only sizes.
-            covers = {job.detail.get("name", what)}
-        else:
-            model = self.model
-            covers = {f"{model['activation']} TP{where['tp']} {what}"}
-            covers.add(f"{model['name']} {job.kind if where['w4a16'] else what}")
-        self.groups[f"{sorted(covers)} {where['layer']}"] = covers, job.key
-
     def chosen(self) -> list[Any]:
-        """Kernels that stand for all of their kind; or all.
-
-        Each kind and tile of each model is there, and each kind and tile of each
-        activation at each number of ranks; of W4A16 each model, and each tile of
-        each activation. That of most tokens is taken, among those that differ in the
-        number of tokens alone. One that is reached only where FlashInfer's probe
-        fails is left out.
-        """
+        """Kernels that stand for all of their kind; or all."""
         jobs = self.recorder.jobs
         if self.request["all"]:
             return list(jobs.values())
-        left = set().union(*(covers for covers, _ in self.groups.values()))
-        keys: dict[str, None] = {}
-        while left:
-            covers, key = max(self.groups.values(), key=lambda g: len(g[0] & left))
-            left -= covers
-            keys[key] = None
-        return [jobs[key] for key in keys]
+        return [jobs[key] for key in self.cover.chosen()]
 
     def compile(self, chosen: list[Any], real: Any, arch: str) -> None:
         """Compile what the cache has not, the longest first."""

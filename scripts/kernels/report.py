@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -127,6 +128,19 @@ def build(
         reached,
         grouped,
     )
+
+
+def read_ahead(inputs: Inputs, events: Iterable[Event], tools: cubin.Tools) -> None:
+    """Count the instructions while the other architecture is still compiled.
+
+    What cannot be read `build` tells of.
+    """
+    code_of = _SharedCode(inputs.folder / "code", tools)
+    for event in events:
+        if event["event"] == "compiled" and event["outcome"] == "ok":
+            path = inputs.folder / "compiled" / event["folder"] / "kernel.cubin"
+            with suppress(Finding, OSError):
+                code_of.of(path, cubin.read(path, tools).code)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,12 @@ class Inputs:
             "salt": f"{arch}-{self.salt()}",
             "limits": vars(self.limits),
             "all": self.everything,
+            "share": [self._number(arch), len(self.shapes.architectures)],
             "models": [model.request() for model in self.shapes.models],
         }
+
+    def _number(self, arch: str) -> int:
+        return list(self.shapes.architectures).index(arch)
 
     def digest(self, arch: str) -> str:
         """Of everything, the tree's Python included."""
@@ -85,8 +89,14 @@ class Inputs:
         return total.hexdigest()
 
 
-def run(inputs: Inputs) -> dict[str, list[Event]]:
+def run(
+    inputs: Inputs, then: Callable[[list[Event]], object] = lambda _: None
+) -> dict[str, list[Event]]:
     """Every event of every architecture; what is in the cache is not done again.
+
+    Args:
+        inputs: What to compile, and with what.
+        then: Called with the events of an architecture as soon as it is done.
 
     Raises:
         Finding: A process ended without saying that it was done.
@@ -97,6 +107,7 @@ def run(inputs: Inputs) -> dict[str, list[Event]]:
     def one(arch: str) -> None:
         try:
             results[arch] = _architecture(inputs, arch)
+            then(results[arch])
         except BaseException as e:
             failures.append(e)
 

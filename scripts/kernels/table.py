@@ -14,9 +14,10 @@ NOT_PROVED = (
     "and alignment of each argument is compared, no size; whether vLLM's warm-up\n"
     "reaches all of W4A16 is not looked at.\n"
     "FlashInfer's CUTLASS GEMM, from M=256 on, is a library that nvcc compiles: it\n"
-    "is recorded here, not compiled. Each kind and tile of each model is compiled,\n"
-    "and of each activation at each number of ranks (W4A16: of each activation),\n"
-    "with the most tokens; every single one with ALL=1."
+    "is recorded here, not compiled. Compiled is, with the most tokens, each kind at\n"
+    "each tile with each activation on each architecture (W4A16: at each tile), and\n"
+    "each kind for each model and number of ranks on one of the two; every single\n"
+    "one with ALL=1."
 )
 _HEADS = (
     "kernel",
