@@ -13,6 +13,7 @@ from scripts import reports
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.console import note, say
+from scripts.files import write
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
@@ -90,7 +91,8 @@ def bench_verb(
     """Measure on an SM12x GPU: layers by number of tokens, and a model served.
 
     Fork beside flashinfer_cutlass, marlin, flashinfer_b12x and native b12x, in turns,
-    medians with their spread. Send back build/reports/bench-sm12x.json.
+    medians with their spread. Send back build/reports/bench-sm12x.json; plots of it
+    are beside it, in bench-sm12x.html.
     """
     from scripts.hardware import owner
 
@@ -100,10 +102,16 @@ def bench_verb(
 
 def _told(at: Checkout, name: str, found: dict[str, Any], as_data: bool) -> None:
     from scripts.hardware import owner
+    from scripts.site.hardware import bench_page
 
     # What a double says is no report of the hardware.
     real = found["machine"]["hardware"]
-    reports.write(at, name if real else f"{name}-double", found)
+    name = name if real else f"{name}-double"
+    reports.write(at, name, found)
+    if "sweep" in found:
+        page = at.build / "reports" / f"{name}.html"
+        write(page, bench_page(found))
+        note(f"plots: {page}")
     say(json.dumps(found, indent=1) if as_data else owner.as_text(found))
     if not found["ok"]:
         raise typer.Exit(1)

@@ -19,13 +19,14 @@ from scripts.site import page
 from scripts.site.errors import Errors
 from scripts.site.evidence import Evidence
 from scripts.site.found import Found, State, find
+from scripts.site.hardware import Hardware
 from scripts.site.kernels import Kernels
 from scripts.site.matrix import Matrix
 from scripts.site.memory import Memory
 from scripts.site.port import Carry, Port
 from scripts.site.release import Rebuilt, Release
 from scripts.site.series import views
-from scripts.site.tables import Hardware, Table
+from scripts.site.tables import Table
 
 SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "matrix": ("make matrix", Matrix),

@@ -46,38 +46,6 @@ class Table:
         ] or [False] * len(self.columns)
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """Of `make test-sm12x` and `make bench-sm12x`, where the GPU is."""
-
-    machine: Mapping[str, Value]
-    ok: bool
-    tests: Table | None = None
-    errors: Table | None = None
-    sweep: Table | None = None
-    serve: Table | None = None
-
-    def __post_init__(self) -> None:
-        if self.machine.get("hardware") is not True:
-            raise ValueError("it was made with a double and says nothing of a GPU")
-        if not self.tables:
-            raise ValueError("it holds no table")
-
-    @property
-    def tables(self) -> list[Table]:
-        every = (self.tests, self.errors, self.sweep, self.serve)
-        return [table for table in every if table]
-
-    @property
-    def device(self) -> str:
-        return shown(self.machine.get("device"))
-
-    @property
-    def told(self) -> str:
-        """The machine in one line."""
-        return told(self.machine)
-
-
 def told(machine: Mapping[str, Value]) -> str:
     """A machine in one line.
 

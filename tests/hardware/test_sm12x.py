@@ -18,6 +18,7 @@ from scripts.doctor.facts import Facts, Gpu
 from scripts.errors import Unusable
 from scripts.hardware import gpu, owner, place, serve, subsets
 from scripts.hardware.place import Place
+from scripts.site.hardware import bench_page
 
 SOME = subsets.Subset("some", ("tests/test_some.py",), least=2)
 NAMES = (
@@ -218,3 +219,5 @@ def test_the_whole_of_it_on_the_double() -> None:
     why = "\n".join(found["sweep"]["notes"])
     assert all(f"not run: linear {name}" in why for name in ("auto", "marlin"))
     assert json.loads(json.dumps(found)) == found
+    page = bench_page(found).decode()
+    assert page.count("curve fork") == 2 and "says nothing of the hardware" in page
