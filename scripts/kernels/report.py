@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +17,13 @@ from scripts.errors import Finding
 from scripts.files import write
 from scripts.kernels import contract, cubin, mlir
 from scripts.kernels.names import names_of, selection
+from scripts.kernels.problems import Kind, Problem, of_events
 from scripts.kernels.sweep import Event, Inputs
 
 SHARED_LIMIT = 101_376
 """Bytes of shared memory that a block may have on SM120 and SM121 (99 KiB)."""
 REGISTER_FILE = 65_536
 """32-bit registers of a multiprocessor; a block's threads share them."""
-
-
-class Kind(Enum):
-    """What is wrong with a kernel, or with what reaches it."""
-
-    # The compiler raised, died, or passed a limit.
-    NOT_COMPILED = "not compiled"
-    # The cubin is for another architecture than was asked for.
-    ARCHITECTURE = "architecture"
-    # Static and dynamic shared memory are more than a block may have.
-    SHARED = "shared memory"
-    # A block's threads want more registers than there are.
-    REGISTERS = "registers"
-    # The compiled signature does not fit the call that the patched vLLM makes.
-    CONTRACT = "call contract"
-    # A number of tokens reaches a kernel that vLLM's warm-up does not compile.
-    COLD = "warm-up"
-    # FlashInfer lacks a name that the proof relies on.
-    GONE = "name gone"
-    # The IR or the cubin could not be read.
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True)
-class Problem:
-    kind: Kind
-    where: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.kind.value}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -99,8 +68,8 @@ def build(
     jobs: list[tuple[str, str, Path, Event]] = []
     for arch, told in events.items():
         names = names_of(told)
+        problems += of_events(arch, told, names)
         for event in told:
-            problems += _told(arch, event, names)
             if event["event"] == "reached":
                 reached[arch], grouped[arch] = event["total"], event["groups"]
             if event["event"] in ("selected", "refused", "elsewhere"):
@@ -218,18 +187,6 @@ def limits(where: str, arch: str, its_arch: str, k: Kernel) -> Iterable[Problem]
             f"{k.threads} threads of {k.registers} want {total:,} of {REGISTER_FILE:,}"
         )
         yield Problem(Kind.REGISTERS, where, text)
-
-
-def _told(arch: str, event: Event, names: Mapping[str, str]) -> Iterable[Problem]:
-    if event["event"] == "gone":
-        yield Problem(Kind.GONE, arch, f"FlashInfer has no {event['name']}")
-    if event["event"] == "compiled" and event["outcome"] != "ok":
-        where = f"{arch}/{names[event['key']]}"
-        text = f"{event['outcome']} after {event['seconds']} s: {event['text']}"
-        yield Problem(Kind.NOT_COMPILED, where, text.strip())
-    if event["event"] == "cold":
-        text = f"{event['kind']} of {event['model']} TP{event['tp']} is compiled late"
-        yield Problem(Kind.COLD, f"{arch}/{names[event['key']]}", text)
 
 
 def as_data(report: Report, versions: Mapping[str, str]) -> dict[str, Any]:

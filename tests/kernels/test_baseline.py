@@ -13,7 +13,8 @@ from scripts import cpuenv, lock
 from scripts.cli.kernels import held
 from scripts.errors import Unusable
 from scripts.kernels import baseline, releases, shapes, table
-from scripts.kernels.report import SHARED_LIMIT, Kernel, Kind, Report, limits
+from scripts.kernels.problems import Kind
+from scripts.kernels.report import SHARED_LIMIT, Kernel, Report, limits
 
 KERNEL = Kernel(
     registers=168, stack=464, spill_stores=512, spill_loads=924, static_shared=0,
