@@ -112,9 +112,9 @@ merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debia
 unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
 	@$(run) unmerge-series $(call opt,DIR,) $(call flag,FORCE,--force)
 
-packager-tools: ## What the tests of these exports run, from Debian's packages (as root)
+packager-tools: ## What the tests of these exports and of the bot run, from Debian's packages (as root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev libarchive-tools lintian makepkg nix-bin patch quilt rpm
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev gh libarchive-tools lintian makepkg nix-bin pacman-package-manager patch quilt rpm
 
 browser-tools: ## The browser that the tests of the page run, from Debian's packages (as root)
 	apt-get update -qq
