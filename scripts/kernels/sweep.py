@@ -72,12 +72,9 @@ class Inputs:
             "salt": f"{arch}-{self.salt()}",
             "limits": vars(self.limits),
             "all": self.everything,
-            "share": [self._number(arch), len(self.shapes.architectures)],
+            "share": [(every := _architectures(self)).index(arch), len(every)],
             "models": [model.request() for model in self.shapes.models],
         }
-
-    def _number(self, arch: str) -> int:
-        return list(self.shapes.architectures).index(arch)
 
     def digest(self, arch: str) -> str:
         """Of everything, the tree's Python included."""

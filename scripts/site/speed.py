@@ -104,11 +104,7 @@ def _curves(layer: str, backends: Mapping[str, Sequence[Row]]) -> Curves:
         return Point(x(_positive(row, 2)), median, high, low, says)
 
     curves = [
-        Curve(
-            name,
-            _style(name, layer),
-            tuple(map(point, each)),
-        )
+        Curve(name, _style(name, layer), tuple(map(point, each)))
         for name, each in backends.items()
     ]
     named: list[float] = []
