@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import importlib.util
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,8 +25,13 @@ Call = Callable[[int], None]
 """Run the layer on that many tokens."""
 
 
-def start(capability: tuple[int, int], multiprocessors: int) -> None:
-    """Import vLLM on a platform double and make a worker's process-wide state."""
+def start(
+    capability: tuple[int, int], multiprocessors: int, also: Iterable[str] = ()
+) -> None:
+    """Import vLLM on a platform double and make a worker's process-wide state.
+
+    ``also`` names modules that are to be imported before the platform says CUDA.
+    """
     platform_double._SMS[capability] = multiprocessors
     torch.set_num_threads(1)
     double = platform_double.install()
@@ -34,6 +40,9 @@ def start(capability: tuple[int, int], multiprocessors: int) -> None:
     import flashinfer.utils
     import vllm.model_executor.layers.fused_moe.layer  # noqa: F401
     import vllm.utils.flashinfer as lazy
+
+    for name in also:
+        importlib.import_module(name)
     from flashinfer.gemm import gemm_base
     from vllm.config import VllmConfig, set_current_vllm_config
     from vllm.distributed import init_distributed_environment, parallel_state
@@ -102,10 +111,10 @@ def _fill(layer: torch.nn.Module) -> None:
             parameter.data.fill_(1)
 
 
-def moe(
+def experts_of(
     model: dict[str, Any], size: int, max_tokens: int, method: str, backend: str
-) -> tuple[str, Call | None]:
-    """A layer of experts.
+) -> Any:
+    """A layer's RoutedExperts, with parameters that are not filled.
 
     Args:
         model: An entry of the shapes file.
@@ -114,10 +123,6 @@ def moe(
         method: ModelOpt's name of the quantisation: NVFP4 or W4A16_NVFP4.
         backend: Value of --moe-backend.
 
-    Returns:
-        The class of experts that vLLM chose, and the call if it is the fork's or
-        that of the native b12x backend, which the fork selects for W4A16.
-
     Raises:
         ValueError: vLLM refuses the layer; the message says why.
     """
@@ -125,7 +130,7 @@ def moe(
 
     gated = not model["activation"].endswith("no_mul")
     with _config(max_tokens, moe_backend=backend):
-        experts = FusedMoEFactory(
+        return FusedMoEFactory(
             num_experts=model["experts"],
             top_k=model["top-k"],
             hidden_size=model["hidden"],
@@ -136,12 +141,30 @@ def moe(
             activation=model["activation"],
             ckpt_names=("gate_proj", "down_proj", "up_proj" if gated else None),
         ).routed_experts
-        chosen = experts.quant_method.experts_cls.__name__
-        native = chosen == "B12xExperts"
-        if not native and not chosen.startswith("FlashInferCuteDSLSM12x"):
-            return chosen, None
-        _fill(experts)
+
+
+def process(experts: Any, max_tokens: int, backend: str) -> None:
+    """What vLLM does once the checkpoint is loaded."""
+    with _config(max_tokens, moe_backend=backend):
         experts.quant_method.process_weights_after_loading(experts)
+
+
+def moe(
+    model: dict[str, Any], size: int, max_tokens: int, method: str, backend: str
+) -> tuple[str, Call | None]:
+    """A layer of experts; arguments and errors as of ``experts_of``.
+
+    Returns:
+        The class of experts that vLLM chose, and the call if it is the fork's or
+        that of the native b12x backend, which the fork selects for W4A16.
+    """
+    experts = experts_of(model, size, max_tokens, method, backend)
+    chosen = experts.quant_method.experts_cls.__name__
+    native = chosen == "B12xExperts"
+    if not native and not chosen.startswith("FlashInferCuteDSLSM12x"):
+        return chosen, None
+    _fill(experts)
+    process(experts, max_tokens, backend)
     gc.collect()
     top_k = model["top-k"]
     x = torch.empty(max_tokens, model["hidden"], dtype=torch.bfloat16)

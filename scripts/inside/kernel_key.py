@@ -51,18 +51,22 @@ def describe(value: Any) -> str:
     return text
 
 
-def call_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def call_text(
+    args: tuple[Any, ...], kwargs: dict[str, Any], grid: bool = False
+) -> str:
     """`describe` a compile call, less what the code does not depend on.
 
     That is an int that the kernel takes at run time, which CuTe DSL makes a
-    parameter, and what only sets the size of the grid.
+    parameter, and what only sets the size of the grid. With ``grid`` that is told
+    too, since the host's code of a launch depends on it.
     """
     own = getattr(args[0], "__cache_key__", None)
     kept = [describe(args[0] if own is None else [type(args[0]), own])]
     for value, (name, hint) in zip(args[1:], parameters(args[0]), strict=False):
         number = isinstance(value, int) or type(value).__name__ == hint
         runtime = number and hint in ("Int32", "Int64")
-        kept.append("int" if runtime or name in _GRID_ONLY else describe(value))
+        left_out = runtime or (name in _GRID_ONLY and not grid)
+        kept.append("int" if left_out else describe(value))
     return "\n".join([*kept, describe(kwargs)])
 
 

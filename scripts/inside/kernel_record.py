@@ -85,6 +85,8 @@ class Job:
     subscript: Any = None
     """That of ``cute.compile[subscript](...)``; None if there is none."""
     triton: bool = False
+    text: str = ""
+    """What the key is the digest of."""
     given: list[list[Any]] = field(default_factory=list)
     """Arguments of the first launch, as kernel_given.py tells of them."""
 
@@ -102,6 +104,9 @@ class Job:
 
 class Recorder:
     """All jobs by key, and who reached which."""
+
+    grid = False
+    """Whether kernels that differ in the size of their grid alone are two."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -138,12 +143,12 @@ class Recorder:
         target = args[0]
         owner = getattr(target, "__self__", target)
         name = type(owner).__name__
-        text = call_text(args, kwargs)
+        text = call_text(args, kwargs, self.grid)
         if _subscript is not None:
             text += f"\n{describe(_subscript)}"
         key = hashlib.sha256(text.encode()).hexdigest()
         kind, call = KINDS.get(name, name), (args, kwargs)
-        return self.add(Job(kind, key, call, _detail(owner), _subscript))
+        return self.add(Job(kind, key, call, _detail(owner), _subscript, text=text))
 
     def triton_launch(self, kernel: Any, args: Any, kwargs: dict[str, Any]) -> None:
         """In the place of ``kernel[grid](*args, **kwargs)``."""
@@ -177,8 +182,11 @@ def _cutlass(*_: Any) -> Any:
     raise Elsewhere("CUTLASS")
 
 
-def install() -> Recorder:
+def install(launches: bool = False) -> Recorder:
     """Put the recorder into both doors.
+
+    Args:
+        launches: Leave Triton's kernels to Triton, which launches them.
 
     Raises:
         Gone: A name of FlashInfer went; the message has it.
@@ -186,7 +194,8 @@ def install() -> Recorder:
     from cutlass import cute
 
     recorder = Recorder()
-    kernel_given.watch()
+    if not launches:
+        kernel_given.watch()
     cute.compile = _Door(recorder)
     driver = recorder.modules[_DRIVER]
     ask = driver.get_device_attribute
@@ -195,14 +204,8 @@ def install() -> Recorder:
         if which.name.endswith("_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR")
         else ask(which, device)
     )
-    if recorder.b12x:
-        recorder.modules[_ROUTES].launch_triton = (
-            lambda kernel, _, *a, **k: recorder.triton_launch(kernel, a, k)
-        )
-    compact = recorder.modules[f"{_SM12X}.triton_compact"]
-    compact._compact_topk_ids_kernel = _Launcher(
-        recorder, compact._compact_topk_ids_kernel
-    )
+    if not launches:
+        _replace_triton(recorder)
     dispatch = recorder.modules[f"{_SM12X}.moe_dispatch"]
     # It asks the driver; both answers are looked at.
     dispatch.compiled_direct_micro_accepts_block_dim = lambda *_: recorder.probe
@@ -211,6 +214,17 @@ def install() -> Recorder:
     choose_one = gemm.AutoTuner.choose_one
     gemm.AutoTuner.choose_one = lambda *a: recorder.choose(choose_one, *a)
     return recorder
+
+
+def _replace_triton(recorder: Recorder) -> None:
+    if recorder.b12x:
+        recorder.modules[_ROUTES].launch_triton = (
+            lambda kernel, _, *a, **k: recorder.triton_launch(kernel, a, k)
+        )
+    compact = recorder.modules[f"{_SM12X}.triton_compact"]
+    compact._compact_topk_ids_kernel = _Launcher(
+        recorder, compact._compact_topk_ids_kernel
+    )
 
 
 @dataclass(eq=False)

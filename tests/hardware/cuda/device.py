@@ -99,17 +99,27 @@ def start() -> None:
     workspace.init_workspace_manager(torch.device("cuda"))
 
 
-@contextmanager
-def as_sm120() -> Iterator[None]:
-    """Let vLLM take the device for an SM120 one, so that SM12x backends are allowed."""
+def become(capability: tuple[int, int]) -> None:
+    """Let vLLM take the device for one of this capability."""
     import platform_double
     import vllm.platforms
     from vllm.platforms.interface import DeviceCapability
 
     cls = type(vllm.platforms.current_platform)
-    own = cls.__dict__.get("get_device_capability")
-    cls.get_device_capability = classmethod(lambda *_, **__: DeviceCapability(12, 0))
+    told = DeviceCapability(*capability)
+    cls.get_device_capability = classmethod(lambda *_, **__: told)
     platform_double.clear_caches()
+
+
+@contextmanager
+def as_sm120() -> Iterator[None]:
+    """As ``become``, so that SM12x backends are allowed, and back at the end."""
+    import platform_double
+    import vllm.platforms
+
+    cls = type(vllm.platforms.current_platform)
+    own = cls.__dict__.get("get_device_capability")
+    become((12, 0))
     try:
         yield
     finally:

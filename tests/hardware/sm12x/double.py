@@ -16,6 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [
+    str(Path(__file__).resolve().parent),
     str(ROOT / "scripts" / "inside"),
     str(ROOT / "tests" / "series" / "cpu"),
 ]
@@ -28,25 +29,7 @@ import platform_double  # noqa: E402
 _PLATFORM = platform_double.install()
 
 import torch  # noqa: E402
-from torch.overrides import TorchFunctionMode  # noqa: E402
-
-
-class CudaIsCpu(TorchFunctionMode):
-    """Takes every "cuda" among the arguments for "cpu"."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = {key: _cpu(value) for key, value in (kwargs or {}).items()}
-        return func(*map(_cpu, args), **kwargs)
-
-
-def _cpu(value: Any) -> Any:
-    if isinstance(value, str) and value.partition(":")[0] == "cuda":
-        return "cpu"
-    if isinstance(value, torch.device) and value.type == "cuda":
-        return torch.device("cpu")
-    return value
+from cuda_is_cpu import CudaIsCpu  # noqa: E402
 
 
 def start() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .b12x_numerics import ACTIVATIONS, BLOCK, GATED, moe, round_up
+from .b12x_numerics import ACTIVATIONS, BLOCK, GATED, columns_at_once, moe, round_up
 
 TILE, STATIC_N, CUTOVER = 128, 256, 1024  # moe_dispatch:64, :65, :95
 
@@ -147,8 +147,8 @@ class B12xMoEWrapperDouble:
                     max_num_tokens, hidden_size, dtype=output_dtype, device=device
                 )
 
-    def regime(self, num_tokens: int) -> tuple[str, int]:
-        """The kernel, and how much of I it sums in FP32 before it rounds to BF16."""
+    def regime(self, num_tokens: int) -> str:
+        """The kernel that FlashInfer takes."""
         rows, k, ws = num_tokens * self.top_k, self.hidden_size, self._dynamic
         n = round_up(self.intermediate_size, STATIC_N)
         if rows > CUTOVER and (ws is not None or not self.use_cuda_graph):  # :789
@@ -159,15 +159,14 @@ class B12xMoEWrapperDouble:
                 and self.top_k <= 16
                 and round_up(self.intermediate_size, TILE) <= 512
             ):
-                # moe_dynamic_kernel:20-49; slices of a task: gated:2952
-                return "dynamic_gated", 256 if num_tokens <= 2048 else 512
-            return "dynamic", TILE
+                return "dynamic_gated"  # moe_dynamic_kernel:20-49
+            return "dynamic"
         direct = takes_direct_micro(k, self.top_k) and n <= 512 and rows < 32
         if direct and num_tokens <= 8 and self.direct_micro_launches:
-            return "direct_micro", n  # moe_dispatch:1568-1577
+            return "direct_micro"  # moe_dispatch:1568-1577
         if num_tokens <= 8 and rows <= (40 if self.top_k > 1 else 20):  # :1645
-            return "micro", TILE
-        return "static", STATIC_N
+            return "micro"
+        return "static"
 
     def _check(self, args: dict[str, torch.Tensor], dynamic: bool) -> Any:
         """The workspace (moe_dispatch:3219) and the compiled signature (:967-1098).
@@ -213,7 +212,7 @@ class B12xMoEWrapperDouble:
             raise ValueError(f"num_tokens ({count}) exceeds max_num_tokens")
         if fc2_input_scale is None:  # moe_dispatch:3565
             raise ValueError("fc2_input_scale is required when quant_mode='nvfp4'.")
-        regime, group = self.regime(count)
+        regime = self.regime(count)
         dynamic = regime.startswith("dynamic")
         workspace = self._check(args, dynamic)
         input_gs = w1_alpha if input_global_scale is None else input_global_scale
@@ -236,6 +235,7 @@ class B12xMoEWrapperDouble:
             t.float().expand(self.num_experts) for t in (input_gs, fc2_input_scale)
         )
         alphas = w1_alpha.float(), w2_alpha.float()
+        group = columns_at_once(regime, count, self.intermediate_size)
         how = self.activation, self.swiglu, regime, group
         routing = token_final_scales
         out.copy_(moe(x, big, ids, routing.float(), (gs1, gs2), alphas, *how))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bounds that a run of the real kernels has to keep, and which it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from scripts.hopper.known import REPORTS
+
+# The double rounds where the kernel does. What is left are sums in another order:
+# FP32 ones in front of an FP4 rounding, BF16 ones in the scatter.
+FROM_DOUBLE = 0.01
+# Of one row, which may be of few values.
+WORST_ROW = 0.15
+# Of a layer with calibrated scales, tests/series/cpu/test_numbers.py's promise; FP4
+# activations and weights cost about 0.16. Layers of random codes cost the same.
+FROM_REFERENCE = 0.18
+# BF16 activations: what rounding to BF16 costs, and FP32 sums.
+W4A16 = 0.01
+# A GEMM of exact operands: BF16 rounding of the sum.
+LINEAR = 0.003
+
+Row = Mapping[str, Any]
+
+
+def table(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Rows of a part by the names of its columns; none if it was not run."""
+    part = record["parts"].get(name)
+    if part is None:
+        return []
+    return [dict(zip(part["columns"], row, strict=False)) for row in part["rows"]]
+
+
+def broken(record: Mapping[str, Any]) -> list[str]:
+    """What speaks against the run, a line each; nothing if all bounds hold."""
+    found = [
+        f"{name}: {part['failed']}"
+        for name, part in record["parts"].items()
+        if part["failed"]
+    ]
+    for name, judge in _JUDGES.items():
+        for row in table(record, name):
+            found += [f"{name}: {why}: {_short(row)}" for why in judge(row, record)]
+    return found
+
+
+def _short(row: Row) -> str:
+    return ", ".join(f"{key} {value}" for key, value in row.items())[:300]
+
+
+def _instructions(row: Row, _: Any) -> Iterator[str]:
+    planted = str(row["what"]).startswith("planted: ")
+    if planted and not row["wrong"]:
+        yield "no check sees the planted fault"
+    if not planted and row["wrong"]:
+        yield "not exact"
+
+
+def _errors_of(row: Row) -> Iterator[str]:
+    for name, bound in (
+        ("kernel-reference", FROM_REFERENCE),
+        ("double-reference", FROM_REFERENCE),
+        ("kernel-double", FROM_DOUBLE),
+        ("worst row", WORST_ROW),
+    ):
+        value = row.get(name, "")
+        if value != "" and not value <= bound:
+            yield f"{name} is beyond {bound}"
+
+
+def _regimes(row: Row, _: Any) -> Iterator[str]:
+    yield from _errors_of(row)
+
+
+def _models(row: Row, _: Any) -> Iterator[str]:
+    if str(row["kernel"]).startswith("refused"):
+        yield "refused"
+    elif row["rows"] == "all padded":
+        if row["kernel-reference"] != "0 not zero":
+            yield "padded rows are not zero"
+    elif row["kernel-reference"] == "not finite":
+        yield "not finite"
+    else:
+        yield from _errors_of(row)
+
+
+def _errors(row: Row, _: Any) -> Iterator[str]:
+    if row["fork"] > FROM_REFERENCE:
+        yield f"the fork's error is beyond {FROM_REFERENCE}"
+
+
+def _graphs(row: Row, _: Any) -> Iterator[str]:
+    if row["largest error"] > FROM_REFERENCE:
+        yield f"an error is beyond {FROM_REFERENCE}"
+
+
+def _linear(row: Row, _: Any) -> Iterator[str]:
+    if row["error"] > LINEAR:
+        yield f"the error is beyond {LINEAR}"
+    if row["more than one step"]:
+        yield "elements are further from the exact product than rounding explains"
+
+
+def _w4a16(row: Row, _: Any) -> Iterator[str]:
+    if row["kernel-reference"] > W4A16:
+        yield f"the error is beyond {W4A16}"
+
+
+def _seed(row: Row, _: Any) -> Iterator[str]:
+    if row["failed"] or row["skipped"] or not row["passed"]:
+        yield "tests failed or were skipped"
+
+
+def _sanitizer(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
+    release = record["machine"]["flashinfer-python"]
+    if row["launches"] == "":
+        yield "it did not come to its end"
+    elif row["errors"] or row["warnings"]:
+        if (release, row["tool"], row["kind"]) not in REPORTS:
+            yield "a report that nobody has looked into"
+
+
+_JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {
+    "instructions": _instructions,
+    "regimes": _regimes,
+    "models": _models,
+    "errors": _errors,
+    "graphs": _graphs,
+    "linear": _linear,
+    "w4a16": _w4a16,
+    "seed": _seed,
+    "sanitizer": _sanitizer,
+}

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make hopper`, first step: a folder that a machine with a Hopper GPU runs.
+
+    manifest.json          versions, digests, architectures, counts of what was replaced
+    run.py                 what is started there, with that machine's Python
+    kernels/*.so           one kernel each: FlashInfer's host code, the cubin for sm_90a
+    selftest/*.cubin       the replaced instructions alone, right and with planted faults
+    code/                  the parts, and what they share with the series' tests
+    vllm/                  the patched vLLM's Python, and its tests
+
+It needs no GPU. Kernels that were compiled before are in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import ROOT
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.errors import Finding
+from scripts.files import digest, write
+from scripts.hopper import ptx, selftest
+from scripts.hopper.assemble import SHIM, Tools, assemble, link
+from scripts.kernels import sweep
+from scripts.kernels.versions import Environment
+
+ENTRY = sweep.INSIDE / "hopper_prepare.py"
+RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
+MANIFEST = "manifest.json"
+MULTIPROCESSORS = 132
+"""Of an H200 or H100 SXM. Grids are made for it: barriers between blocks want all of
+them on the GPU at once."""
+ARCHITECTURES = ("sm_120a", "sm_121a")
+PARTS = {
+    "sm_120a": ("regimes", "errors", "models", "graphs", "linear", "w4a16", "seed"),
+    "sm_121a": ("seed",),
+}
+CODE = (
+    "scripts/inside",
+    "tests/series/cpu",
+    "tests/hardware/cuda",
+    "tests/hardware/hopper",
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a bundle depends on."""
+
+    environment: Environment
+    tree: Path
+    """The patched vLLM, clean."""
+    tree_id: str
+    parts: dict[str, tuple[str, ...]]
+    out: Path
+
+
+def prepare(inputs: Inputs) -> Path:
+    """Make the bundle, or make it anew.
+
+    Raises:
+        Finding: A kernel cannot be compiled, translated or assembled.
+        Unusable: There is no C compiler, or no ptxas.
+    """
+    tools = Tools.found()
+    out = inputs.out
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "kernels").mkdir(parents=True)
+    kernels: dict[str, dict[str, Any]] = {}
+    counts: Counter[str] = Counter()
+    with ThreadPoolExecutor(1) as pool:
+        for arch in ARCHITECTURES:
+            if not inputs.parts.get(arch):
+                kernels[arch] = {}
+                continue
+            waiting = dict(_compiled(inputs, arch, tools, pool))
+            kernels[arch] = {key: one.result() for key, one in waiting.items()}
+    for entry in (e for each in kernels.values() for e in each.values()):
+        counts.update(entry["replaced"])
+    selftest.write(tools, out / "selftest")
+    _copy(inputs)
+    manifest = {
+        "tree": inputs.tree_id,
+        "versions": dict(inputs.environment.versions),
+        "ptxas": tools.version,
+        "target": ptx.TARGET,
+        "multiprocessors": MULTIPROCESSORS,
+        "replaced": dict(sorted(counts.items())),
+        "kinds": {
+            arch: dict(Counter(entry["kind"] for entry in each.values()))
+            for arch, each in kernels.items()
+        },
+        "kernels": kernels,
+    }
+    write(out / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return out
+
+
+def _salt(inputs: Inputs, tools: Tools) -> str:
+    import hashlib
+
+    total = hashlib.sha256(inputs.environment.digest.encode())
+    total.update(tools.version.encode())
+    for path in (Path(ptx.__file__), ptx.HELPERS, SHIM):
+        total.update(path.read_bytes())
+    for name in ("hopper_export.py", "kernel_fork.py"):
+        total.update((ENTRY.parent / name).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _compiled(
+    inputs: Inputs, arch: str, tools: Tools, pool: ThreadPoolExecutor
+) -> Iterator[tuple[str, Future[dict[str, Any]]]]:
+    """Each kernel of an architecture, assembled while the next is compiled."""
+    store = cache_dir() / "hopper"
+    (store / "compiled").mkdir(parents=True, exist_ok=True)
+    asked = sweep.Inputs(
+        inputs.environment, inputs.tree, _no_shapes(), entry=ENTRY, store=store
+    )
+    request = {
+        "arch": arch,
+        "multiprocessors": MULTIPROCESSORS,
+        "root": str(ROOT),
+        "parts": inputs.parts[arch],
+        "cache": str(store / "compiled"),
+        "salt": f"{arch}-{_salt(inputs, tools)}",
+        "limits": vars(asked.limits),
+        "processes": os.cpu_count() or 1,
+    }
+    for event in sweep.process(asked, arch, request):
+        if event["event"] == "recorded":
+            note(f"{arch}: {event['part']}, {event['rows']} rows")
+        if event["event"] == "gone":
+            raise Finding("FlashInfer has a name no longer", where=event["name"])
+        if event["event"] != "compiled":
+            continue
+        if event["outcome"] != "ok":
+            raise Finding(
+                "a kernel was not compiled",
+                where=f"{event['kind']} {event['detail']}",
+                found=f"{event['outcome']}: {event['text']}",
+            )
+        folder = store / "compiled" / event["folder"]
+        what = {"kind": event["kind"], "detail": event["detail"]}
+        yield event["key"], pool.submit(_library, tools, folder, inputs.out, what)
+
+
+def _no_shapes() -> Any:
+    from scripts.kernels import shapes
+
+    return shapes.Shapes(architectures={}, models=())
+
+
+def _library(
+    tools: Tools, folder: Path, out: Path, what: dict[str, Any]
+) -> dict[str, Any]:
+    """Translate, assemble and link what is in the folder, and put it into the bundle."""
+    told: dict[str, Any] = json.loads((folder / "kernel.json").read_text("utf-8"))
+    ready, library = folder / "library.json", folder / "kernel.so"
+    if not ready.exists():
+        text = (folder / "kernel.ptx").read_text(encoding="utf-8")
+        try:
+            made = ptx.translate(text)
+        except ptx.Untranslatable as e:
+            raise Finding(
+                "a kernel cannot be translated for Hopper",
+                where=f"{what['kind']} {what['detail']}",
+                found=str(e),
+                next="teach scripts/hopper/ptx.py an exact replacement",
+            ) from e
+        source, cubin = folder / "hopper.ptx", folder / "hopper.cubin"
+        source.write_text(made.text, encoding="utf-8")
+        assemble(tools, source, cubin)
+        link(tools, folder / "host.o", cubin, library)
+        names = list(ptx.entries(text))
+        facts = {"replaced": made.counts, "entries": names, "cubin": digest(cubin)}
+        write(ready, json.dumps(facts).encode())
+    facts = json.loads(ready.read_text(encoding="utf-8"))
+    name = f"kernels/{told['symbol']}-{facts['cubin'][:8]}.so"
+    shutil.copyfile(library, out / name)
+    return {
+        **what,
+        "library": name,
+        "sha256": digest(library),
+        "symbol": told["symbol"],
+        "tvm_ffi": told["tvm_ffi"],
+        **facts,
+    }
+
+
+def _copy(inputs: Inputs) -> None:
+    """The Python that runs there: this checkout's, and the patched tree's."""
+    out = inputs.out
+    python = shutil.ignore_patterns("__pycache__", "*.pyc", "*.so")
+    for name in CODE:
+        shutil.copytree(ROOT / name, out / "code" / name, ignore=python)
+    shutil.copyfile(RUN, out / "run.py")
+    for name in ("vllm", "tests"):
+        for path in sorted((inputs.tree / name).rglob("*")):
+            if path.suffix in (".py", ".json") and path.stat().st_size < 1 << 20:
+                to = out / "vllm" / path.relative_to(inputs.tree)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, to)
+    info = out / "vllm" / f"vllm-{_version(inputs.tree)}.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {_version(inputs.tree)}\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+
+
+def _version(tree: Path) -> str:
+    import re
+
+    text = (tree / "vllm" / "_version.py").read_text(encoding="utf-8")
+    found = re.search(r"^__version__ = version = '([^']+)'", text, re.M)
+    assert found is not None, "vllm/_version.py"
+    return found[1]

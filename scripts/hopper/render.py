@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A record as tables: what ran, on what, of which series, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from scripts.hopper.judge import table
+from scripts.hopper.known import REPORTS
+from scripts.selection.report import columns
+
+Row = dict[str, Any]
+_NOT_SHOWN = (
+    "It shows arithmetic, addressing and synchronisation of the device code that "
+    "FlashInfer makes for SM12x.",
+    "It does not show what ptxas makes of it for sm_120, how the real instruction "
+    "rounds inside a sum, or any speed.",
+)
+
+
+def as_text(record: Mapping[str, Any], tree: str) -> str:
+    """Every part as a table.
+
+    Args:
+        record: Of one FlashInfer release.
+        tree: Id of the patched tree that is here.
+    """
+    bundle = record["bundle"]
+    same = "this series" if bundle["tree"] == tree else "another series than this one"
+    machine = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
+    lines = [f"{same}: patched tree {bundle['tree']}", machine]
+    kinds = [
+        f"{arch}: {sum(each.values())} kernels ("
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(each.items()))
+        + ")"
+        for arch, each in bundle["kinds"].items()
+        if each
+    ]
+    replaced = [f"  {count:>8}  {name}" for name, count in bundle["replaced"].items()]
+    lines += [*kinds, "replaced in their PTX, places:", *replaced, *_NOT_SHOWN]
+    for title, part in _PARTS.items():
+        rows = part(record)
+        if rows:
+            lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _as_it_is(name: str) -> Callable[[Mapping[str, Any]], list[Sequence[Any]]]:
+    def rows(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+        part = record["parts"].get(name)
+        return [part["columns"], *part["rows"]] if part else []
+
+    return rows
+
+
+def grouped(
+    rows: Iterable[Row], by: Sequence[str], worst: Sequence[str], count: str
+) -> list[Sequence[Any]]:
+    """One line for each value of ``by``: the span of ``count``, the largest figures."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    lines: list[Sequence[Any]] = [[*by, count, "cases", *worst]]
+    for key, members in groups.items():
+        span = sorted({row[count] for row in members})
+        told = f"{span[0]} to {span[-1]}" if len(span) > 1 else span[0]
+        largest = []
+        for name in worst:
+            figures = [r[name] for r in members if isinstance(r[name], (int, float))]
+            largest.append(max(figures) if figures else "")
+        lines.append([*key, told, len(members), *largest])
+    return lines if len(lines) > 1 else []
+
+
+def _regimes(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    figures = ("kernel-reference", "double-reference", "kernel-double", "worst row")
+    return grouped(
+        table(record, "regimes"), ("regime", "tile", "activation"), figures, "tokens"
+    )
+
+
+def _determinism(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    rows = [
+        row | {"other bits": int(row["runs"].split()[0] != row["runs"].split()[2])}
+        for row in table(record, "regimes")
+    ]
+    lines = grouped(rows, ("regime",), ("other bits", "runs apart"), "tokens")
+    for line in lines[1:]:
+        assert isinstance(line, list)
+        line[-2] = "some runs" if line[-2] else "never"
+    return lines
+
+
+def _models(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    figures = ("kernel-reference", "double-reference", "kernel-double", "worst row")
+    rows = [row for row in table(record, "models") if row["rows"] != "all padded"]
+    return grouped(rows, ("model", "ranks", "intermediate", "kernel"), figures, "tokens")
+
+
+def _padded(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    rows = [row for row in table(record, "models") if row["rows"] == "all padded"]
+    lines = grouped(rows, ("kernel", "kernel-reference"), (), "tokens")
+    return [["kernel", "of the output", *lines[0][2:]], *lines[1:]] if lines else []
+
+
+def _linear(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    figures = ("rounded otherwise", "more than one step", "error")
+    return grouped(table(record, "linear"), ("tile",), figures, "M")
+
+
+def _w4a16(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    rows = table(record, "w4a16")
+    figures = ("kernel-reference", "worst row")
+    return grouped(rows, ("model", "class", "block", "runs"), figures, "tokens")
+
+
+def _sanitizer(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    release = record["machine"]["flashinfer-python"]
+    lines: list[Sequence[Any]] = []
+    for row in table(record, "sanitizer"):
+        why = REPORTS.get((release, row["tool"], row["kind"]), "")
+        figures = [row[n] for n in ("errors", "warnings", "launches")]
+        clean = row["errors"] == 0 and row["warnings"] == 0
+        lines.append([row["tool"], row["kind"], *figures, "" if clean else why])
+    head = ["tool", "kind", "errors", "warnings", "launches", "what it is"]
+    return [head, *lines] if lines else []
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
+    "The replaced instructions against exact arithmetic": _as_it_is("instructions"),
+    "The series' own tests by pytest": _as_it_is("seed"),
+    "Errors through vLLM's loader, relative norms, two layers": _as_it_is("errors"),
+    "NVFP4 MoE kernels against reference and double, the largest of the cases": _regimes,
+    "Runs of the same input, 100 each": _determinism,
+    "Layers of real models": _models,
+    "All rows padded (ids of -1)": _padded,
+    "CUDA graphs of 48 layers on one workspace": _as_it_is("graphs"),
+    "The b12x NVFP4 GEMM against FP64, the largest of the cases": _linear,
+    "The native b12x W4A16 MoE": _w4a16,
+    "compute-sanitizer": _sanitizer,
+    "vLLM's engine": _as_it_is("engine"),
+}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers of real models through vLLM and the fork's experts class, on the real kernels.
+
+Sizes are those of scripts/kernels/shapes.toml and of the project's facts, less layers of
+one rank that another model has as well. Each is run at the numbers of tokens around
+every cut between kernels, with all rows real, with padded ones (ids of -1), with one
+expert that takes every token, and with routing weights of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import layers
+import torch
+
+COLUMNS = (
+    "model", "ranks", "experts", "top-k", "hidden", "intermediate", "kernel", "tokens",
+    "rows", "kernel-reference", "double-reference", "kernel-double", "worst row",
+)  # fmt: skip
+MAX_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class Model:
+    """The routed experts of a model, whole."""
+
+    name: str
+    experts: int
+    top_k: int
+    hidden: int
+    intermediate: int
+    ranks: tuple[int, ...]
+    activation: str = "silu"
+
+
+MODELS = (
+    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (1, 2, 4, 8)),
+    Model("Qwen3.6-35B-A3B", 256, 8, 2048, 512, (1, 4, 8)),
+    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2)),
+    Model("Nemotron-3-Nano", 128, 6, 2688, 1856, (1, 4), "relu2_no_mul"),
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4, 8), "relu2_no_mul"),
+    Model("MiniMax-M2", 256, 8, 3072, 1536, (2, 8)),
+    Model("GLM-4.6", 160, 8, 5120, 1536, (8,)),
+    Model("gpt-oss-like", 128, 4, 3072, 3072, (8,), "swigluoai"),
+)
+
+
+def counts(stage: Any, top_k: int) -> list[int]:
+    """Numbers of tokens: few, and below, at and above each cut between kernels.
+
+    The cuts are FlashInfer's: of micro by tokens and by routed rows, of static by
+    routed rows, as its own function answers.
+    """
+    from flashinfer.fused_moe.cute_dsl.blackwell_sm12x import moe_dispatch
+
+    cuts = {1, 8, 256, 2048}
+    pairs = moe_dispatch._MICRO_COMPACT_CUTOVER_PAIRS_MULTI_TOPK
+    direct = moe_dispatch._DIRECT_MICRO_CUTOVER_PAIRS
+    cuts |= {pairs // top_k, (direct - 1) // top_k}
+    cuts |= {1024 // top_k}
+    found = {n + d for n in cuts for d in (-1, 0, 1)} | {MAX_TOKENS}
+    return sorted(n for n in found if 1 <= n <= MAX_TOKENS)
+
+
+def rows(stage: Any) -> Iterator[list[Any]]:
+    """A row for each model, number of ranks and number of tokens."""
+    calls = layers.Calls().watch()
+    for model in MODELS:
+        sizes = {
+            "experts": model.experts,
+            "top-k": model.top_k,
+            "hidden": model.hidden,
+            "activation": model.activation,
+        }
+        for ranks in model.ranks:
+            size = model.intermediate // ranks
+            head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
+            try:
+                built = layers.build(stage, sizes, size, MAX_TOKENS)
+            except (ValueError, NotImplementedError) as e:
+                yield [*head, f"refused: {e}", *[""] * 6]
+                continue
+            for tokens in counts(stage, model.top_k):
+                stage.recorder.fresh()
+                yield from (
+                    [*head, *row] for row in _tokens(stage, calls, built, tokens)
+                )
+            del built
+            if not stage.recording:
+                torch.cuda.empty_cache()
+
+
+def _tokens(
+    stage: Any, calls: layers.Calls, built: layers.Built, tokens: int
+) -> Iterator[list[Any]]:
+    x, weights, ids = layers.inputs(stage, built.model, tokens, seed=tokens)
+    if stage.recording:
+        run(built, x, weights, ids)
+        yield [layers.regime(stage), tokens, "all"]
+        return
+    yield _row(stage, calls, built, "all", x, weights, ids)
+    some = torch.arange(tokens, device=ids.device) % 3 == 1
+    padded = torch.where(some[:, None], -1, ids)
+    one = torch.full_like(ids, -1)
+    one[:, 0] = built.model["experts"] // 2
+    zero = weights * (torch.arange(ids.shape[1], device=ids.device) > 0)
+    yield _row(stage, calls, built, "a third padded", x, weights, padded)
+    yield _row(stage, calls, built, "all padded", x, weights, torch.full_like(ids, -1))
+    yield _row(stage, calls, built, "all to one expert", x, weights, one)
+    yield _row(stage, calls, built, "a weight of 0", x, zero, ids)
+
+
+def _row(
+    stage: Any,
+    calls: layers.Calls,
+    built: layers.Built,
+    what: str,
+    x: torch.Tensor,
+    weights: torch.Tensor,
+    ids: torch.Tensor,
+) -> list[Any]:
+    out = run(built, x, weights, ids).clone()
+    kernel = layers.regime(stage)
+    if what == "all padded":
+        left = int(out.count_nonzero())
+        return [kernel, len(x), what, *[f"{left} not zero"], "", "", ""]
+    if not torch.isfinite(out).all():
+        return [kernel, len(x), what, "not finite", "", "", ""]
+    double = calls.doubled(kernel)
+    between, worst = layers.apart(out, double), layers.worst_row(out, double)
+    errors: list[Any] = ["", ""]
+    if what == "all":
+        want = layers.reference(built, x, weights, ids)
+        errors = [round(layers.apart(t, want), 5) for t in (out, double)]
+    return [kernel, len(x), what, *errors, round(between, 5), round(worst, 5)]
+
+
+def run(
+    built: layers.Built, x: torch.Tensor, weights: torch.Tensor, ids: torch.Tensor
+) -> torch.Tensor:
+    with torch.no_grad():
+        return built.experts.forward_modular(x, weights, ids)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a bundle of ``make hopper`` on a GPU of capability 9.0; no network is used.
+
+``python run.py --out results.json [--parts regimes,models] [--capability 12.0]``, with
+a Python that has PyTorch for CUDA, the FlashInfer and cutlass-dsl that the bundle's
+manifest names, and what vLLM's Python imports. Exit status 0 if every part came to its
+end, 1 if one did not, 2 if the machine is not one for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CODE = HERE / "code"
+PARTS = (
+    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16", "seed",
+    "sanitizer", "engine",
+)  # fmt: skip
+# What the kernels' host code calls; of them the versions that the bundle was made with.
+SAME = ("flashinfer-python", "nvidia-cutlass-dsl")
+
+
+def facts() -> dict[str, str]:
+    """Device, driver and software, and the day."""
+    query = "--query-gpu=name,driver_version,compute_cap"
+    said = subprocess.run(
+        ["nvidia-smi", query, "--format=csv,noheader", "--id=0"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    import torch
+
+    name, driver, capability = said.split(", ")
+    told = {"device": name, "capability": capability, "driver": driver}
+    told |= {"torch": torch.__version__, "python": sys.version.split()[0]}
+    told |= {name: importlib.metadata.version(name) for name in SAME}
+    return told | {"date": datetime.now(UTC).strftime("%Y-%m-%d")}
+
+
+def wrong(manifest: dict[str, Any]) -> str:
+    """Why this environment cannot run it, or nothing."""
+    for name in SAME:
+        want = manifest["versions"][name]
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "none"
+        if found != want:
+            return f"{name}: expected {want}, found {found}"
+    return ""
+
+
+def libraries() -> None:
+    """Let the kernels' host code see the runtimes that it calls."""
+    import tvm_ffi
+    from cutlass.runtime import find_runtime_libraries
+
+    for path in [*find_runtime_libraries(), tvm_ffi.libinfo.find_libtvm_ffi()]:
+        ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
+
+
+def part(name: str, make: Callable[[Any], Iterable[list[Any]]]) -> dict[str, Any]:
+    """One part's columns and rows; what it raised is in ``failed``."""
+    started = time.monotonic()
+    rows: list[list[Any]] = []
+    failed, columns = "", ()
+    try:
+        module = importlib.import_module(name)
+        columns = module.COLUMNS
+        for row in make(module):
+            rows.append(row)
+            print(name, *row, sep="  ", flush=True)
+    except Exception as e:
+        traceback.print_exc()
+        at = traceback.extract_tb(e.__traceback__)[-1]
+        failed = f"{type(e).__name__}: {e}"[:800] + f" ({Path(at.filename).name}:{at.lineno})"
+    print(f"{name}: {len(rows)} rows, {time.monotonic() - started:.0f} s", flush=True)
+    return {"columns": columns, "rows": rows, "failed": failed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--capability", default="12.0", help="12.0 or 12.1")
+    wanted = parser.parse_args()
+    manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
+    if why := wrong(manifest):
+        print(f"error: not the packages of the bundle\n  {why}", file=sys.stderr)
+        return 2
+    sys.path[:0] = [str(HERE / "vllm"), str(CODE / "scripts" / "inside")]
+    import hopper_stage
+
+    hopper_stage.tests_on_path(CODE)
+    found: dict[str, Any] = {}
+    names = wanted.parts.split(",")
+    machine = facts()
+    for name, make in (
+        ("instructions", lambda module: module.rows(HERE)),
+        ("sanitizer", lambda module: module.rows(HERE, wanted.capability)),
+    ):
+        if name in names:
+            names.remove(name)
+            found[name] = part(name, make)
+    if names:
+        libraries()
+        major, minor = map(int, wanted.capability.split("."))
+        stage = hopper_stage.run(HERE, (major, minor))
+        for name in names:
+            found[name] = part(name, lambda module: module.rows(stage))
+    told = {key: manifest[key] for key in ("tree", "ptxas", "replaced", "kinds")}
+    result = {"machine": machine, "bundle": told, "parts": found}
+    wanted.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    failed = [name for name, one in found.items() if one["failed"]]
+    print("failed: " + ", ".join(failed) if failed else "all parts came to their end")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
