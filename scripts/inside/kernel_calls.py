@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,6 +112,36 @@ def _fill(layer: torch.nn.Module) -> None:
             parameter.data.fill_(1)
 
 
+@dataclass(frozen=True)
+class Experts:
+    """A layer of experts, called with the first rows of these activations."""
+
+    layer: Any
+    native: bool
+    x: torch.Tensor
+    ids: torch.Tensor
+    weights: torch.Tensor
+
+    @torch.no_grad()
+    def __call__(self, tokens: int) -> None:
+        rows = slice(tokens)
+        with _on_cuda() if self.native else contextlib.nullcontext():
+            self.layer.forward_modular(self.x[rows], self.weights[rows], self.ids[rows])
+
+    @property
+    def key(self) -> Any:
+        """What the fork's class asks FlashInfer with."""
+        return self.layer.b12x_warmup_provider._workspace_key()
+
+    def warmup(self) -> list[int]:
+        """The numbers of tokens that vLLM's own warm-up calls the layer with."""
+        from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+            sm12x_moe_warmup_tokens,
+        )
+
+        return list(sm12x_moe_warmup_tokens(self.key))
+
+
 def experts_of(
     model: dict[str, Any], size: int, max_tokens: int, method: str, backend: str
 ) -> Any:
@@ -151,7 +182,7 @@ def process(experts: Any, max_tokens: int, backend: str) -> None:
 
 def moe(
     model: dict[str, Any], size: int, max_tokens: int, method: str, backend: str
-) -> tuple[str, Call | None]:
+) -> tuple[str, Experts | None]:
     """A layer of experts; arguments and errors as of ``experts_of``.
 
     Returns:
@@ -167,25 +198,14 @@ def moe(
     process(experts, max_tokens, backend)
     gc.collect()
     top_k = model["top-k"]
-    x = torch.empty(max_tokens, model["hidden"], dtype=torch.bfloat16)
     ids = torch.arange(max_tokens * top_k, dtype=torch.int32) % model["experts"]
-    ids, weights = ids.view(max_tokens, top_k), torch.ones(max_tokens, top_k)
-
-    @torch.no_grad()
-    def call(tokens: int) -> None:
-        with _on_cuda() if native else contextlib.nullcontext():
-            experts.forward_modular(x[:tokens], weights[:tokens], ids[:tokens])
-
-    return chosen, call
-
-
-def moe_warmup(top_k: int, max_tokens: int) -> list[int]:
-    """The numbers of tokens that vLLM's own warm-up calls the layer with."""
-    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
-        sm12x_moe_warmup_tokens,
+    return chosen, Experts(
+        experts,
+        native,
+        torch.empty(max_tokens, model["hidden"], dtype=torch.bfloat16),
+        ids.view(max_tokens, top_k),
+        torch.ones(max_tokens, top_k),
     )
-
-    return list(sm12x_moe_warmup_tokens(top_k, max_tokens))
 
 
 def linear(rows: int, columns: int, backend: str) -> tuple[str, Call]:

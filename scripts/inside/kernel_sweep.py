@@ -97,8 +97,9 @@ class Sweep:
             self.say("selected", **where, kernel=chosen)
             if call is None:
                 continue
-            last = 1024 // model["top-k"] + 8
-            counts = {*range(1, last), limit}
+            # Past 1024 rows b12x has one kernel; FlashInfer says where its own end.
+            last = 1024 // model["top-k"] if w4a16 else call.key.static_tokens()
+            counts = {*range(1, last + 8), limit}
             counts |= {1 << i for i in range(14)}
             scanned: set[str] = set()
             if w4a16:
@@ -116,7 +117,7 @@ class Sweep:
             warmed: set[str] = set()
             for self.recorder.probe in (True, False):
                 self.recorder.fresh()
-                for tokens in kernel_calls.moe_warmup(model["top-k"], limit):
+                for tokens in call.warmup():
                     warmed |= self.call(call, tokens, None)
             for key in sorted(scanned - warmed):
                 job = self.recorder.jobs[key]

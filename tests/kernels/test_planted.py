@@ -125,7 +125,7 @@ def test_a_helper_that_went(sweeper: Sweeper) -> None:
 
 LATE = """
 import kernel_calls
-kernel_calls.moe_warmup = lambda top_k, most: [1]
+kernel_calls.Experts.warmup = lambda self: [1]
 kernel_sweep.Sweep.chosen = lambda self: []
 """
 

@@ -10,9 +10,6 @@ from typing import Any
 from model import Tiny
 from offline import asked
 from rows import Rows
-from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
-    sm12x_moe_warmup_tokens,
-)
 from vllm.v1.worker.cpu_worker import CPUWorker
 from vllm.v1.worker.gpu_worker import Worker
 
@@ -61,7 +58,7 @@ def warm(rows: Rows, llm: Any, tiny: Tiny) -> None:
         "CPUWorker has one of its own without kernel_warmup; b12x_warmup is called "
         "in its place",
     )  # fmt: skip
-    kernels = len(sm12x_moe_warmup_tokens(tiny.top_k, ROOM))
+    kernels = found["moe wanted"]
     # q, k and v are one matrix, so that there are two; tiles begin at 1, 2, 65, 129.
     rows.add(
         "warm-up", f"{kernels} MoE and 8 GEMM calls for all layers together",

@@ -35,6 +35,7 @@ class WorkerPart:
             "moe before": len(before["moe"]),
             "linear before": len(before["linear"]),
             "moe": len(after["moe"]) - len(before["moe"]),
+            "moe wanted": _wanted(self.get_model()),
             "linear": len(after["linear"]) - len(before["linear"]),
             "providers": _providers(self.get_model()),
             "draft providers": _providers(self.get_draft_model()),
@@ -82,6 +83,17 @@ def _kernels(model: Any) -> dict[str, list[str]]:
         if hasattr(module, "attn_backend"):
             found["attention"].add(module.attn_backend.get_name())
     return {kind: sorted(names) for kind, names in found.items()}
+
+
+def _wanted(model: Any) -> int:
+    """Calls that the warm-up makes for layers of experts, of which all are equal."""
+    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+        sm12x_moe_warmup_tokens,
+    )
+
+    providers = [getattr(m, "b12x_warmup_provider", None) for m in model.modules()]
+    (key,) = {p._workspace_key() for p in providers if hasattr(p, "_workspace_key")}
+    return len(sm12x_moe_warmup_tokens(key))
 
 
 def _providers(model: Any) -> int:

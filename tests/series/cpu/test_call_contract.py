@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from standin import forget_lazy_imports, real_wrapper
 SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
 # What the series calls of FlashInfer, besides B12xMoEWrapper.
 FUNCTIONS = (
-    (SM12X, "allocate_sm120_moe_workspace"),
+    (f"{SM12X}.moe_dispatch", "allocate_sm120_moe_workspace"),
     (f"{SM12X}.moe_dispatch", "select_sm120_moe_backend"),
     ("flashinfer.cute_dsl.utils", "convert_sf_to_mma_layout"),
 )
@@ -30,7 +31,7 @@ SHAPES = [
     Shape(0.02, activation=name, intermediate=size)
     for name, size in (("silu", 128), ("gelu_tanh", 192), ("relu2_no_mul", 192))
 ]
-TOKENS = 600  # more than 1024 routed rows: both workspaces are needed
+TOKENS = 600  # more routed rows than are static: both workspaces are needed
 Calls = list[tuple[str, Callable[..., Any], dict[str, Any]]]
 
 
@@ -40,6 +41,7 @@ def calls(doubles: Doubles, monkeypatch: pytest.MonkeyPatch) -> Calls:
     seen: Calls = []
 
     def spy(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+        @functools.wraps(real)  # vllm asks for its signature
         def call(*args: Any, **kwargs: Any) -> Any:
             given = inspect.signature(real).bind_partial(*args).arguments
             seen.append((name, real, given | kwargs))
