@@ -77,7 +77,9 @@ def hopper_verb(
         results = [runner.run(bundle, python, parts)]
     if step is Step.prepare:
         return
-    made = record.merged([record.load(path) for path in results or runner.found(bundle)])
+    made = record.merged(
+        [record.load(path) for path in results or runner.found(bundle)]
+    )
     say(json.dumps(made, indent=1) if as_data else render.as_text(made, tree))
     if why := judge.broken(made):
         for line in why:

@@ -83,7 +83,7 @@ def link(tools: Tools, host: Path, cubin: Path, library: Path) -> None:
     embed = library.with_suffix(".s")
     note = '.section .note.GNU-stack,"",@progbits'
     embed.write_text(
-        f'.section .rodata\n.balign 64\n.globl hopper_cubin\nhopper_cubin:\n'
+        f".section .rodata\n.balign 64\n.globl hopper_cubin\nhopper_cubin:\n"
         f'.incbin "{cubin}"\n{note}\n',
         encoding="utf-8",
     )

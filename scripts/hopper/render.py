@@ -99,7 +99,9 @@ def _determinism(record: Mapping[str, Any]) -> list[Sequence[Any]]:
 def _models(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     figures = ("kernel-reference", "double-reference", "kernel-double", "worst row")
     rows = [row for row in table(record, "models") if row["rows"] != "all padded"]
-    return grouped(rows, ("model", "ranks", "intermediate", "kernel"), figures, "tokens")
+    return grouped(
+        rows, ("model", "ranks", "intermediate", "kernel"), figures, "tokens"
+    )
 
 
 def _padded(record: Mapping[str, Any]) -> list[Sequence[Any]]:

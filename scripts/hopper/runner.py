@@ -41,7 +41,9 @@ def prepared(at: Checkout, release: str, bundle: Path) -> Path:
     inputs = prepare.Inputs(beside, tree, lock.patched_tree, prepare.PARTS, bundle)
     with one_run(bundle.with_suffix(".lock"), "make hopper", wait=True):
         made = prepare.prepare(inputs)
-    note(f"bundle: {made}; on the machine with the GPU: python run.py --out results.json")
+    note(
+        f"bundle: {made}; on the machine with the GPU: python run.py --out results.json"
+    )
     return made
 
 
@@ -67,7 +69,9 @@ def run(bundle: Path, python: str, parts: str | None) -> Path:
         )
     out = bundle / "results.json"
     command = [python, str(bundle / "run.py"), "--out", str(out)]
-    done = subprocess.run([*command, *(["--parts", parts] if parts else [])], check=False)
+    done = subprocess.run(
+        [*command, *(["--parts", parts] if parts else [])], check=False
+    )
     if not out.is_file() or done.returncode == 2:
         raise Finding(
             "the run came to no result",

@@ -51,9 +51,7 @@ def describe(value: Any) -> str:
     return text
 
 
-def call_text(
-    args: tuple[Any, ...], kwargs: dict[str, Any], grid: bool = False
-) -> str:
+def call_text(args: tuple[Any, ...], kwargs: dict[str, Any], grid: bool = False) -> str:
     """`describe` a compile call, less what the code does not depend on.
 
     That is an int that the kernel takes at run time, which CuTe DSL makes a

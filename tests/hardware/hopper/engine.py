@@ -26,7 +26,9 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 
     shape = Shape(0.02, layers=2, hidden=256, intermediate=256)
     with tempfile.TemporaryDirectory() as folder:
-        path = write_model(Path(folder) / "m", shape, make_layers(shape), Format.MODELOPT)
+        path = write_model(
+            Path(folder) / "m", shape, make_layers(shape), Format.MODELOPT
+        )
         try:
             llm = LLM(
                 model=str(path),
@@ -40,7 +42,11 @@ def rows(stage: Any) -> Iterator[list[Any]]:
             made = llm.generate(asked, SamplingParams(max_tokens=8, detokenize=False))
             yield ["LLM.generate", str(list(made[0].outputs[0].token_ids))]
         except Exception as e:
-            at = [f for f in traceback.extract_tb(e.__traceback__) if "/vllm/" in f.filename]
+            at = [
+                f
+                for f in traceback.extract_tb(e.__traceback__)
+                if "/vllm/" in f.filename
+            ]
             place = at[-1] if at else traceback.extract_tb(e.__traceback__)[-1]
             name = place.filename.rpartition("/vllm/")[2]
             said = f"{type(e).__name__}: {e}".splitlines()[0][:300]

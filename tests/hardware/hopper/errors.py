@@ -27,7 +27,9 @@ def rows(stage: Any) -> Iterator[list[Any]]:
         for sigma in SIGMAS:
             shape = Shape(sigma, layers=2, hidden=256, intermediate=256)
             with tempfile.TemporaryDirectory() as folder:
-                sides = [_side(stage, Path(folder), shape, form, b) for b in (FORK, UPSTREAM)]
+                sides = [
+                    _side(stage, Path(folder), shape, form, b) for b in (FORK, UPSTREAM)
+                ]
             for tokens in TOKENS:
                 found = [round(side[tokens], 4) for side in sides]
                 yield [form.value, sigma, tokens, *found]

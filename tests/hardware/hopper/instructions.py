@@ -49,7 +49,10 @@ class Module:
         on = torch.from_numpy(np.ascontiguousarray(given).view(np.int32)).cuda()
         out = torch.zeros(threads, words, dtype=torch.int32, device="cuda")
         kernel = self._did(self.driver.cuModuleGetFunction(self.module, name.encode()))
-        values = (np.array([on.data_ptr()], np.uint64), np.array([out.data_ptr()], np.uint64))
+        values = (
+            np.array([on.data_ptr()], np.uint64),
+            np.array([out.data_ptr()], np.uint64),
+        )
         pointers = np.array([v.ctypes.data for v in values], np.uint64)
         torch.cuda.synchronize()
         self._did(
@@ -82,7 +85,9 @@ def fragments(
     for lane in range(32):
         g, t = lane // 4, lane % 4
         low, high = slice(8 * t, 8 * t + 8), slice(32 + 8 * t, 40 + 8 * t)
-        for at, (row, k) in enumerate([(g, low), (g + 8, low), (g, high), (g + 8, high)]):
+        for at, (row, k) in enumerate(
+            [(g, low), (g + 8, low), (g, high), (g + 8, high)]
+        ):
             out[:, lane, at] = word(a[:, row, k])
         out[:, lane, 4], out[:, lane, 5] = word(b[:, g, low]), word(b[:, g, high])
         for at, (row, column) in enumerate(
@@ -158,7 +163,11 @@ def to_e2m1(module: Module, what: str) -> tuple[int, int]:
     else:
         edges = (E2M1[1:8] + E2M1[:7]) / 2
         points = np.concatenate([edges, E2M1[:8]]).astype(np.float32)
-        near = [points, np.nextafter(points, np.float32(9)), np.nextafter(points, np.float32(-9))]
+        near = [
+            points,
+            np.nextafter(points, np.float32(9)),
+            np.nextafter(points, np.float32(-9)),
+        ]
         more = np.array([5.5, 7, 448, 1e30, np.inf, 1e-45, 1e-30, 0], np.float32)
         mag = np.concatenate([*near, more])
         x = np.concatenate([mag, -mag, np.array([np.nan, -np.nan], np.float32)])
@@ -187,7 +196,10 @@ def from_e2m1(module: Module, what: str) -> tuple[int, int]:
     negative = np.array([8, 128])
     for half, bit in zip((low, high), negative, strict=True):
         half[(codes & bit) != 0] = -np.abs(half[(codes & bit) != 0])
-    want = low.view(np.uint16).astype(np.uint32) | high.view(np.uint16).astype(np.uint32) << 16
+    want = (
+        low.view(np.uint16).astype(np.uint32)
+        | high.view(np.uint16).astype(np.uint32) << 16
+    )
     return len(got), int((got != want).sum())
 
 
@@ -198,7 +210,10 @@ def packed(module: Module, what: str) -> tuple[int, int]:
     given = np.concatenate(list(x), -1)
     got = module.run("packed", given, 6).view(np.float32)
     a, b, c = x
-    fused = torch.from_numpy(a).double() * torch.from_numpy(b).double() + torch.from_numpy(c).double()
+    fused = (
+        torch.from_numpy(a).double() * torch.from_numpy(b).double()
+        + torch.from_numpy(c).double()
+    )
     want = np.concatenate([a * b, a + b, fused.float().numpy()], -1)
     return got.size, int((got != want).sum())
 
@@ -229,5 +244,7 @@ def rows(bundle: Path) -> list[list[Any]]:
                 wrong[what] = check(module, what)[1]
         if wrong:
             seen = [what for what, count in wrong.items() if count]
-            found.append([kernel, f"planted: {name.partition(': ')[2]}", len(wrong), len(seen)])
+            found.append(
+                [kernel, f"planted: {name.partition(': ')[2]}", len(wrong), len(seen)]
+            )
     return found

@@ -100,7 +100,9 @@ def _row(stage: Any, a: dict[str, Any], b: dict[str, Any], how: str) -> list[Any
     out = call(stage, a, b)
     detail = stage.recorder.jobs[stage.recorder.hit[-1]].detail
     name = "x".join(map(str, detail.get("tile", ())[:2]))
-    name += "".join(f" {flag}" for flag in ("swap_ab", "use_prefetch") if detail.get(flag))
+    name += "".join(
+        f" {flag}" for flag in ("swap_ab", "use_prefetch") if detail.get(flag)
+    )
     head = [m, n, k, name, how]
     if stage.recording:
         return head

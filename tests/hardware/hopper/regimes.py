@@ -58,6 +58,7 @@ CASES = (
     Case(*MANY, 600, 1024),
 )
 
+
 def cases() -> Iterator[tuple[Case, str, str]]:
     """Case, activation, and whether the input scales are shared or separate."""
     for activation in num.ACTIVATIONS:

@@ -87,7 +87,10 @@ def part(name: str, make: Callable[[Any], Iterable[list[Any]]]) -> dict[str, Any
     except Exception as e:
         traceback.print_exc()
         at = traceback.extract_tb(e.__traceback__)[-1]
-        failed = f"{type(e).__name__}: {e}"[:800] + f" ({Path(at.filename).name}:{at.lineno})"
+        failed = (
+            f"{type(e).__name__}: {e}"[:800]
+            + f" ({Path(at.filename).name}:{at.lineno})"
+        )
     print(f"{name}: {len(rows)} rows, {time.monotonic() - started:.0f} s", flush=True)
     return {"columns": columns, "rows": rows, "failed": failed}
 

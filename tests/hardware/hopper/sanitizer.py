@@ -20,7 +20,9 @@ KINDS = (
 )  # fmt: skip
 # Only the kernels of CuTe DSL: PyTorch's own are no matter of ours.
 _FILTER = ("--kernel-regex", "kns=kernel_cutlass")
-_HAZARDS = re.compile(r"RACECHECK SUMMARY: (\d+) hazards? displayed \((\d+) errors?, (\d+)")
+_HAZARDS = re.compile(
+    r"RACECHECK SUMMARY: (\d+) hazards? displayed \((\d+) errors?, (\d+)"
+)
 _ERRORS = re.compile(r"ERROR SUMMARY: (\d+) errors?")
 _LAUNCHES = re.compile(r"^kinds  .*  (\d+)$", re.M)
 SECONDS = 400
@@ -38,7 +40,9 @@ def rows(bundle: Path, capability: str, processes: int = 6) -> Iterator[list[Any
 
 
 def _one(bundle: Path, capability: str, tool: str, kind: str) -> list[Any]:
-    out = Path(os.environ.get("TMPDIR", "/tmp")) / f"{tool}-{kind.replace(' ', '-')}.json"
+    out = (
+        Path(os.environ.get("TMPDIR", "/tmp")) / f"{tool}-{kind.replace(' ', '-')}.json"
+    )
     command = ["compute-sanitizer", "--tool", tool, *_FILTER]
     if tool == "racecheck":
         command += ["--racecheck-report", "analysis"]
