@@ -158,9 +158,12 @@ lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pr
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 
-.PHONY: cuda test-sm12x bench-sm12x
+.PHONY: cuda hopper test-sm12x bench-sm12x
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1)
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
+
+hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record FLASHINFER=0.7.4 PYTHON= PARTS= RESULTS= JSON=1)
+	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
 test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1)
 	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)

@@ -41,14 +41,29 @@ class Report:
     data: Mapping[str, Any]
 
 
-def write(at: Checkout, name: str, data: Mapping[str, Any]) -> Report:
-    """Keep `data` as the report `name` of this checkout, whole or not at all."""
+def write(
+    at: Checkout,
+    name: str,
+    data: Mapping[str, Any],
+    tree: str | None = None,
+    day: str | None = None,
+) -> Report:
+    """Keep `data` as the report `name` of this checkout, whole or not at all.
+
+    Args:
+        at: The checkout.
+        name: The target.
+        data: The target's own JSON.
+        tree: Of a record: the patched tree that it is of, which may be another.
+        day: Of a record: when it was made, as `2026-11-25`.
+    """
     pin = lockfile.load(at.lock)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     report = Report(
         name=name,
         version=pin.version,
-        tree=pin.patched_tree,
-        made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        tree=tree or pin.patched_tree,
+        made=f"{day}T00:00:00Z" if day else now,
         data=data,
     )
     text = json.dumps({"schema": SCHEMA, **vars(report)}, indent=1, sort_keys=True)

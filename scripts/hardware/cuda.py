@@ -105,7 +105,7 @@ def as_text(found: Measured, tree: str) -> str:
     same = "this series" if found["tree"] == tree else "another series than this one"
     return "\n".join(
         [
-            *(found["title"], machine, f"{same}: patched tree {found['tree']}", ""),
+            *(f"{same}: patched tree {found['tree']}", found["title"], machine, ""),
             *(*lines, "", *found["notes"]),
         ]
     )

@@ -67,7 +67,7 @@ def write(tools: Tools, folder: Path) -> None:
     Raises:
         Finding: ptxas refuses one.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     names = []
     for number, (name, text) in enumerate(texts().items()):
         source = folder / f"{number}.ptx"

@@ -58,6 +58,11 @@ def start(
         gating = importlib.import_module("b12x._lib.gating")
         gating.get_compute_capability = lambda device=None: capability
         kernel_weights.shorten_b12x()
+    if hasattr(gemm_base, "_get_stream_cache_buf"):
+        # Since 0.7.4 the GEMM's scratch lies in a memory pool of a CUDA stream.
+        gemm_base._get_stream_cache_buf = lambda _, size, *__, **___: torch.empty(
+            size, dtype=torch.uint8
+        )
     # Registered for CUDA tensors alone.
     lazy.flashinfer_mm_fp4.register_kernel("cpu")(lazy.flashinfer_mm_fp4._init_fn)
     with set_current_vllm_config(VllmConfig()):

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts import lock as lockfile
+from scripts import reports
+from scripts.checkout import Checkout
 from scripts.doctor.facts import Gpu
 from scripts.errors import Finding, Unusable
 from scripts.hardware import cuda, gpu
@@ -57,8 +60,19 @@ def test_nothing_is_done_around_the_kernel() -> None:
 
 
 def test_a_table_of_another_series_says_so() -> None:
-    assert "this series: patched tree" in cuda.as_text(FOUND, FOUND["tree"])
-    assert "another series than this one" in cuda.as_text(FOUND, "0" * 40)
+    own, other = (cuda.as_text(FOUND, tree) for tree in (FOUND["tree"], "0" * 40))
+    assert own.startswith("this series: patched tree")
+    assert other.startswith("another series than this one")
+
+
+def test_a_report_of_a_record_is_of_its_day_and_tree(tmp_path: Path) -> None:
+    at = Checkout(tmp_path)
+    at.lock.write_bytes(lockfile.PATH.read_bytes())
+    made = reports.write(at, "cuda", FOUND, FOUND["tree"], FOUND["machine"]["date"])
+    assert made.made.startswith(FOUND["machine"]["date"])
+    assert reports.read(at, "cuda") == made and made.tree == FOUND["tree"]
+    now = reports.write(at, "cuda", FOUND)
+    assert now.tree == lockfile.load(at.lock).patched_tree and now.made > made.made
 
 
 def test_a_failed_part_is_not_kept(

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The translator from PTX for sm_12x to PTX for sm_90a: text in, text out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.errors import Finding
+from scripts.hopper import ptx, selftest
+from scripts.hopper.assemble import Tools, assemble
+
+SOURCE = selftest.SOURCE.read_text(encoding="utf-8")
+MMA = ptx._MMA
+
+
+def module(body: str, target: str = "sm_120a") -> str:
+    return f".version 9.0\n.target {target}\n.address_size 64\n{body}\n"
+
+
+def test_every_replaced_instruction_is_counted() -> None:
+    made = ptx.translate(SOURCE)
+    assert made.counts == {
+        MMA: 1,
+        "add.rn.f32x2": 1,
+        "cvt.rn.f16x2.e2m1x2": 1,
+        "cvt.rn.satfinite.e2m1x2.f32": 1,
+        "fma.rn.f32x2": 1,
+        "mul.f32x2": 1,
+    }
+    assert ".target sm_90a" in made.text and "sm_120a" not in made.text.split("//")[-1]
+    assert not re.search(r"^\s*(mma\.\S*kind|cvt\S*e2m1|\S+f32x2)\b", made.text, re.M)
+    assert ptx.translate(SOURCE) == made
+
+
+def test_what_hopper_has_stays_to_the_letter() -> None:
+    body = "  ld.global.v4.b32 {%r0, %r1, %r2, %r3}, [%rd1];\n  bar.sync 1, 128;"
+    made = ptx.translate(module(body, "sm_121a"))
+    assert made.counts == {} and body in made.text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "mma.sync.aligned.kind::mxf8f6f4.block_scale.scale_vec::1X.m16n8k32.row.col"
+        ".f32.e4m3.e4m3.f32.ue8m0 {%r0}, {%r1}, {%r2}, {%r3}, %r4, {0, 0}, %r5, {0, 0};",
+        "cvt.rn.satfinite.e2m3x2.f32 %rs1, %f1, %f2;",
+        "cvt.rn.bf16x2.ue8m0x2 %r1, %rs1;",
+        "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%rd1], 32;",
+        "min.f32x2 %rd1, %rd2, %rd3;",
+        "mul.rz.f32x2 %rd1, %rd2, %rd3;",
+    ],
+)
+def test_what_is_not_known_is_named(statement: str) -> None:
+    name = re.escape(statement.split(" ")[0])
+    with pytest.raises(ptx.Untranslatable, match=name):
+        ptx.translate(module(statement))
+
+
+OPERANDS = (
+    "{{%r1, %r2, %r3, %r4}},{{%r1, %r2, %r3, %r4}},{{%r1, %r2}},{{%r1, %r2, %r3, %r4}},"
+    "{{%r5}},{{{0}, {1}}},{{%r6}},{{{2}, {3}}};"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "selectors"),
+    [
+        ("mov.b16 %rs1, 1;", ["%rs1"] * 4),
+        ("mov.b16 %rs1, 0;\nmov.b16 %rs1, 1;", ["%rs1"] * 4),
+        ("mov.b16 %rs1, 0;\nadd.s16 %rs1, %rs1, 1;", ["%rs1"] * 4),
+        ("mov.b16 %rs1, 0;\n@%p1 mov.b16 %rs1, %rs2;", ["%rs1"] * 4),
+        ("mov.b16 %rs1, 0;\nmov.b32 {%rs2, %rs1}, %r9;", ["%rs1"] * 4),
+        ("mov.b16 %rs1, 0;", ["%rs1", "%rs1", "%rs1", "%rs2"]),
+        ("mov.b16 %rs1, 0;", ["%rs1", "1", "%rs1", "%rs1"]),
+        ("", ["%rs1"] * 4),
+    ],
+)
+def test_a_selector_other_than_0_is_refused(before: str, selectors: list[str]) -> None:
+    text = module(f"{before}\n{MMA} {OPERANDS.format(*selectors)}")
+    with pytest.raises(ptx.Untranslatable, match="selector"):
+        ptx.translate(text)
+
+
+def test_selectors_of_0_are_taken() -> None:
+    for before, one in (("mov.b16 %rs1, 0;", "%rs1"), ("", "0")):
+        text = module(f"{before}\n{MMA} {OPERANDS.format(*[one] * 4)}")
+        assert ptx.translate(text).counts == {MMA: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (module("", "sm_100a"), "sm_100a"),
+        (module("", "sm_90a"), "sm_90a"),
+        (module(".target sm_120a"), "target"),
+        (".version 9.0\n.target sm_120a\n", "address_size"),
+        (module(f"@%p1 {MMA} {OPERANDS.format(*'0000')}"), "guard"),
+    ],
+)
+def test_another_module_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ptx.Untranslatable, match=said):
+        ptx.translate(text)
+
+
+def test_registers_that_only_set_the_share_of_a_warp_group_are_left_out() -> None:
+    made = ptx.translate(module("setmaxnreg.dec.sync.aligned.u32 \t40;"))
+    assert made.counts == {"setmaxnreg": 1}
+    assert "setmaxnreg.dec.sync.aligned.u32 is left out" in made.text
+
+
+@pytest.mark.slow
+def test_ptxas_takes_the_translation_and_every_planted_fault(tmp_path: Path) -> None:
+    """The planted ones have to run, or no check could see them."""
+    tools = Tools.found()
+    selftest.write(tools, tmp_path)
+    names = (tmp_path / "names.txt").read_text(encoding="utf-8").splitlines()
+    assert names == [selftest.RIGHT, *selftest.PLANTED]
+    cubins = [path.read_bytes() for path in sorted(tmp_path.glob("*.cubin"))]
+    assert len({*cubins}) == len(cubins) == len(names)
+
+
+@pytest.mark.slow
+def test_what_ptxas_refuses_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "untranslated.ptx"
+    text = SOURCE.replace(".target sm_120a", ".target sm_90a")
+    source.write_text(text, encoding="utf-8")
+    with pytest.raises(Finding, match="ptxas refuses") as refused:
+        assemble(Tools.found(), source, tmp_path / "no.cubin")
+    assert "cvt.rn.satfinite.e2m1x2.f32" in str(refused.value)
