@@ -133,7 +133,7 @@ def _compiled(
         "parts": inputs.parts[arch],
         "cache": str(store / "compiled"),
         "salt": f"{arch}-{_salt(inputs, tools)}",
-        "limits": vars(asked.limits),
+        "limits": {"seconds": 1200, "bytes": asked.limits.bytes},
         "processes": os.cpu_count() or 1,
     }
     for event in sweep.process(asked, arch, request):
