@@ -25,6 +25,7 @@ class Cover:
         """Of `count` architectures this is the one of that number."""
         self.number, self.count = number, count
         self.groups: dict[str, tuple[set[str], str]] = {}
+        self.first: dict[str, tuple[str, int]] = {}
 
     def note(
         self, model: dict[str, Any], where: dict[str, Any], job: Job, tuned: bool
@@ -43,7 +44,11 @@ class Cover:
             if tuned:
                 here, shared = shared, here
         elif not job.triton:  # the code of which depends on nothing else, or on sizes
-            shared = {f"{model['name']} {job.kind}", f"TP{where['tp']} {job.kind}"}
+            # It is named after where it was reached first, and stands for that alone:
+            # ranks of another number may be padded to the same size.
+            reached = model["name"], where["tp"]
+            name, ranks = self.first.setdefault(job.key, reached)
+            shared = {f"{name} {job.kind}", f"TP{ranks} {job.kind}"}
             (shared if where["w4a16"] else here).add(f"{model['activation']} {what}")
             place = f"{model['name']} TP{where['tp']}"
         covers = here | set(filter(self._mine, shared))

@@ -73,6 +73,16 @@ def test_one_architecture_alone_stands_for_as_much_as_both(inside: ModuleType) -
         assert any(f" TP{ranks} {kind} " in key for key in chosen), chosen
 
 
+def test_a_kernel_stands_for_where_it_was_reached_first(inside: ModuleType) -> None:
+    """One that two numbers of ranks pad to the same size is named after one of them."""
+    cover = inside.Cover(0, 1)
+    for ranks, keys in ((1, ("one",)), (2, ("same",)), (4, ("four", "same"))):
+        where = {"layer": "moe", "tp": ranks, "w4a16": False}
+        for key in keys:
+            cover.note(MODELS[0], where, job(key, "dynamic", tile="64x128"), False)
+    assert {"four", "same"} <= set(cover.chosen())
+
+
 def test_w4a16_has_each_tile_and_takes_turns_with_activations(
     inside: ModuleType,
 ) -> None:

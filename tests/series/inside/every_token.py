@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drive every number of tokens through FlashInfer's dispatch, after vLLM's warm-up.
 
-``python every_token.py 188`` prints a JSON object: by model, how many tokens static
-kernels take, and what would have been compiled after the warm-up, for a GPU of that
-many multiprocessors. Nothing is compiled or launched.
+``python every_token.py 188`` prints a JSON object: by model, the workspace beside
+FlashInfer's own, and what would have been compiled after the warm-up, for a GPU of
+that many multiprocessors. Nothing is compiled or launched.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 os.environ |= {
@@ -38,6 +39,41 @@ MODELS: dict[str, tuple[int, int, int, int, str]] = {
 }
 
 
+def _workspace(key: Any) -> dict[str, Any]:
+    """The fork's scratch beside FlashInfer's own for the largest call, on meta."""
+    import torch
+    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_workspace import (
+        SM12xMoEWorkspace,
+    )
+
+    key = replace(key, device=torch.device("meta"))
+    made = SM12xMoEWorkspace(key)
+    dynamic = list(made.dynamic.values())
+    other_tile = [
+        tokens
+        for tokens in range(key.static_tokens() + 1, TOKENS + 1, 7)
+        if next(s for n, s in made.dynamic.items() if n >= tokens).tile_m
+        != key.allocate(tokens, "dynamic").tile_m
+    ]
+    return {
+        "static": key.static_tokens(),
+        "static rows": made.static.max_rows,
+        "other tile": other_tile,
+        "bytes": _bytes(made.static, *dynamic),
+        "bytes of one tile": _bytes(made.static, key.allocate(TOKENS, "dynamic")),
+    }
+
+
+def _bytes(*scratches: Any) -> int:
+    storages = {
+        tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes()
+        for scratch in scratches
+        for tensor in vars(scratch).values()
+        if hasattr(tensor, "untyped_storage")
+    }
+    return sum(storages.values())
+
+
 def main() -> None:
     kernel_calls.start((12, 0), int(sys.argv[1]))
     recorder = kernel_record.install()
@@ -50,7 +86,7 @@ def main() -> None:
         backend = "flashinfer_cutedsl_sm12x"
         chosen, call = kernel_calls.moe(model, size, TOKENS, "NVFP4", backend)
         assert call is not None, chosen
-        told = found[name] = {"static": call.key.static_tokens(), "late": []}
+        told = found[name] = {"late": [], **_workspace(call.key)}
         # Whether FlashInfer's probe of the driver says yes or no: if no, calls of few
         # tokens take other kernels, which are all that differs.
         for recorder.probe, last in ((True, TOKENS), (False, 64)):

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every call that vLLM makes into FlashInfer, against both releases of it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts.cpuenv import flashinfer_python, package_folder
+from tests.series.flashinfer_calls import Uses, bind, uses
+from tests.series.flashinfer_release import Name, Release, differences
+
+HERE = Path(__file__).parent
+KNOWN = tomllib.loads((HERE / "flashinfer-differences.toml").read_text("utf-8"))
+BREAKS = KNOWN["not-on-sm12x"]
+OTHER = HERE / "requirements-flashinfer-other.txt"
+
+
+@pytest.fixture(scope="module")
+def pinned() -> Release:
+    (site,) = flashinfer_python().parent.parent.glob("lib/python*/site-packages")
+    return Release(site)
+
+
+@pytest.fixture(scope="module")
+def other() -> Release:
+    return Release(package_folder(OTHER))
+
+
+@pytest.fixture(scope="module")
+def found(patched_tree: Path) -> Uses:
+    return uses(patched_tree / "vllm")
+
+
+def misfits(release: Release, found: Uses) -> dict[str, str]:
+    """Calls that the release does not take, by what they call."""
+    bad = {}
+    for call in found.calls:
+        signatures = release.signatures(call.name)
+        if signatures is None:
+            bad[str(call.name)] = f"{call.where}: there is no such name"
+            continue
+        one = signatures.get("") or signatures.get("__init__")
+        if one is not None and (said := bind(call, one)):
+            bad[str(call.name)] = f"{call.where}: {said}"
+    return bad
+
+
+@pytest.mark.upstream
+@pytest.mark.slow
+def test_every_call_binds(pinned: Release, other: Release, found: Uses) -> None:
+    assert len(found.calls) > 200 and len(found.names) > 150
+    assert misfits(pinned, found) == {}
+    assert misfits(other, found).keys() <= BREAKS.keys()
+
+
+@pytest.mark.upstream
+@pytest.mark.slow
+def test_every_difference_is_known(
+    pinned: Release, other: Release, found: Uses
+) -> None:
+    told = differences(pinned, other, sorted(found.names))
+    assert told.keys() == BREAKS.keys() | KNOWN["nothing-follows"].keys(), told
+
+
+FLASHINFER = {
+    "__init__.py": "from .decode import plan as plan, Wrapper\nfrom ._core import *\n",
+    "_core.py": "def quantize(x, scale, *, layout='a'): ...\n",
+    "decode.py": """
+try:
+    from .fast import plan
+except ImportError:
+    def plan(x, y, z=1): ...
+
+class Base:
+    def run(self, x, *, out=None): ...
+
+class Wrapper(Base):
+    def __init__(self, size): ...
+    @classmethod
+    def get(cls, name): ...
+""",
+}
+VLLM = {
+    "utils/flashinfer.py": """
+quick = _lazy_import_wrapper("flashinfer", "quantize")
+quick(1, 2, layout="b")
+""",
+    "layer.py": """
+import flashinfer
+import flashinfer.decode as d
+from flashinfer import Wrapper as W
+from vllm.utils.flashinfer import quick as q
+def f(x, **more):
+    from flashinfer.decode import plan
+    plan(x, 2)
+    flashinfer.decode.plan(x, z=3, **more)
+    q(x, scale=1)
+    W.get("a")
+    W(4)
+    d.gone()
+""",
+}
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def release(folder: Path, old: str = "", new: str = "") -> Release:
+    files = {name: text.replace(old, new) for name, text in FLASHINFER.items()}
+    written(folder / "flashinfer", files)
+    return Release(folder)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Uses:
+    return uses(written(tmp_path / "vllm", VLLM))
+
+
+def test_calls_are_found_by_every_way_to_import(tmp_path: Path, small: Uses) -> None:
+    assert [(str(c.name), c.positional, c.open) for c in small.calls] == [
+        ("flashinfer.decode.plan", 2, False),
+        ("flashinfer.decode.plan", 1, True),
+        ("flashinfer.quantize", 1, False),
+        ("flashinfer.Wrapper.get", 1, False),
+        ("flashinfer.Wrapper", 1, False),
+        ("flashinfer.decode.gone", 0, False),
+        ("flashinfer.quantize", 2, False),
+    ]
+    assert misfits(release(tmp_path), small).keys() == {"flashinfer.decode.gone"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "said"),
+    [
+        ("y, z=1", "z=1", "flashinfer.decode.plan", "y is gone"),
+        ("y, z=1", "y, w, z=1", "flashinfer.decode.plan", "w is asked for"),
+        ("z=1", "z=2", "flashinfer.decode.plan", "z=1 is z=2"),
+        ("y, z=1", "y, a=0, z=1", "flashinfer.decode.plan", "other places"),
+        ("def quantize", "def other", "flashinfer.quantize", "gone"),
+        ("out=None", "to=None", "flashinfer.Wrapper.run", "out is gone"),
+        ("def run", "def go", "flashinfer.Wrapper.run", "gone"),
+        ("self, size", "self, size, top", "flashinfer.Wrapper", "top is asked for"),
+    ],
+)
+def test_a_planted_difference_is_found(
+    tmp_path: Path, small: Uses, old: str, new: str, name: str, said: str
+) -> None:
+    one = release(tmp_path / "one")
+    two = release(tmp_path / "two", old, new)
+    told = differences(one, two, small.names)
+    assert {n.removesuffix(".__init__") for n in told} == {name}
+    assert all(said in text for text in told.values())
+    assert differences(one, release(tmp_path / "same"), small.names) == {}
+
+
+def test_a_new_argument_that_may_be_left_out_is_none(
+    tmp_path: Path, small: Uses
+) -> None:
+    one = release(tmp_path / "one")
+    two = release(tmp_path / "two", "layout='a'", "layout='a', more=None")
+    assert differences(one, two, small.names) == {}
+    assert two.signatures(Name("flashinfer", "quantize")) is not None
