@@ -83,7 +83,7 @@ def link(tools: Tools, host: Path, cubin: Path, library: Path) -> None:
     embed = library.with_suffix(".s")
     note = '.section .note.GNU-stack,"",@progbits'
     embed.write_text(
-        f".section .rodata\n.balign 64\n.globl hopper_cubin\nhopper_cubin:\n"
+        f".section .rodata\n.balign 64\n.globl hopper_cubin\n.hidden hopper_cubin\nhopper_cubin:\n"
         f'.incbin "{cubin}"\n{note}\n',
         encoding="utf-8",
     )
@@ -97,6 +97,13 @@ def link(tools: Tools, host: Path, cubin: Path, library: Path) -> None:
             "the host object cannot be linked",
             where=str(host),
             found=done.stderr.strip()[-1500:],
+        )
+    exported = _run(["nm", "--dynamic", "--defined-only", str(library)]).stdout
+    if "hopper_cubin" in exported or "__wrap_" in exported:
+        raise Finding(
+            "the library shows symbols that each kernel has its own of",
+            where=str(library),
+            found=exported[:500],
         )
     symbols = _run(["nm", "--defined-only", str(host)]).stdout
     if any(f" T {name}" in symbols for name in _WRAPPED):

@@ -13,6 +13,7 @@ It needs no GPU. Kernels that were compiled before are in the cache.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from scripts.errors import Finding
 from scripts.files import digest, write
 from scripts.hopper import ptx, selftest
 from scripts.hopper.assemble import SHIM, Tools, assemble, link
+from scripts.hopper.assemble import __file__ as ASSEMBLE
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
 
@@ -39,6 +41,8 @@ MANIFEST = "manifest.json"
 MULTIPROCESSORS = 132
 """Of an H200 or H100 SXM. Grids are made for it: barriers between blocks want all of
 them on the GPU at once."""
+SECONDS = 1200
+"""Of one compilation, by the clock: only what hangs takes that long."""
 ARCHITECTURES = ("sm_120a", "sm_121a")
 PARTS = {
     "sm_120a": ("regimes", "errors", "models", "graphs", "linear", "w4a16", "seed"),
@@ -105,15 +109,19 @@ def prepare(inputs: Inputs) -> Path:
     return out
 
 
-def _salt(inputs: Inputs, tools: Tools) -> str:
-    import hashlib
-
+def _salt(inputs: Inputs) -> str:
+    """Digest of what compiles a kernel."""
     total = hashlib.sha256(inputs.environment.digest.encode())
-    total.update(tools.version.encode())
-    for path in (Path(ptx.__file__), ptx.HELPERS, SHIM):
-        total.update(path.read_bytes())
     for name in ("hopper_export.py", "kernel_fork.py"):
         total.update((ENTRY.parent / name).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _made_with(tools: Tools) -> str:
+    """Digest of what makes a library of what was compiled."""
+    total = hashlib.sha256(tools.version.encode())
+    for path in (Path(ptx.__file__), ptx.HELPERS, SHIM, Path(ASSEMBLE)):
+        total.update(path.read_bytes())
     return total.hexdigest()[:16]
 
 
@@ -132,8 +140,8 @@ def _compiled(
         "root": str(ROOT),
         "parts": inputs.parts[arch],
         "cache": str(store / "compiled"),
-        "salt": f"{arch}-{_salt(inputs, tools)}",
-        "limits": {"seconds": 1200, "bytes": asked.limits.bytes},
+        "salt": f"{arch}-{_salt(inputs)}",
+        "limits": {"seconds": SECONDS, "bytes": asked.limits.bytes},
         "processes": os.cpu_count() or 1,
     }
     for event in sweep.process(asked, arch, request):
@@ -165,7 +173,8 @@ def _library(
 ) -> dict[str, Any]:
     """Translate, assemble and link what is in the folder, and put it into the bundle."""
     told: dict[str, Any] = json.loads((folder / "kernel.json").read_text("utf-8"))
-    ready, library = folder / "library.json", folder / "kernel.so"
+    ready = folder / f"library-{_made_with(tools)}.json"
+    library = ready.with_suffix(".so")
     if not ready.exists():
         text = (folder / "kernel.ptx").read_text(encoding="utf-8")
         try:
@@ -177,9 +186,13 @@ def _library(
                 found=str(e),
                 next="teach scripts/hopper/ptx.py an exact replacement",
             ) from e
-        source, cubin = folder / "hopper.ptx", folder / "hopper.cubin"
+        # To assemble takes longer than all else here.
+        name = hashlib.sha256(f"{tools.version}\0{made.text}".encode()).hexdigest()[:16]
+        source, cubin = folder / "hopper.ptx", folder / f"{name}.cubin"
         source.write_text(made.text, encoding="utf-8")
-        assemble(tools, source, cubin)
+        if not cubin.exists():
+            assemble(tools, source, cubin.with_suffix(".part"))
+            cubin.with_suffix(".part").rename(cubin)
         link(tools, folder / "host.o", cubin, library)
         names = list(ptx.entries(text))
         facts = {"replaced": made.counts, "entries": names, "cubin": digest(cubin)}

@@ -9,15 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern const char hopper_cubin[];
+/* One of each in every library of a process: hidden, or the first loaded would serve
+ * them all. */
+#define OWN __attribute__((visibility("hidden")))
+
+extern const char hopper_cubin[] OWN;
 
 int __real__cudaLibraryLoadData(void **, const void *, void *, void *, unsigned,
                                 void *, void *, unsigned);
 int __real__cudaLaunchKernelEx(const void *, const void *, void **);
 
-int __wrap__cudaLibraryLoadData(void **library, const void *code, void *options,
-                                void *values, unsigned count, void *library_options,
-                                void *library_values, unsigned library_count)
+OWN int __wrap__cudaLibraryLoadData(void **library, const void *code, void *options,
+                                    void *values, unsigned count,
+                                    void *library_options, void *library_values,
+                                    unsigned library_count)
 {
     (void)code;
     return __real__cudaLibraryLoadData(library, hopper_cubin, options, values, count,
@@ -27,7 +32,7 @@ int __wrap__cudaLibraryLoadData(void **library, const void *code, void *options,
 typedef int (*param_info)(const void *kernel, size_t index, size_t *offset,
                           size_t *size);
 
-int __wrap__cudaLaunchKernelEx(const void *config, const void *kernel, void **args)
+OWN int __wrap__cudaLaunchKernelEx(const void *config, const void *kernel, void **args)
 {
     static param_info info;
     size_t offset, size;

@@ -48,7 +48,8 @@ def atoms_of_16_bits() -> None:
     @functools.wraps(real)
     def make(op: Any, tensor: Any, *args: Any, **kwargs: Any) -> Any:
         if tensor.element_type is cutlass.Float4E2M1FN:
-            kwargs.setdefault("internal_type", cutlass.Int16)
+            assert kwargs.get("internal_type") is None, kwargs
+            kwargs["internal_type"] = cutlass.Int16
         return real(op, tensor, *args, **kwargs)
 
     cpasync.make_tiled_tma_atom = make

@@ -169,7 +169,9 @@ def _answer(real: Any, capability: tuple[int, int], count: int) -> None:
     import torch
     import triton
 
-    triton.runtime.driver.active.get_current_target()
+    driver = triton.runtime.driver.active
+    target = driver.get_current_target()
+    driver.get_current_target = lambda: target
     told = {name: getattr(real, name) for name in dir(real) if name[0] != "_"}
     told |= {"major": capability[0], "minor": capability[1]}
     told |= {"multi_processor_count": count, "shared_memory_per_block_optin": 101376}

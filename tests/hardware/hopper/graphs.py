@@ -127,7 +127,7 @@ def _zero_workspaces() -> int:
     count = 0
     gc.collect()
     for found in [o for o in gc.get_objects() if isinstance(o, SM12xMoEWorkspace)]:
-        for scratch in (found.static, found.dynamic):
+        for scratch in (found.static, *found.dynamic.values()):
             for value in getattr(scratch, "__dict__", {}).values():
                 if isinstance(value, torch.Tensor):
                     value.zero_()

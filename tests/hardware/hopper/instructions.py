@@ -30,8 +30,10 @@ class Module:
     """A cubin on the GPU."""
 
     def __init__(self, path: Path) -> None:
+        import torch
         from cuda.bindings import driver
 
+        torch.zeros(1, device="cuda")  # the context that the driver loads into
         self.driver = driver
         self.module = self._did(driver.cuModuleLoadData(path.read_bytes()))
 

@@ -83,7 +83,8 @@ def part(name: str, make: Callable[[Any], Iterable[list[Any]]]) -> dict[str, Any
         columns = module.COLUMNS
         for row in make(module):
             rows.append(row)
-            print(name, *row, sep="  ", flush=True)
+            at = f"{time.monotonic() - started:.1f}"
+            print(name, at, *row, sep="  ", flush=True)
     except Exception as e:
         traceback.print_exc()
         at = traceback.extract_tb(e.__traceback__)[-1]

@@ -37,6 +37,10 @@ class Weight:
     def value(self) -> torch.Tensor:
         return num.weight(self.packed, self.scale) * self.scale_2[:, None, None]
 
+    def expert(self, e: int) -> torch.Tensor:
+        """``value`` of one expert."""
+        return num.weight(self.packed[e], self.scale[e]) * self.scale_2[e]
+
     @classmethod
     def of(cls, w: torch.Tensor) -> "Weight":
         scale_2 = w.abs().amax((1, 2)) / FULL
@@ -96,7 +100,7 @@ class Problem:
         )  # fmt: skip
 
     def middle(self, e: int) -> torch.Tensor:
-        gate, up = self.x.float() @ self.w13.value[e].T, None
+        gate, up = self.x.float() @ self.w13.expert(e).T, None
         if self.activation in num.GATED:
             gate, up = gate.chunk(2, -1)
         return num.activate(gate, up, self.activation, self.swiglu)
@@ -106,7 +110,7 @@ class Problem:
         out = torch.zeros(self.x.shape, dtype=torch.float32)
         for e in range(len(self.w2.packed)):
             share = (self.routing * (self.ids == e)).sum(1, keepdim=True)
-            out += share * (self.middle(e) @ self.w2.value[e].T)
+            out += share * (self.middle(e) @ self.w2.expert(e).T)
         return out
 
     def input_scales(self) -> tuple[torch.Tensor, torch.Tensor]:
