@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Finding: nvidia-modelopt 0.47.0 needs requests, does not ask for it, and cannot be imported without
+# Finding: nvidia-modelopt 0.47.0 needs requests and huggingface_hub, asks for neither, and cannot be imported
 # Versions: nvidia-modelopt 0.47.0, torch 2.13.0, requests 2.34.2
 # Date: 2026-11-30
 # Behaviour: `pip install nvidia-modelopt torch` into an empty environment gives a ModelOpt whose
 #   import of modelopt.torch ends in ModuleNotFoundError, while pip check finds no fault.
-#   requests stands in no Requires-Dist of it. It used to come along with huggingface_hub, which
-#   has its successor httpx since 1.0.
+#   requests stands in no Requires-Dist of it without an extra, nor does huggingface_hub, which
+#   the import asks for next.
 # Output:
 # > import modelopt: 0.47.0
 # > import modelopt.torch: ModuleNotFoundError: No module named 'requests'
 # > pip check: No broken requirements found.
-# > with requests: ok
+# > with requests: ModuleNotFoundError: No module named 'huggingface_hub'
 # Matters: A quantisation job in a slim image stops before it begins; a lock file made from the
 #   metadata, of pip, uv or Nix, repeats the fault everywhere.
 set -euo pipefail

@@ -123,7 +123,7 @@ def test_a_script_has_its_form(script: findings.Script) -> None:
     )
     assert code.endswith('echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2\n')
     assert "exit 2" in code, "what cannot be installed is no finding"
-    for words in re.findall(r"pip (?:install|download)((?:\\\n|[^\n;&])*)", code):
+    for words in re.findall(r"pip (?:install|download)((?:\\\n|[^\n;&>])*)", code):
         loose = [x for x in words.split() if re.fullmatch(r"[a-z][\w-]+", x)]
         assert not loose, "not pinned"
     assert "://" not in text and "/work/" not in text
