@@ -190,6 +190,10 @@ bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual too
 site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
 	@$(run) site
 
+.PHONY: findings
+findings: .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg)
+	@$(run) findings $(call opt,NAME,)
+
 .PHONY: clean
 clean: ## Remove dist/ and .venv/; build/ holds work and stays
 	rm -rf dist .venv

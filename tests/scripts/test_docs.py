@@ -22,6 +22,7 @@ PAGES = (
     "SECURITY.md",
     "docs/packagers.md",
     "docs/provenance.md",
+    "findings/README.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
 )
 
