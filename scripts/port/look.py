@@ -15,12 +15,12 @@ from scripts.lock import Lock
 from scripts.port import resolutions, shelf
 from scripts.port.between import between, start_of
 from scripts.port.bisect import culprits
-from scripts.port.carry import Carried, carry
+from scripts.port.carry import Carried, Trees, carry
 from scripts.port.places import places
 from scripts.port.slim import imported, mirror
 from scripts.port.states import PatchResult, State
 from scripts.port.summary import Culprit, Summary
-from scripts.port.target import Target, find, tree, wanted
+from scripts.port.target import Target, find, python_or, tree, wanted
 from scripts.series import folder
 from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch
@@ -67,14 +67,14 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
     target = find(lock, wanted_.to, wanted_.git)
     paths = touched(patches)
     note(f"reading vLLM {lock.version}, then {target.name}")
-    base = shelf.read(lock.sdist, paths.__contains__)
+    base = shelf.read(lock.sdist, python_or(paths))
     new = tree(target, wanted(paths, base.ids))
-    fresh = {p: e for p, e in new.files.items() if p not in base.ids}
-    known = {p: e for p, e in new.files.items() if p in paths}
     records = resolutions.load(at.patches)
-    moves = places(base.files, known, fresh)
+    moves = places(paths, base, new, target.name)
     note(f"carrying {len(patches)} patches")
-    carried = carry(patches, base.files.get, new.files.get, moves, records, target.name)
+    trees = (base.files.get, new.files.get)
+    whole = Trees(base, new)
+    carried = carry(patches, *trees, moves, records, target.name, whole)
     found, seen = (
         between(lock, target, patches, carried.patches, new.files)
         if wanted_.history
@@ -123,8 +123,9 @@ def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:
     start = start_of(work.lock, Git(target.git))
     if start is None:
         return ()
-    files = dict(work.base.files)
-    paths = touched(work.patches) | imported(files)
+    paths = touched(work.patches)
+    files = {p: e for p, e in work.base.files.items() if p in paths}
+    paths |= imported(files)
     slim = mirror(target.git, paths, at.build / "port" / "mirrors")
     records = resolutions.load(at.patches)
     return tuple(

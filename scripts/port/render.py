@@ -10,6 +10,8 @@ from scripts.port.states import FileResult, PatchResult, State
 from scripts.port.summary import Summary
 
 SCHEMA = 1
+NAMES = 6
+"""Names in a row of them."""
 _QUIET = (State.UNCHANGED, State.MOVED)
 
 
@@ -37,7 +39,9 @@ def _details(patch: PatchResult) -> list[str]:
     for on in patch.dependents:
         needs.setdefault((on.patch[:4], on.path), []).append(on.symbol)
     for (name, path), found in needs.items():
-        rows.append(f"needed by {name}: {path}, {', '.join(dict.fromkeys(found))}")
+        names = list(dict.fromkeys(found))
+        more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+        rows.append(f"needed by {name}: {path}, {', '.join(names[:NAMES])}{more}")
     return rows
 
 

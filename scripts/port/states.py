@@ -26,15 +26,24 @@ class State(Enum):
     """Text conflicts, syntax does not, and every guard holds. A person reads it."""
     PROBABLY_ABSORBED = "probably absorbed"
     """Most of the change is upstream in another form; a person has to decide."""
-    GONE = "target gone"
-    """The file or the symbol that the patch changes is no longer there."""
+    BROKEN = "uses what is otherwise"
+    """It merges, and uses a name that is not there, or is another thing there."""
+    GONE = "no target"
+    """The file or the symbol that the patch changes is not there."""
     CONFLICT = "conflict"
     """Upstream and the patch contradict each other; a person has to decide."""
+    WAITS = "waits"
+    """It stands on a patch that waits for a person; nothing to decide here yet."""
 
     @property
     def carried(self) -> bool:
         """Whether a result was made that may be used without a person."""
-        return self not in (State.PROBABLY_ABSORBED, State.GONE, State.CONFLICT)
+        return RANK[self] < RANK[State.PROBABLY_ABSORBED]
+
+    @property
+    def open(self) -> bool:
+        """Whether a person has to decide it."""
+        return not self.carried and self is not State.WAITS
 
 
 RANK = {state: rank for rank, state in enumerate(State)}
@@ -100,6 +109,10 @@ class FileResult:
     target: str = ""
     """Where the file lies on the new release."""
     evidence: tuple[Evidence, ...] = ()
+    read: tuple[str, ...] = ()
+    """Why a person has to read the result, though it was carried."""
+    homes: tuple[str, ...] = ()
+    """Files of the new tree that seem to hold its target, where it has none."""
     base: Entry | None = field(default=None, repr=False)
     ours: Entry | None = field(default=None, repr=False)
     """The new upstream with the patches before this one."""
@@ -130,8 +143,12 @@ class PatchResult:
 
     @property
     def state(self) -> State:
-        return worst([f.state for f in self.files])
+        """That of its files; or that it waits, where no file has to be decided."""
+        found = [f.state for f in self.files]
+        if open_ := [s for s in found if s.open]:
+            return worst(open_)
+        return State.WAITS if self.blocked_by else worst(found)
 
     @property
     def carried(self) -> bool:
-        return self.state.carried and not self.blocked_by
+        return self.state.carried

@@ -189,13 +189,30 @@ def git_tree(git: Git, commit: str, want: Want) -> Source:
     return Source(ids, files)
 
 
+def python_or(touched: set[str]) -> Want:
+    """What to keep of the pinned tree: what the series touches, and all Python."""
+
+    def want(path: str) -> bool:
+        return path in touched or _is_python(path)
+
+    return want
+
+
+def _is_python(path: str) -> bool:
+    return path.endswith(".py") and path.startswith(("vllm/", "tests/"))
+
+
 def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
-    """What to keep of a new tree: what the series touches, and new source files.
+    """What to keep of a new tree: as of the pinned one, and new source files.
 
     A file that upstream moved, or split off, is among the latter.
     """
 
     def want(path: str) -> bool:
-        return path in touched or (path not in base and kind(path) is not Kind.TEXT)
+        return (
+            path in touched
+            or _is_python(path)
+            or (path not in base and kind(path) is not Kind.TEXT)
+        )
 
     return want
