@@ -119,10 +119,24 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     for use in uses(part.target, found, rows):
         was = _meaning(use, part.path, old)
         now = _meaning(use, part.target, new.library)
+        if was is Unfound.UNKNOWN and not use.owner:
+            use, was, now = _shorter(use, part, old, new.library)
         for change in _against(use, was, now):
             where = _now(use, now, new)
             what = f"{use.text} {change.what}{where}"
             yield Breach(part.path, use.row, use.parts[-1], what, change.severe)
+
+
+def _shorter(
+    use: Use, part: FileResult, old: Library, new: Library
+) -> tuple[Use, Found, Found]:
+    """The longest start of a dotted name that has a definition, read."""
+    for count in range(len(use.parts) - 1, 0, -1):
+        head = replace(use, parts=use.parts[:count], how=How.READ, call=None)
+        was, now = _meaning(head, part.path, old), _meaning(head, part.target, new)
+        if isinstance(was, Definition):
+            return head, was, now
+    return use, Unfound.UNKNOWN, Unfound.UNKNOWN
 
 
 def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:

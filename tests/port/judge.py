@@ -20,7 +20,7 @@ from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch, parse
 from scripts.series.replay import Entry
 from scripts.upstream import touched
-from tests.port.model import Change, Files
+from tests.port.model import Change, Files, Series
 from tests.scripts.small import FORMAT, git, message
 
 
@@ -75,7 +75,7 @@ def repository(case: Change, repo: Path) -> Path:
     Returns:
         The mail.
     """
-    repo.mkdir()
+    repo.mkdir(parents=True)
     git(repo, "init", "-q", "-b", "base")
     for branch, files in (
         ("base", case.base),
@@ -105,6 +105,19 @@ def ours(case: Change, mail: Path) -> Answer:
     texts = {p: e.data.decode("utf-8") for p, e in tree.items() if e}
     read = tuple(reason for f in result.files for reason in f.read)
     return Answer(texts, result.state, why, read)
+
+
+def series(case: Series, home: Path) -> tuple[PatchResult, ...]:
+    """This project's port of patches that stand one on the other."""
+    made = []
+    before = case.base
+    for number, after in enumerate(case.steps, 1):
+        step = Change(case.name, "series", before, after, case.ours, ())
+        mail = repository(step, home / str(number))
+        name = f"{number:04}-{mail.name[5:]}"
+        made.append(parse(name, mail.read_bytes()))
+        before = after
+    return carried(made, case.base, case.ours)
 
 
 def carried(patches: list[Patch], old: Files, now: Files) -> tuple[PatchResult, ...]:
