@@ -109,15 +109,18 @@ def ours(case: Change, mail: Path) -> Answer:
 
 def series(case: Series, home: Path) -> tuple[PatchResult, ...]:
     """This project's port of patches that stand one on the other."""
+    patches = [patch for patch, _ in mails(case, home)]
+    return carried(patches, case.base, case.ours)
+
+
+def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
+    """Each patch and its mail; its repository is in a folder of its number."""
     made = []
-    before = case.base
-    for number, after in enumerate(case.steps, 1):
-        step = Change(case.name, "series", before, after, case.ours, ())
-        mail = repository(step, home / str(number))
-        name = f"{number:04}-{mail.name[5:]}"
-        made.append(parse(name, mail.read_bytes()))
-        before = after
-    return carried(made, case.base, case.ours)
+    for number in range(1, len(case.steps) + 1):
+        mail = repository(case.change(number), home / str(number))
+        mail = mail.rename(home / f"{number:04}-{mail.name[5:]}")
+        made.append((parse(mail.name, mail.read_bytes()), mail))
+    return made
 
 
 def carried(patches: list[Patch], old: Files, now: Files) -> tuple[PatchResult, ...]:

@@ -46,6 +46,11 @@ class Series:
     carried: tuple[bool, ...]
     """Which patches may be called carried."""
 
+    def change(self, number: int) -> Change:
+        """One of its patches, from 1, by itself."""
+        before = self.steps[number - 2] if number > 1 else self.base
+        return Change(self.name, "", before, self.steps[number - 1], self.ours, ())
+
 
 def replaced(text: str, *edits: tuple[str, str]) -> str:
     """`text` with each old part, which must be there once, replaced by the new."""
