@@ -61,6 +61,7 @@ class _Chain:
             self.old_now[found.path] = found.theirs
             if found.state.carried:
                 self.new_now[found.target] = found.result
+                self.new_now |= found.also
             elif found.ours is None and self.new(found.target) is None:
                 self.new_now.pop(found.target, None)
             else:
@@ -191,6 +192,7 @@ def _patch(
                 ours=chain.here(target),
                 theirs=step.changes[change.path],
                 pinned=(chain.base(change.path), chain.new(target)),
+                here=chain.here,
             )
         )
     merged = _merge([c for c in cases if c.three_way], step.patch, room, label)
@@ -218,5 +220,7 @@ def ported(results: Iterable[PatchResult]) -> list[Mapping[str, Entry | None]]:
         for part in result.files:
             if part.state.carried and part.result != part.ours:
                 changes[part.target] = part.result
+            if part.state.carried:
+                changes |= part.also
         found.append(changes)
     return found

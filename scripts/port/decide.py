@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.errors import Finding
 from scripts.port import absorbed
 from scripts.port.around import ground
 from scripts.port.elements import NoMerge
 from scripts.port.guards import Sides, moved_only, objections, touched_symbols
 from scripts.port.merge import Merged, Space
 from scripts.port.places import Places
-from scripts.port.resolutions import Records
+from scripts.port.resolutions import Known, Records
 from scripts.port.states import FileResult, State
 from scripts.port.symbols import renames, symbols
 from scripts.port.syntax import merge_syntax
 from scripts.series.diff import FilePatch
-from scripts.series.replay import Entry
+from scripts.series.replay import Entry, Tree, apply_file
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Case:
     theirs: Entry | None
     pinned: tuple[Entry | None, Entry | None] = (None, None)
     """The file in the two trees without the series."""
+    here: Tree = lambda path: None
+    """Any file of the new tree, with the patches before."""
 
     @property
     def three_way(self) -> bool:
@@ -60,8 +63,7 @@ def file(
     """Decide one file."""
     known = records.find(case.base, case.ours, case.theirs)
     if known is not None:
-        kept = None if known.result is None else Entry(_mode(case), known.result)
-        return case.result(State.RESOLVED, result=kept, why=known.reason)
+        return _resolved(case, known)
     if case.base is None:
         return _created(case)
     if case.theirs is None:
@@ -76,6 +78,29 @@ def file(
         why = "" if same else f"upstream has the file as {case.target}"
         return case.result(state, result=entry, why=why)
     return _three(case, merged, places, room)
+
+
+def _resolved(case: Case, known: Known) -> FileResult:
+    """What a person decided, unless another file that it edits is another now."""
+    also: dict[str, Entry | None] = {}
+    for path, change in known.also.items():
+        before = case.here(path)
+        if change.old_mode is not None and before is not None:
+            before = Entry(change.old_mode, before.data)
+        try:
+            also[path] = apply_file(_Record(), change, before)
+        except Finding as e:
+            why = f"it was decided to enter it in {path}, and there {e.what}"
+            return case.result(State.GONE, why=why, homes=(path,))
+    kept = None if known.result is None else Entry(_mode(case), known.result)
+    return case.result(State.RESOLVED, result=kept, why=known.reason, also=also)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a decision's change belongs to, for messages."""
+
+    name: str = "resolutions"
 
 
 def _mode(case: Case) -> int:

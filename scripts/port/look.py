@@ -12,7 +12,7 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
 from scripts.lock import Lock
-from scripts.port import resolutions, shelf
+from scripts.port import answers, companions, resolutions, shelf
 from scripts.port.between import between, start_of
 from scripts.port.bisect import culprits
 from scripts.port.carry import Carried, Trees, carry
@@ -80,14 +80,19 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
         if wanted_.history
         else ([], [])
     )
+    alerts, idle = answers.answered(found, answers.load(at.patches))
     summary = Summary(
         source=f"vllm-{lock.version}",
         target=target.name,
         patches=carried.patches,
-        alerts=tuple(found),
-        unused=tuple(records.unused(carried.used)),
+        alerts=alerts,
+        unused=(*records.unused(carried.used), *idle),
         history=tuple(seen),
         identity=_identity(base, new, carried.patches),
+        first=tuple(companions.told(lock, new, target.name)),
+        dry_run=wanted_.dry_run,
+        git=str(wanted_.git or ""),
+        to=wanted_.to,
         notes=tuple(_notes(carried.patches, target)),
     )
     return Work(lock, patches, target, base, new, carried, summary)
@@ -108,7 +113,7 @@ def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
         for r in results
         if r.state is State.ABSORBED
     ]
-    if target.git is None and any(not r.state.carried for r in results):
+    if target.git is None and any(r.state.open for r in results):
         rows.append(
             "GIT=<a clone of upstream> beside TO= names the commit that broke each file"
         )
@@ -117,7 +122,7 @@ def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
 
 def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:
     """Which commit broke what was not carried; empty without a history."""
-    target, lost = work.target, [p for p in work.carried.patches if not p.state.carried]
+    target, lost = work.target, [p for p in work.carried.patches if p.state.open]
     if not (lost and target.git and target.commit):
         return ()
     start = start_of(work.lock, Git(target.git))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -148,10 +150,38 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
         note(f"proof: {name}")
         code, said = runner(argv, new.root)
         last = [line for line in said.splitlines() if line.strip()][-1:]
+        detail = last[0] if last else f"exit code {code}"
         broken = code != 0
-        proof = Proof.FAILED if broken else Proof.PASSED
-        found.append(Check(name, proof, last[0] if last else f"exit code {code}"))
+        if not broken:
+            found.append(Check(name, Proof.PASSED, detail))
+            continue
+        failed = failures(said)
+        again = repeat(argv, failed[:1], new.root)
+        found.append(Check(name, Proof.FAILED, detail, failed, again))
     return found
+
+
+def failures(said: str) -> tuple[str, ...]:
+    """The tests that a run of pytest names at its end, each once.
+
+    >>> failures("FAILED tests/a.py::test_x[1] - AssertionError: y\\nERROR b.py::c")
+    ('tests/a.py::test_x[1]', 'b.py::c')
+    """
+    rows = re.findall(r"(?m)^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", said)
+    return tuple(dict.fromkeys(rows))
+
+
+def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
+    """The command that runs a step again, or one test of it.
+
+    Args:
+        argv: Arguments of this interpreter.
+        failed: The test, if it is one.
+        where: The trial.
+    """
+    if failed:
+        argv = ("-m", "pytest", *failed)
+    return f"cd {where} && PYTHONPATH=. {shlex.join([sys.executable, *argv])}"
 
 
 def unlike(new: Checkout) -> list[str]:

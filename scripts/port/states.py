@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -93,6 +94,16 @@ class Alert:
     """Release or commit that had the change."""
     undone: str
     """Release or commit that has it no longer, or otherwise."""
+    answer: str = ""
+    """A person's reason to go on all the same; empty while it is open."""
+
+    @property
+    def said(self) -> str:
+        """It in one line."""
+        return (
+            f"{self.patch[:4]} {self.path}, {self.symbol}: {self.kind.value} "
+            f"(had it: {self.landed}; no longer so: {self.undone})"
+        )
 
 
 @dataclass(frozen=True)
@@ -113,12 +124,20 @@ class FileResult:
     """Why a person has to read the result, though it was carried."""
     homes: tuple[str, ...] = ()
     """Files of the new tree that seem to hold its target, where it has none."""
+    also: Mapping[str, Entry | None] = field(default_factory=dict, repr=False)
+    """Other files that a person entered the change in, as they are then."""
     base: Entry | None = field(default=None, repr=False)
     ours: Entry | None = field(default=None, repr=False)
     """The new upstream with the patches before this one."""
     theirs: Entry | None = field(default=None, repr=False)
     result: Entry | None = field(default=None, repr=False)
     """None where the file is deleted, or where nothing was carried."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that there is to say of it beside its state."""
+        read = (f"please read: {reason}" for reason in self.read)
+        return (*([self.why] if self.why else []), *read)
 
 
 @dataclass(frozen=True)

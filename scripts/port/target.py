@@ -19,7 +19,7 @@ from scripts.lock import Artifact, Lock
 from scripts.pin import announced
 from scripts.port import shelf
 from scripts.port.languages import Kind, kind
-from scripts.release import PROJECT, kind_of
+from scripts.release import PROJECT, REQUIREMENTS, kind_of
 from scripts.series.check.source import Source, Want
 from scripts.series.replay import Entry
 
@@ -190,16 +190,18 @@ def git_tree(git: Git, commit: str, want: Want) -> Source:
 
 
 def python_or(touched: set[str]) -> Want:
-    """What to keep of the pinned tree: what the series touches, and all Python."""
+    """What to keep of the pinned tree: what the series touches, all Python, and
+    what it pins."""
 
     def want(path: str) -> bool:
-        return path in touched or _is_python(path)
+        return path in touched or _is_looked_up(path)
 
     return want
 
 
-def _is_python(path: str) -> bool:
-    return path.endswith(".py") and path.startswith(("vllm/", "tests/"))
+def _is_looked_up(path: str) -> bool:
+    python = path.endswith(".py") and path.startswith(("vllm/", "tests/"))
+    return python or path == REQUIREMENTS
 
 
 def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
@@ -211,7 +213,7 @@ def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
     def want(path: str) -> bool:
         return (
             path in touched
-            or _is_python(path)
+            or _is_looked_up(path)
             or (path not in base and kind(path) is not Kind.TEXT)
         )
 
