@@ -38,6 +38,8 @@ class Wanted:
     """Report, and write nothing."""
     proof: bool = True
     """Pin, apply, check and test what was carried, then write it."""
+    prove_ref: bool = False
+    """The same for a git ref, as far as it can be done without wheels."""
     history: bool = True
     """Look between the two for what upstream took and reverted."""
 

@@ -10,7 +10,7 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import one_run, write
-from scripts.port import answers, conflict, prove, render, resolutions
+from scripts.port import answers, conflict, prove, render, resolutions, trials
 from scripts.port.carry import ported
 from scripts.port.languages import parses
 from scripts.port.look import Wanted, Work, look, who_broke
@@ -19,6 +19,9 @@ from scripts.port.summary import Outcome, Summary
 from scripts.port.workplace import Stop, Workplace
 
 __all__ = ["Wanted", "port", "resume"]
+
+
+NO_PIN = "a git ref has no archive and no wheels to pin: nothing is written here"
 
 
 def port(at: Checkout, wanted_: Wanted) -> Summary:
@@ -54,11 +57,18 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
         place.ask(wanted_.to, str(wanted_.git or ""), summary.red)
         where += "; alerts wait, see build/port/CONFLICT.md"
     summary = replace(summary, written=where, culprits=who_broke(at, work))
-    if summary.outcome is Outcome.CARRIED and wanted_.proof and work.target.version:
-        new = prove.trial(at, str(work.target.version), work.patches, changes)
+    version = work.target.version
+    carried = summary.outcome is Outcome.CARRIED
+    if carried and wanted_.prove_ref and version is None:
+        new = trials.of_ref(at, work.target, work.patches, changes)
+        checks = tuple(prove.prove(new, steps=prove.REF_STEPS))
+        first = (*summary.first, *prove.unlike(new), NO_PIN)
+        summary = replace(summary, checks=checks, first=first)
+    elif carried and wanted_.proof and version is not None:
+        new = trials.of_release(at, str(version), work.patches, changes)
         checks = tuple(prove.prove(new))
-        notes = (*summary.notes, *prove.unlike(new))
-        summary = replace(summary, checks=checks, notes=notes)
+        first = (*summary.first, *prove.unlike(new))
+        summary = replace(summary, checks=checks, first=first)
         if summary.outcome is Outcome.PROVED:
             left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
             written = "patches/, upstream.lock, README.md, Containerfile and the "

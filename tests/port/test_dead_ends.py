@@ -69,7 +69,8 @@ def test_a_red_alert_is_answered_once(small: Small) -> None:
 def moved_away(small: Small) -> Path:
     """A release where the target of our fourth patch lies in another file."""
     add_probe_of_our_own(small)
-    head = "# SPDX-License-Identifier: Apache-2.0\nimport functools\nimport importlib.util\n\n\n"
+    head = "# SPDX-License-Identifier: Apache-2.0\n"
+    head += "import functools\nimport importlib.util\n\n\n"
     text = upstream()[PROBE].decode()
     body = text[text.index("@functools.cache") :]
     plain = text.replace(body, "from vllm.utils.probe import has_flashinfer\n")

@@ -80,11 +80,13 @@ def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
     folder.mkdir(parents=True)
     name, version = next(iter(small.lock.companions.items()))
     rows = f"# why\nother==1\n{name}==0.0.1\n"
-    (folder / "requirements-x.txt").write_text(rows, encoding="utf-8")
-    assert prove.unlike(Checkout(small.root)) == [
-        f"tested with {name} 0.0.1; upstream pins {version}"
-    ]
-    (folder / "requirements-x.txt").write_text(f"{name}=={version}\n", "utf-8")
+    # One that a test takes for its age is not what the answers were asked with.
+    (folder / "requirements-flashinfer-old.txt").write_text(rows, encoding="utf-8")
+    assert prove.unlike(Checkout(small.root)) == []
+    (folder / "requirements-flashinfer.txt").write_text(rows, encoding="utf-8")
+    said = f"asked and tested with {name} 0.0.1; upstream pins {version}"
+    assert prove.unlike(Checkout(small.root)) == [said]
+    (folder / "requirements-flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
     assert prove.unlike(Checkout(small.root)) == []
 
 
