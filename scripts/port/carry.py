@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from scripts.port import decide, references
 from scripts.port.decide import Case
-from scripts.port.dependents import Waiting
+from scripts.port.dependents import Waiting, brought
 from scripts.port.library import Library
 from scripts.port.merge import Merged, Space, space
 from scripts.port.places import Places
@@ -161,8 +161,13 @@ def carry(
 def _judged(
     files: tuple[FileResult, ...], found: Sequence[Breach], waiting: Waiting
 ) -> tuple[FileResult, ...]:
-    """The files, with what their uses meet; a person's decision stands."""
-    mine = [one for one in found if not waiting.brings(one.name)]
+    """The files, with what their uses meet; a person's decision stands.
+
+    What a file of the patch that is open, or a patch that waits, would bring is no
+    fault of upstream's.
+    """
+    own = {name for part in files if not part.state.carried for name in brought(part)}
+    mine = [o for o in found if not (waiting.brings(o.name) or o.name in own)]
     judged = []
     for part in files:
         here = [one for one in mine if one.path == part.path]

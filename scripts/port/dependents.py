@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from scripts.port.languages import Kind, kind
 from scripts.port.references import Breach, Need
@@ -83,19 +84,15 @@ class Waiting:
         return result
 
     def _waits(self, result: PatchResult) -> _Patch:
-        brought: set[Need] = set()
+        names: set[Need] = set()
         texts: set[str] = set()
         for part in result.files:
-            before = symbols(part.path, _data(part.base))
-            after = symbols(part.path, _data(part.theirs))
-            if kind(part.path) is not Kind.MARKDOWN:
-                new = {name.rpartition(".")[2] for name in after if name not in before}
-                brought |= {(part.path, name) for name in new}
+            names |= {(part.path, name) for name in brought(part)}
             if not part.path.startswith("tests/"):
                 texts |= _texts(part)
         texts -= self.said
         changed = {s.rpartition(".")[2] for p in result.files for s in p.symbols}
-        return _Patch(result, brought, texts, changed)
+        return _Patch(result, names, texts, changed)
 
     def brings(self, name: str) -> bool:
         """Whether a patch that waits brings a name, or changes what it is."""
@@ -109,6 +106,24 @@ class Waiting:
         return [
             replace(r, dependents=tuple(self.ties.get(r.name, ()))) for r in results
         ]
+
+
+def brought(part: FileResult) -> set[str]:
+    """Names that a patch brings into being in a file, and that of a new module."""
+    if kind(part.path) is Kind.MARKDOWN:
+        return set()
+    before = symbols(part.path, _data(part.base))
+    after = symbols(part.path, _data(part.theirs))
+    found = {name.rpartition(".")[2] for name in after if name not in before}
+    if IMPORTS in part.symbols:
+        was, now = (set(side.get(IMPORTS, ())) for side in (before, after))
+        rows = (row.decode("utf-8", "replace") for row in now - was)
+        found |= {re.split(r"[\s.]", row)[-1] for row in rows}
+    if part.base is None:
+        stem = PurePosixPath(part.path).stem
+        folder = PurePosixPath(part.path).parent.name
+        found.add(folder if stem == "__init__" else stem)
+    return found
 
 
 def _behind(part: FileResult, waits: dict[str, str]) -> FileResult:

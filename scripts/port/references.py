@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from scripts.port.binding import Change, changes
 from scripts.port.library import Found, Library, Unfound
-from scripts.port.modules import Definition, Link, Module, dotted, module
+from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
 from scripts.port.outline import Item, outline
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
@@ -123,8 +123,11 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
             use, was, now = _shorter(use, part, old, new.library)
         for change in _against(use, was, now):
             where = _now(use, now, new)
+            name = use.parts[-1]
+            if use.how is How.IMPORTED and use.start:
+                name = use.start.name or use.start.module.rpartition(".")[2]
             what = f"{use.text} {change.what}{where}"
-            yield Breach(part.path, use.row, use.parts[-1], what, change.severe)
+            yield Breach(part.path, use.row, name, what, change.severe)
 
 
 def _shorter(
@@ -156,7 +159,11 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
         for use in uses(part.path, made, rows):
             was = _meaning(use, part.path, old.library)
             if isinstance(was, Definition):
-                found.setdefault(part.path, set()).add((was.home, was.name))
+                need = was.home, was.name
+                if was.sort is Sort.MODULE:
+                    path = old.library.path(was.home) or ""
+                    need = path, was.home.rpartition(".")[2]
+                found.setdefault(part.path, set()).add(need)
             elif len(use.parts) == 1:
                 found.setdefault(part.path, set()).add(("", use.text))
     return found

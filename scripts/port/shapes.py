@@ -43,17 +43,17 @@ def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]
         ours: The new upstream.
         theirs: What the patch made of `base`.
     """
-    was, now, want = (_items(path, data) for data in (base, ours, theirs))
+    was, here, want = (_items(path, data) for data in (base, ours, theirs))
     for name, item in want.items():
-        if name not in was or name not in now:
+        if name not in was or name not in here:
             continue
-        sides = [_groups(side[name]) for side in (was, now)]
-        for old, new in zip(sides[0], _groups(item), strict=False):
-            added = new.shapes.keys() - old.shapes.keys()
-            if added and old.kind == new.kind:
-                here = _counterpart(old, new, sides)
-                yield from _compared(name, old, here, new, added)
-    yield from _structs(was, now, want)
+        old, now, new = (_groups(x) for x in (was[name], here[name], item))
+        for number, group in enumerate(old):
+            mine = _twin(number, old, new)
+            added = mine.shapes.keys() - group.shapes.keys() if mine else set()
+            if mine is not None and added:
+                yield from _compared(name, group, _twin(number, old, now), mine, added)
+    yield from _structs(was, here, want)
 
 
 def _items(path: str, data: bytes) -> dict[str, Item]:
@@ -64,15 +64,14 @@ def _items(path: str, data: bytes) -> dict[str, Item]:
     }
 
 
-def _counterpart(old: Group, new: Group, sides: list[list[Group]]) -> Group | None:
-    """Upstream's group for one of the base: at its place, or most like it."""
-    was, now = sides
-    if len(was) == len(now):
-        return now[was.index(old)]
-    near = [g for g in now if g.shapes.keys() & old.shapes.keys()]
-    return max(
-        near, key=lambda g: len(g.shapes.keys() & old.shapes.keys()), default=None
-    )
+def _twin(number: int, old: list[Group], other: list[Group]) -> Group | None:
+    """The group that one of the base is now: at its place, or most like it."""
+    if len(old) == len(other):
+        return other[number]
+    keys = old[number].shapes.keys()
+    common = [len(keys & group.shapes.keys()) for group in other]
+    best = max(common, default=0)
+    return other[common.index(best)] if 2 * best > len(keys) else None
 
 
 def _compared(
@@ -80,6 +79,8 @@ def _compared(
 ) -> Iterator[str]:
     if now is None:
         yield f"upstream's {name} has no such collection"
+        return
+    if old.kind != new.kind:
         return
     if now.kind != old.kind:
         yield f"{name} was a {old.kind} and is a {now.kind} now"
