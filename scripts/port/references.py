@@ -7,14 +7,14 @@ where the patch itself changes what a name is, whoever else uses that name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from scripts.port.binding import Change, changes
 from scripts.port.library import Found, Library, Unfound
 from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
-from scripts.port.outline import Item, outline
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
 from scripts.port.uses import How, Use, uses
@@ -86,7 +86,8 @@ def _hidden(part: FileResult, old: Library, new: Library) -> Iterator[Breach]:
     yield Breach(part.path, 1, base.rpartition("/")[2], what)
 
 
-def added_rows(before: bytes, after: bytes) -> set[int]:
+@lru_cache(maxsize=512)
+def added_rows(before: bytes, after: bytes) -> frozenset[int]:
     """Lines of `after`, from 1, that `before` does not have there.
 
     >>> sorted(added_rows(b"a\\nb\\n", b"a\\nc\\nb\\n"))
@@ -106,7 +107,7 @@ def added_rows(before: bytes, after: bytes) -> set[int]:
     for tag, _, _, first, last in matcher.get_opcodes():
         if tag != "equal":
             rows |= set(range(head + first + 1, head + last + 1))
-    return rows
+    return frozenset(rows)
 
 
 def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
@@ -116,7 +117,7 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     if found is None:
         return
     rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
-    for use in uses(part.target, found, rows):
+    for use in _once(uses(part.target, found, rows)):
         was = _meaning(use, part.path, old)
         now = _meaning(use, part.target, new.library)
         if was is Unfound.UNKNOWN and not use.owner:
@@ -156,7 +157,7 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
         if made is None:
             continue
         rows = added_rows(part.base.data if part.base else b"", data)
-        for use in uses(part.path, made, rows):
+        for use in _once(uses(part.path, made, rows)):
             was = _meaning(use, part.path, old.library)
             if isinstance(was, Definition):
                 need = was.home, was.name
@@ -167,6 +168,15 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
             elif len(use.parts) == 1:
                 found.setdefault(part.path, set()).add(("", use.text))
     return found
+
+
+def _once(found: Iterable[Use]) -> list[Use]:
+    """Of uses that are alike the first: they have one meaning."""
+    alike: dict[tuple[object, ...], Use] = {}
+    for use in found:
+        key = (use.parts, use.how, use.call, use.start, use.owner)
+        alike.setdefault(key, use)
+    return list(alike.values())
 
 
 def _meaning(use: Use, path: str, library: Library) -> Found:
@@ -218,16 +228,13 @@ def _others(
     if part.ours is None:
         return
     result = part.result.data if part.result else b""
-    names = _headed(part.target, part.ours.data, result)
     before, after = module(part.target, part.ours.data), module(part.target, result)
-    if not names or before is None or after is None:
+    if before is None or after is None:
         return
     rows = added_rows(part.ours.data, result)
-    for name in names:
+    for name in _headed(before, after):
         was, other = before.get(name), after.get(name)
-        kept = name in after.links or after.opens
-        if was is None or was == other or (other is None and kept):
-            continue
+        assert was is not None
         for path, use in _users(part.target, name, after, rows, new, search):
             if other is None:
                 yield name, path, use.text, Change("is gone")
@@ -236,39 +243,31 @@ def _others(
                 yield name, path, use.text, change
 
 
-def _headed(path: str, before: bytes, after: bytes) -> list[str]:
-    """Names at the top of a file that are gone, or begin otherwise."""
-    was, now = (_heads(path, data) for data in (before, after))
-    return [name for name, head in was.items() if now.get(name) != head]
-
-
-def _heads(path: str, data: bytes) -> dict[str, bytes]:
-    """The first lines of functions and classes, fields too; all of a value."""
-    found: dict[str, bytes] = {}
-    for item in outline(path, data) or ():
-        if item.is_import:
+def _headed(before: Module, after: Module) -> list[str]:
+    """Names at the top of a file that are gone, or are used otherwise now."""
+    found = []
+    for name, chunks in before.places.items():
+        now = [chunk.source for chunk in after.places.get(name, ())]
+        if [chunk.source for chunk in chunks] == now:
+            continue  # nothing of it has to be parsed
+        was, other = before.get(name), after.get(name)
+        if was is None or (other is not None and _interface(was) == _interface(other)):
             continue
-        body = item.node.child_by_field_name("body")
-        raw = data[item.outer.start_byte : item.end]
-        if item.is_function and body is not None:
-            raw = data[item.outer.start_byte : body.start_byte]
-        elif item.node.type == "class_definition":
-            raw = b"".join(_heads_of(data, item))
-        found[item.name] = raw.strip()
+        if other is not None or not (name in after.links or after.opens):
+            found.append(name)
     return found
 
 
-def _heads_of(data: bytes, item: Item) -> Iterator[bytes]:
-    for member in item.body:
-        if not member.is_function or member.name == "__init__":
-            yield data[member.outer.start_byte : member.outer.end_byte]
+def _interface(made: Definition) -> tuple[object, ...]:
+    """What those that use a name can tell."""
+    return made.sort, made.params, made.more, made.marks, made.gives
 
 
 def _users(
     target: str,
     name: str,
     after: Module,
-    rows: set[int],
+    rows: Collection[int],
     new: Library,
     search: Search,
 ) -> Iterator[tuple[str, Use]]:
