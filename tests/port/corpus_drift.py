@@ -323,6 +323,30 @@ _ELEMENTS: tuple[Change, ...] = (
     ),
 )
 
+_TILE = [
+    (
+        '    "b": one("B", [3]),\n',
+        '    "t": one("T", [7, 8]),\n    "b": one("B", [3]),\n',
+    )
+]
+_NESTED: tuple[Change, ...] = (
+    file_case(
+        "dict: entries with lists of their own, both add one",
+        ELEMENTS,
+        _TILE,
+        [
+            (
+                '    "e": one("E", [5]),\n',
+                '    "e": one("E", [6]),\n    "z": one("Z", [9]),\n',
+            )
+        ],
+        _TILE,
+        base=HEAD + 'ENTRIES = {\n    "a": one("A", [1, 2]),\n    "b": one("B", [3]),\n'
+        '    "c": one("C", [4]),\n    "d": one("D", [0]),\n'
+        '    "e": one("E", [5]),\n}\n',
+    ),
+)
+
 _TWINS: tuple[Change, ...] = (
     tree(
         "went to a new file; the twin got a name like it",
@@ -685,7 +709,7 @@ _PARTS: tuple[Change, ...] = (
     ),
 )
 
-DRIFT: tuple[Change, ...] = (*_ELEMENTS, *_TWINS, *_AROUND, *_NAMES, *_PARTS)
+DRIFT: tuple[Change, ...] = (*_ELEMENTS, *_NESTED, *_TWINS, *_AROUND, *_NAMES, *_PARTS)
 
 OURS = replaced(
     ROWS,
