@@ -83,6 +83,15 @@ class Chunk:
             warnings.simplefilter("ignore")
             return ast.parse(b"\n" * (self.row - 1) + self.source).body
 
+    @cached_property
+    def defined(self) -> dict[str, list[Definition]]:
+        """What it binds; a block of many names is gone through once."""
+        found: dict[str, list[Definition]] = {}
+        for node in statements(self.body):
+            for made in _defined(node, self.path):
+                found.setdefault(made.name, []).append(made)
+        return found
+
     @property
     def rows(self) -> range:
         return range(self.row, self.row + self.source.count(b"\n") + 1)
@@ -112,9 +121,7 @@ class Module:
             found = [
                 made
                 for chunk in self.places.get(name, ())
-                for node in statements(chunk.body)
-                for made in _defined(node, chunk.path)
-                if made.name == name
+                for made in chunk.defined.get(name, ())
             ]
             one = found[-1] if found else None
             several = one is not None and len(found) > 1
