@@ -54,8 +54,8 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
-port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault)
-	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
+port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it)
+	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)

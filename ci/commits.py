@@ -46,7 +46,8 @@ def groups(
     for patch, now, result in zip(
         old, successors(old, new), summary.patches, strict=True
     ):
-        if result.state in MECHANICAL and now is not None:
+        read = any(part.read for part in result.files)
+        if result.state in MECHANICAL and now is not None and not read:
             continue
         names = {patch.name, *([now.name] if now else [])}
         paths = tuple(f"patches/{name}" for name in sorted(names))
@@ -67,9 +68,8 @@ def _message(result: PatchResult, *, left: bool) -> str:
     what = "left the series, " if left else ""
     rows = [result.subject]
     for part in result.files:
-        if part.state not in MECHANICAL or part.why:
-            why = f"; {part.why}" if part.why else ""
-            rows.append(f"{part.path}: {part.state.value}{why}")
+        if part.state not in MECHANICAL or part.said:
+            rows.append("; ".join((f"{part.path}: {part.state.value}", *part.said)))
     body = "\n".join(
         textwrap.fill(row, 72, subsequent_indent="  ", break_long_words=False)
         for row in rows

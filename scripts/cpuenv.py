@@ -26,6 +26,19 @@ FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer.txt"
 _TORCH = "torch=="
 
 
+def asked_with(root: Path = ROOT) -> dict[str, str]:
+    """Packages that vLLM is asked and tested beside, by the files of a checkout."""
+    found: dict[str, str] = {}
+    for path in (REQUIREMENTS, FLASHINFER):
+        file = root / path.relative_to(ROOT)
+        if file.is_file():
+            for row in file.read_text(encoding="utf-8").splitlines():
+                name, pinned, version = row.partition("==")
+                if pinned:
+                    found[name] = version
+    return found
+
+
 def location(requirements: Path = REQUIREMENTS, *below: Path) -> Path:
     """Folder of the environment for these requirements and this interpreter.
 

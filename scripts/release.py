@@ -74,15 +74,32 @@ def kind_of(filename: str, version: Version) -> str | None:
     return kind if (name, found) == (PROJECT, version) else None
 
 
+def build_of(filename: str) -> tuple[int, str]:
+    """The build tag of a wheel; the least for one without, and for an archive.
+
+    >>> build_of("vllm-0.33.0-2-cp38-abi3-manylinux_2_28_aarch64.whl")
+    (2, '')
+    >>> build_of("vllm-0.33.0.tar.gz")
+    (-1, '')
+    """
+    tag = parse_wheel_filename(filename)[2] if filename.endswith(".whl") else ()
+    return (tag[0], tag[1]) if tag else (-1, "")
+
+
 def choose(names: Iterable[str], version: Version, where: str) -> dict[str, str]:
     """File name by kind; a kind that has none is left out.
+
+    Of wheels that differ in their build tag it is the highest, as pip takes it.
 
     Raises:
         Finding: A kind has two files.
     """
     chosen: dict[str, str] = {}
-    for name in sorted(names):
-        kind = kind_of(name, version)
+    of_kind = ((kind_of(name, version), name) for name in sorted(names))
+    known = [(kind, build_of(name), name) for kind, name in of_kind if kind]
+    for kind, build, name in known:
+        if build < max(b for k, b, _ in known if k == kind):
+            continue
         if kind in chosen:
             raise Finding(
                 f"vLLM {version} has two files for {kind}",
@@ -90,8 +107,7 @@ def choose(names: Iterable[str], version: Version, where: str) -> dict[str, str]
                 found=f"{chosen[kind]}\n{name}",
                 next="put the one to pin into a folder and set UPSTREAM_DIR to it",
             )
-        if kind is not None:
-            chosen[kind] = name
+        chosen[kind] = name
     return chosen
 
 

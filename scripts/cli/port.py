@@ -46,6 +46,10 @@ def port_verb(
         ),
     ] = False,
     no_proof: NoProof = False,
+    proof: Annotated[
+        bool,
+        typer.Option("--proof", help="Prove a git ref too, on its Python alone."),
+    ] = False,
     no_history: Annotated[
         bool,
         typer.Option("--no-history", help="Do not look for reverts in between."),
@@ -58,11 +62,12 @@ def port_verb(
     tested on the new release before patches/, the lock and the README change; where
     a person has to decide, the first such patch waits in build/port/vllm, with a
     note in build/port/CONFLICT.md. With --git each file that is not carried is
-    traced to upstream's commit, by bisecting a slim mirror of the clone.
+    traced to upstream's commit, by bisecting a slim mirror of the clone. A git ref is
+    proved only with --proof, and never written.
     """
     from scripts.port.run import Wanted, port
 
-    wanted = Wanted(to, git, dry_run, not no_proof, not no_history)
+    wanted = Wanted(to, git, dry_run, not no_proof, proof, not no_history)
     _report(port(Checkout(), wanted), form)
 
 

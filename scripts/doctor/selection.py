@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts import lock as lockfile
 from scripts.doctor.facts import Facts
 from scripts.errors import ForkError
 from scripts.selection import main
@@ -101,9 +102,13 @@ def _recorded(table: Table, capability: str, reason: str) -> Selection:
         found = default(table, layer, scheme, capability)
         case = Case(layer, scheme, capability, AUTO, PLAIN, SWITCH[0])
         choices.append(_choice(table, case, found.fork, found.why))
-    return Selection(
-        capability, f"as recorded in the repository, since {reason}", tuple(choices)
-    )
+    source = f"as recorded in the repository, since {reason}"
+    pinned = lockfile.load().companions["flashinfer-python"]
+    asked = main.recorded_with()
+    if asked and asked != pinned:
+        source += f"; asked with FlashInfer {asked}, and the pin has {pinned}, which "
+        source += "may lack kernels that are named here"
+    return Selection(capability, source, tuple(choices))
 
 
 def _choice(table: Table, case: Case, chosen: str, why: str) -> Choice:

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scripts.port.guards import Sides, objections
+from scripts.port.languages import Kind, kind, tree
 from scripts.port.merge import Space
+from scripts.port.outline import is_docstring
 from scripts.port.states import Evidence
 from scripts.port.symbols import Lines, atoms, deltas, renames, symbols
+from scripts.series.replay import Entry
 
 ENOUGH = 0.6
 """Share of a change found upstream at which it is probably there."""
@@ -25,11 +28,31 @@ _WORDS = {word.encode() for word in keyword.kwlist}
 class Found:
     """How much of a change upstream has, and which lines say so."""
 
-    share: float
-    """0 to 1, of what the change adds and removes."""
-    evidence: tuple[Evidence, ...]
-    doubled: str = ""
-    """An element that the patch adds and upstream has added to the same symbol."""
+    hits: int
+    total: int
+    missing: tuple[Evidence, ...]
+    """What upstream does not have of it."""
+    there: tuple[Evidence, ...]
+    doubled: list[str]
+    """What both the patch and upstream add to one symbol."""
+
+    @property
+    def share(self) -> float:
+        """0 to 1, of what the change adds and removes."""
+        return self.hits / self.total if self.total else 0.0
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What is missing comes first: it is what a person decides on."""
+        return (*self.missing, *self.there)
+
+    @property
+    def said(self) -> str:
+        """How much is there; all of it only where nothing is missing."""
+        if not self.missing:
+            return "100% of the change is upstream, in another form"
+        share = min(99, int(100 * self.share))
+        return f"{share}% of the change is upstream in another form; see what is not"
 
 
 def exactly(path: str, base: bytes, ours: bytes, theirs: bytes, space: Space) -> bool:
@@ -45,36 +68,132 @@ def exactly(path: str, base: bytes, ours: bytes, theirs: bytes, space: Space) ->
     return not objections(sides)
 
 
-def in_another_form(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> Found:
-    """Compare by symbol and atom what the patch changes and what upstream did."""
+def but_for_prose(
+    path: str, base: bytes, ours: bytes, theirs: bytes, space: Space
+) -> bool:
+    """Whether upstream has a change exactly, apart from docstrings and comments."""
+    if kind(path) is not Kind.PYTHON:
+        return False
+    bare = [without_prose(data) for data in (base, ours, theirs)]
+    if None in bare or bare[0] == bare[2]:
+        return False
+    old, now, new = (data or b"" for data in bare)
+    merged = space.text(old, now, new)
+    return merged == now and exactly(path, old, now, new, space)
+
+
+def prose_apart(path: str, ours: bytes, theirs: bytes) -> bool:
+    """Whether two files of Python differ in docstrings and comments alone."""
+    if kind(path) is not Kind.PYTHON:
+        return False
+    bare = without_prose(ours)
+    return bare is not None and bare == without_prose(theirs)
+
+
+def without_prose(data: bytes) -> bytes | None:
+    r"""Python without docstrings, comments and blank lines; None if it is none.
+
+    >>> without_prose(b"def f():\n    'A.'\n    # b\n    return 1\n")
+    b'def f():\n    return 1\n'
+    """
+    root = tree("x.py", data)
+    if root is None or root.has_error:
+        return None
+    spans: list[tuple[int, int, bytes]] = []
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if node.type == "comment":
+            spans.append((node.start_byte, node.end_byte, b""))
+        elif node.parent is not None and is_docstring(node):
+            rest = [n for n in node.parent.named_children if n.type != "comment"]
+            new = b"pass" if len(rest) == 1 else b""
+            spans.append((node.start_byte, node.end_byte, new))
+        else:
+            todo += node.named_children
+    out, done = [], 0
+    for start, end, new in sorted(spans):
+        out += [data[done:start], new]
+        done = end
+    rows = b"".join([*out, data[done:]]).split(b"\n")
+    return b"".join(row.rstrip() + b"\n" for row in rows if row.strip())
+
+
+Pinned = tuple[Entry | None, Entry | None]
+
+
+def in_another_form(
+    path: str, pinned: Pinned, base: bytes | None, ours: bytes, theirs: bytes
+) -> Found:
+    """Compare by symbol and atom what the patch changes and what upstream did.
+
+    Each atom of upstream's counts once, for one symbol. What earlier patches of
+    ours bring, or would bring, is not upstream's.
+
+    Args:
+        path: The file.
+        pinned: It in the two trees without the series.
+        base: What the patch was made on; None where it makes the file.
+        ours: The new upstream, with the patches before.
+        theirs: What the patch made of `base`.
+    """
     before, new = symbols(path, base), symbols(path, ours)
     wanted = symbols(path, theirs)
     changes = deltas(before, wanted)
     to = renames(list(changes), before, new)
-    total, hits = 0, 0
-    evidence: list[Evidence] = []
-    doubled = ""
-    everywhere = _gain(_all(before), _all(new))
+    pin, bare = (symbols(path, e.data if e else None) for e in pinned)
+    mine = {n: _gain(pin.get(n, ()), before.get(n, ())) for n in (*pin, *before)}
+    none: Counter[bytes] = Counter()
+    gains = {n: _gain(pin.get(n, ()), x) - mine.get(n, none) for n, x in bare.items()}
+    pool = (_atoms(bare) - _atoms(pin)) - _sum(mine)
+    # What stands in its own symbol goes to it before any other may take it.
+    own: dict[str, Counter[bytes]] = {}
     for name, change in changes.items():
-        was = Counter(atoms(before.get(name, ())))
-        now = Counter(atoms(new.get(to.get(name, name), ())))
-        here = now - was
-        for atom, count in _telling(change.added).items():
-            total += count
-            found = min(count, here[atom] or everywhere[atom])
-            hits += found
-            if found:
-                where = name if here[atom] else "elsewhere in the file"
-                evidence.append(Evidence(f"+{_words(atom)}", f"{path}: {where}"))
-            if here[atom] and not doubled and _ELEMENT.fullmatch(atom):
-                doubled = _words(atom)
-        for atom, count in _telling(change.removed).items():
-            total += count
-            found = min(count, (was - now)[atom])
-            hits += found
-            if found:
-                evidence.append(Evidence(f"-{_words(atom)}", f"{path}: {name}"))
-    return Found(hits / total if total else 0.0, tuple(evidence), doubled)
+        own[name] = change.added & gains.get(to.get(name, name), none)
+        pool = pool - own[name]
+    total, hits = 0, 0
+    missing: list[Evidence] = []
+    there: list[Evidence] = []
+    doubled: list[str] = []
+    for name, change in changes.items():
+        telling = _telling(change.added)
+        elsewhere = (telling - own[name]) & pool
+        pool = pool - elsewhere
+        total += telling.total()
+        hits += (own[name] & telling).total() + elsewhere.total()
+        for atom in own[name] & telling:
+            there.append(Evidence(f"+{_words(atom)}", f"{path}: {name}"))
+            if _ELEMENT.fullmatch(atom):
+                doubled.append(f"upstream adds `{_words(atom)}` to {name}, too")
+        for atom in elsewhere:
+            where = f"{path}: elsewhere in the file"
+            there.append(Evidence(f"+{_words(atom)}", where))
+        for atom in change.added - own[name] - elsewhere:
+            missing.append(Evidence(f"+{_words(atom)}", f"{path}: {name}, missing"))
+        gone = _gain(bare.get(to.get(name, name), ()), pin.get(name, ()))
+        removed = _telling(change.removed)
+        total += removed.total()
+        hits += (removed & gone).total()
+        for atom in removed & gone:
+            there.append(Evidence(f"-{_words(atom)}", f"{path}: {name}"))
+        for atom in change.removed - gone:
+            missing.append(Evidence(f"-{_words(atom)}", f"{path}: {name}, missing"))
+    return Found(hits, total, tuple(missing), tuple(there), doubled)
+
+
+def _gain(old: Lines, new: Lines) -> Counter[bytes]:
+    return Counter(atoms(new)) - Counter(atoms(old))
+
+
+def _atoms(found: Mapping[str, Lines]) -> Counter[bytes]:
+    return Counter(atom for lines in found.values() for atom in atoms(lines))
+
+
+def _sum(parts: Mapping[str, Counter[bytes]]) -> Counter[bytes]:
+    found: Counter[bytes] = Counter()
+    for part in parts.values():
+        found.update(part)
+    return found
 
 
 def has(path: str, base: bytes | None, theirs: bytes, tree: bytes | None) -> set[str]:
@@ -89,14 +208,6 @@ def has(path: str, base: bytes | None, theirs: bytes, tree: bytes | None) -> set
         if wanted and not wanted - have:
             found.add(name)
     return found
-
-
-def _all(found: Mapping[str, Lines]) -> Counter[bytes]:
-    return Counter(atom for lines in found.values() for atom in atoms(lines))
-
-
-def _gain(old: Counter[bytes], new: Counter[bytes]) -> Counter[bytes]:
-    return new - old
 
 
 def _telling(found: Counter[bytes]) -> Counter[bytes]:

@@ -11,7 +11,7 @@ from scripts.port.carry import carry
 from scripts.port.places import Places
 from scripts.port.resolutions import Records
 from scripts.port.slim import Mirror
-from scripts.port.states import PatchResult
+from scripts.port.states import PatchResult, State
 from scripts.port.summary import Culprit
 from scripts.port.target import git_tree
 from scripts.series.mailbox import Patch
@@ -40,7 +40,7 @@ class _Trials:
             )
             self.done[commit] = result.patches
         (found,) = [p for p in self.done[commit] if p.name == patch]
-        return all(f.state.carried for f in found.files if f.path == path)
+        return not any(f.state.open for f in found.files if f.path == path)
 
 
 def culprits(
@@ -68,8 +68,8 @@ def culprits(
     trials = _Trials(mirror, patches, base, records)
     for result in results:
         for part in result.files:
-            if part.state.carried:
-                continue
+            if not part.state.open or part.state is State.BROKEN:
+                continue  # another file's history broke what it uses
             log = git.text(
                 "log", "--reverse", "--format=%H", f"{first}..{last}", "--", part.path
             )

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
-from scripts.port import decide
+from scripts.port import decide, references
 from scripts.port.decide import Case
-from scripts.port.dependents import link
+from scripts.port.dependents import Waiting, brought
+from scripts.port.library import Library
 from scripts.port.merge import Merged, Space, space
 from scripts.port.places import Places
+from scripts.port.references import Breach, Need, Side
 from scripts.port.resolutions import Records
-from scripts.port.states import PatchResult, State
+from scripts.port.states import FileResult, PatchResult, State
+from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step, Tree, replay
 
@@ -26,20 +30,88 @@ class Carried:
     """Names of the resolutions that were used."""
 
 
+@dataclass(frozen=True)
+class Trees:
+    """Every Python file of both trees, so that names can be followed."""
+
+    base: Source
+    new: Source
+
+
 @dataclass
 class _Chain:
     """The two trees as the series goes on."""
 
     base: Tree
     new: Tree
+    trees: Trees | None
     old_now: dict[str, Entry | None] = field(default_factory=dict)
     new_now: dict[str, Entry | None] = field(default_factory=dict)
+    texts: dict[bytes, bool] = field(default_factory=dict)
 
     def before(self, path: str) -> Entry | None:
         return self.old_now[path] if path in self.old_now else self.base(path)
 
     def here(self, path: str) -> Entry | None:
         return self.new_now[path] if path in self.new_now else self.new(path)
+
+    def take(self, files: Iterable[FileResult]) -> None:
+        """Put the files of a patch into both trees, or out of the new one again."""
+        for found in files:
+            self.old_now[found.path] = found.theirs
+            if found.state.carried:
+                self.new_now[found.target] = found.result
+                self.new_now |= found.also
+            elif found.ours is None and self.new(found.target) is None:
+                self.new_now.pop(found.target, None)
+            else:
+                self.new_now[found.target] = found.ours
+
+    def look(
+        self, files: Sequence[FileResult]
+    ) -> tuple[list[Breach], dict[str, set[Need]]]:
+        """Of a patch that was taken: uses that the new tree does not answer, and
+        what it uses at all."""
+        if self.trees is None:
+            return [], {}
+        old = _side(self.trees.base, self.before, self.old_now)
+        new = _side(self.trees.new, self.here, self.new_now)
+        return references.breaches(files, old, new), references.needs(files, old)
+
+    def known(self, text: bytes) -> bool:
+        """Whether a text is in the pinned tree, quoted."""
+        if text not in self.texts:
+            files = self.trees.base.files.values() if self.trees else ()
+            quoted = b'"%s"' % text
+            self.texts[text] = any(quoted in entry.data for entry in files)
+        return self.texts[text]
+
+
+def _side(source: Source, read: Tree, now: Mapping[str, Entry | None]) -> Side:
+    """One tree, with what the series made of it."""
+    made = {parent for path, e in now.items() if e for parent in _parents(path)}
+    folders = _folders(frozenset(source.ids))
+
+    def search(word: bytes) -> Iterable[str]:
+        for path, entry in source.files.items():
+            if path not in now and path.endswith(".py") and word in entry.data:
+                yield path
+        for path, changed in now.items():
+            if changed and path.endswith(".py") and word in changed.data:
+                yield path
+
+    library = Library(read, lambda path: path in folders or path in made)
+    return Side(library, search)
+
+
+@lru_cache(maxsize=4)
+def _folders(paths: frozenset[str]) -> frozenset[str]:
+    return frozenset(parent for path in paths for parent in _parents(path))
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def carry(
@@ -49,6 +121,7 @@ def carry(
     places: Places,
     records: Records,
     label: str,
+    trees: Trees | None = None,
 ) -> Carried:
     """Carry the series, in memory.
 
@@ -59,24 +132,55 @@ def carry(
         places: Where files went from one to the other.
         records: What persons decided before.
         label: What the new tree is called in conflict markers.
+        trees: Both trees, to look up what the patches use; None to leave it out.
 
     Raises:
         Finding: The series does not hold on its own base.
     """
-    chain = _Chain(base, new)
+    chain = _Chain(base, new, trees)
     results = []
     used: set[str] = set()
+    waiting = Waiting(chain.known)
     with space() as room:
         for step in replay(patches, base):
             result = _patch(step, chain, places, records, room, label)
-            for found in result.files:
-                chain.old_now[found.path] = found.theirs
-                if found.state.carried:
-                    chain.new_now[found.target] = found.result
-                if found.state is State.RESOLVED:
-                    used.add(records.name(found.base, found.ours, found.theirs))
+            chain.take(result.files)
+            found, needs = chain.look(result.files)
+            result = replace(result, files=_judged(result.files, found, waiting))
+            result = waiting.see(result, found, needs)
+            chain.take(result.files)
+            used |= {
+                records.name(part.base, part.ours, part.theirs)
+                for part in result.files
+                if part.state is State.RESOLVED
+            }
             results.append(result)
-    return Carried(tuple(link(results)), frozenset(used))
+    return Carried(tuple(waiting.linked(results)), frozenset(used))
+
+
+def _judged(
+    files: tuple[FileResult, ...], found: Sequence[Breach], waiting: Waiting
+) -> tuple[FileResult, ...]:
+    """The files, with what their uses meet; a person's decision stands.
+
+    What a file of the patch that is open, or a patch that waits, would bring is no
+    fault of upstream's.
+    """
+    own = {name for part in files if not part.state.carried for name in brought(part)}
+    mine = [o for o in found if not (waiting.brings(o.name) or o.name in own)]
+    judged = []
+    for part in files:
+        here = [one for one in mine if one.path == part.path]
+        bad = [one for one in here if one.severe]
+        if bad and part.state is not State.RESOLVED:
+            why = references.said_of(bad)
+            judged.append(replace(part, state=State.BROKEN, why=why))
+        elif here:
+            read = (*part.read, references.said_of(here))
+            judged.append(replace(part, read=read))
+        else:
+            judged.append(part)
+    return tuple(judged)
 
 
 def _patch(
@@ -92,6 +196,8 @@ def _patch(
                 base=chain.before(change.path),
                 ours=chain.here(target),
                 theirs=step.changes[change.path],
+                pinned=(chain.base(change.path), chain.new(target)),
+                here=chain.here,
             )
         )
     merged = _merge([c for c in cases if c.three_way], step.patch, room, label)
@@ -119,5 +225,7 @@ def ported(results: Iterable[PatchResult]) -> list[Mapping[str, Entry | None]]:
         for part in result.files:
             if part.state.carried and part.result != part.ours:
                 changes[part.target] = part.result
+            if part.state.carried:
+                changes |= part.also
         found.append(changes)
     return found

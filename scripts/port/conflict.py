@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from scripts.port.merge import Space
-from scripts.port.states import FileResult
+from scripts.port.states import FileResult, State
 from scripts.port.symbols import owners
 from scripts.series.mailbox import Patch
 
@@ -29,6 +29,8 @@ def marked(part: FileResult, patch: Patch, label: str, room: Space) -> bytes:
     content and the patch's hunks in one conflict at its top: it must not look
     as if it were done.
     """
+    if part.state is State.BROKEN and part.result is not None:
+        return part.result.data  # it merges; what it uses is in the note
     if part.base and part.ours and part.theirs:
         base, ours, theirs = (
             {part.target: e} for e in (part.base, part.ours, part.theirs)

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scripts.errors import Finding
 from scripts.port import absorbed
+from scripts.port.around import ground
 from scripts.port.elements import NoMerge
 from scripts.port.guards import Sides, moved_only, objections, touched_symbols
 from scripts.port.merge import Merged, Space
 from scripts.port.places import Places
-from scripts.port.resolutions import Records
+from scripts.port.resolutions import Known, Records
 from scripts.port.states import FileResult, State
 from scripts.port.symbols import renames, symbols
 from scripts.port.syntax import merge_syntax
 from scripts.series.diff import FilePatch
-from scripts.series.replay import Entry
+from scripts.series.replay import Entry, Tree, apply_file
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Case:
     base: Entry | None
     ours: Entry | None
     theirs: Entry | None
+    pinned: tuple[Entry | None, Entry | None] = (None, None)
+    """The file in the two trees without the series."""
+    here: Tree = lambda path: None
+    """Any file of the new tree, with the patches before."""
 
     @property
     def three_way(self) -> bool:
@@ -57,8 +63,7 @@ def file(
     """Decide one file."""
     known = records.find(case.base, case.ours, case.theirs)
     if known is not None:
-        kept = None if known.result is None else Entry(_mode(case), known.result)
-        return case.result(State.RESOLVED, result=kept, why=known.reason)
+        return _resolved(case, known)
     if case.base is None:
         return _created(case)
     if case.theirs is None:
@@ -70,9 +75,32 @@ def file(
         same = case.target == case.change.path
         entry = Entry(_mode(case), case.theirs.data)
         state = State.UNCHANGED if same and case.base == case.ours else State.MOVED
-        why = "" if same else f"upstream moved the file to {case.target}"
+        why = "" if same else f"upstream has the file as {case.target}"
         return case.result(state, result=entry, why=why)
     return _three(case, merged, places, room)
+
+
+def _resolved(case: Case, known: Known) -> FileResult:
+    """What a person decided, unless another file that it edits is another now."""
+    also: dict[str, Entry | None] = {}
+    for path, change in known.also.items():
+        before = case.here(path)
+        if change.old_mode is not None and before is not None:
+            before = Entry(change.old_mode, before.data)
+        try:
+            also[path] = apply_file(_Record(), change, before)
+        except Finding as e:
+            why = f"it was decided to enter it in {path}, and there {e.what}"
+            return case.result(State.GONE, why=why, homes=(path,))
+    kept = None if known.result is None else Entry(_mode(case), known.result)
+    return case.result(State.RESOLVED, result=kept, why=known.reason, also=also)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a decision's change belongs to, for messages."""
+
+    name: str = "resolutions"
 
 
 def _mode(case: Case) -> int:
@@ -89,17 +117,15 @@ def _created(case: Case) -> FileResult:
         return case.result(State.UNCHANGED, result=case.theirs)
     if case.ours == case.theirs:
         return case.result(State.ABSORBED, result=case.ours)
-    found = absorbed.in_another_form(
-        case.target, None, case.ours.data, case.theirs.data
-    )
-    state = State.CONFLICT
+    data, mine = case.ours.data, case.theirs.data
+    if absorbed.prose_apart(case.target, data, mine):
+        why = "upstream has its code, and words the docstring otherwise"
+        return case.result(State.ABSORBED, result=case.ours, why=why)
+    found = absorbed.in_another_form(case.target, case.pinned, None, data, mine)
+    state, why = State.CONFLICT, "upstream has another file of this name"
     if found.share >= absorbed.ENOUGH:
-        state = State.PROBABLY_ABSORBED
-    return case.result(
-        state,
-        why="upstream has a file of this name now",
-        evidence=found.evidence,
-    )
+        state, why = State.PROBABLY_ABSORBED, f"{why}: {found.said}"
+    return case.result(state, why=why, evidence=found.evidence)
 
 
 def _deleted(case: Case) -> FileResult:
@@ -114,11 +140,32 @@ def _deleted(case: Case) -> FileResult:
 
 
 def _gone(case: Case, places: Places) -> FileResult:
-    hints = places.hints(case.change.path)
-    why = "upstream no longer has the file"
-    if hints:
+    assert case.base is not None
+    path = case.change.path
+    homes = _homes(case, places, case.base.data, b"")
+    hints = [*places.hints(path), *(at for found in homes.values() for at in found)]
+    why = f"{places.label} has no such file"
+    if homes:
+        why += "; " + "; ".join(f"{n} is in {', '.join(at)}" for n, at in homes.items())
+    elif hints:
         why += f"; like it: {', '.join(hints)}"
-    return case.result(State.GONE, why=why)
+    return case.result(State.GONE, why=why, homes=tuple(dict.fromkeys(hints)))
+
+
+def _homes(
+    case: Case, places: Places, base: bytes, ours: bytes
+) -> dict[str, tuple[str, ...]]:
+    """Symbols that the patch changes and upstream has in another file now."""
+    path = case.change.path
+    before, new = symbols(path, base), symbols(path, ours)
+    theirs = case.theirs.data if case.theirs else None
+    found = {}
+    for name in touched_symbols(path, base, theirs):
+        if name not in before or name in new:
+            continue
+        if at := places.homes(case.target, name, before[name]):
+            found[name] = at
+    return found
 
 
 def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResult:
@@ -131,44 +178,60 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
         if absorbed.exactly(path, base, ours, theirs, room):
             return case.result(State.ABSORBED, result=case.ours)
         clean = False  # nothing would change, and it is not shown to be there
-    found = absorbed.in_another_form(path, base, ours, theirs)
-    why = "the text conflicts"
+    if absorbed.but_for_prose(path, base, ours, theirs, room):
+        why = "upstream has its code, and words the docstring otherwise"
+        return case.result(State.ABSORBED, result=case.ours, why=why)
+    found = absorbed.in_another_form(path, case.pinned, base, ours, theirs)
+    homes = _homes(case, places, base, ours)
+    why = "both changed the same lines"
     if clean and entry is not None:
-        doubts = objections(Sides(path, base, ours, theirs, entry.data))
-        if found.doubled:
-            doubts.append(f"upstream added {found.doubled} there, too")
+        sides = Sides(path, base, ours, theirs, entry.data, homes)
+        doubts, read = _doubts(sides)
+        doubts += found.doubled
         if not doubts and found.share < absorbed.ENOUGH:
             same = moved_only(case.change, ours, entry.data)
             state = State.MOVED if same else State.MERGED
             renamed = "" if path == case.change.path else f"now {path}"
-            return case.result(state, result=Entry(mode, entry.data), why=renamed)
-        why = f"text merges, and must not: {doubts[0]}" if doubts else ""
+            result = Entry(mode, entry.data)
+            return case.result(state, result=result, why=renamed, read=read)
+        why = f"the text merges, and must not: {doubts[0]}" if doubts else ""
     if found.share >= absorbed.ENOUGH:
         return case.result(
-            State.PROBABLY_ABSORBED,
-            why=f"{found.share:.0%} of the change is upstream in another form",
-            evidence=found.evidence,
+            State.PROBABLY_ABSORBED, why=found.said, evidence=found.evidence
         )
     try:
         made = merge_syntax(path, base, ours, theirs, room)
-        result = made.result
-        doubts = objections(Sides(path, base, ours, theirs, result, made.by_text))
-        if result == ours:
+        result = Entry(mode, made.result)
+        sides = Sides(path, base, ours, theirs, made.result, homes, made.by_text)
+        doubts, read = _doubts(sides)
+        if made.result == ours:
             doubts.append("nothing of the patch would be left")
-        if not doubts and not found.doubled:
-            return case.result(
-                State.SYNTAX, result=Entry(mode, result), why="please read it"
-            )
-        why = f"{why}; by syntax: {doubts[0]}" if doubts else why
+        doubts += found.doubled
+        if not doubts:
+            read = ("both changed lines beside each other", *read)
+            return case.result(State.SYNTAX, result=result, read=read)
+        more = "" if doubts[0] in why else f"; by syntax: {doubts[0]}"
+        why = f"{why}{more}" if why else doubts[0]
     except NoMerge as e:
         why = f"{why}; by syntax: {e}"
-    if lost := _lost(case, places):
-        return case.result(State.GONE, why=f"{lost}; {why}", evidence=found.evidence)
+    if lost := _lost(case, homes):
+        named = tuple(dict.fromkeys(at for found in homes.values() for at in found))
+        why = f"{lost}; {why}"
+        return case.result(State.GONE, why=why, evidence=found.evidence, homes=named)
     return case.result(State.CONFLICT, why=why, evidence=found.evidence)
 
 
-def _lost(case: Case, places: Places) -> str:
-    """The symbols that the patch changes and upstream no longer has."""
+def _doubts(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
+    """Why a result must not be used, and why a person has to read it."""
+    doubts = objections(sides)
+    if doubts:
+        return doubts, ()
+    found = ground(sides.path, sides.base, sides.ours, sides.theirs, sides.result)
+    return list(found.turned), found.changed
+
+
+def _lost(case: Case, homes: dict[str, tuple[str, ...]]) -> str:
+    """The symbols that the patch changes and upstream does not have."""
     assert case.base and case.ours and case.theirs
     before = symbols(case.target, case.base.data)
     new = symbols(case.target, case.ours.data)
@@ -177,7 +240,7 @@ def _lost(case: Case, places: Places) -> str:
     lost = [n for n in touched if n in before and n not in new and n not in to]
     if not lost:
         return ""
-    now = [f"{name}: now in {at}" for name in lost if (at := places.holder(name))]
-    return f"upstream has no {', '.join(lost)}" + (
+    now = [f"{n} is in {', '.join(at)} now" for n, at in homes.items()]
+    return f"upstream has no {', '.join(lost)} here" + (
         f" ({'; '.join(now)})" if now else ""
     )

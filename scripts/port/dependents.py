@@ -1,75 +1,188 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which later patches stand on one that was not carried."""
+"""Which later patches stand on one that waits, by symbol."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
-from scripts.port.states import Dependent, FileResult, PatchResult
-from scripts.port.symbols import deltas, symbols
+from scripts.port.languages import Kind, kind
+from scripts.port.references import Breach, Need
+from scripts.port.states import Dependent, FileResult, PatchResult, State
+from scripts.port.symbols import IMPORTS, TOP, deltas, symbols
 from scripts.series.replay import Entry
 
+Needs = Mapping[str, set[Need]]
+"""By file of a patch, what its lines use of others."""
 
-def link(results: Sequence[PatchResult]) -> list[PatchResult]:
-    """The results, with what each blocks and is blocked by."""
-    blocked: dict[str, list[str]] = {}
-    dependents: dict[str, list[Dependent]] = {}
-    for i, first in enumerate(results):
-        bad = [f for f in first.files if not f.state.carried]
-        if not bad:
-            continue
-        names = {name: f.path for f in bad for name in _defined(f)}
-        for later in results[i + 1 :]:
-            found = list(_ties(bad, names, later))
-            if found:
-                dependents.setdefault(first.name, []).extend(found)
-                blocked.setdefault(later.name, []).append(first.name)
-    return [
-        replace(
-            r,
-            blocked_by=tuple(blocked.get(r.name, ())),
-            dependents=tuple(dependents.get(r.name, ())),
+
+Known = Callable[[bytes], bool]
+"""Whether a text is anywhere in the pinned tree, quoted."""
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """One that waits."""
+
+    result: PatchResult
+    brought: set[Need]
+    """Names that it brings into being."""
+    texts: set[str]
+    """Quoted words of its code that no patch before it has."""
+    changed: set[str]
+
+
+@dataclass
+class Waiting:
+    """The patches that wait so far, and what a later one may need of them."""
+
+    known: Known
+    said: set[str] = field(default_factory=set)
+    """Texts of the patches that were seen."""
+    patches: list[_Patch] = field(default_factory=list)
+    ties: dict[str, list[Dependent]] = field(default_factory=dict)
+    """Name of a patch that waits to what stands on it."""
+
+    def see(
+        self, result: PatchResult, found: Sequence[Breach], needs: Needs
+    ) -> PatchResult:
+        """Settle whether a patch stands on one before it.
+
+        Args:
+            result: The patch, which comes behind all that were seen.
+            found: Uses of it that the new tree does not answer; what a patch
+                that waits would bring is no fault of upstream's.
+            needs: What it uses.
+
+        Returns:
+            It, with what it stands on.
+        """
+        blocked = []
+        waits: dict[str, str] = {}
+        for first in self.patches:
+            name = first.result.name
+            near = [
+                *_ties(first, result, needs, self.known),
+                *_needed(first, result, found),
+            ]
+            if near:
+                self.ties.setdefault(name, []).extend(dict.fromkeys(near))
+                blocked.append(name)
+            for part in first.result.files:
+                if not part.state.carried:
+                    waits.setdefault(part.path, name)
+        files = tuple(_behind(part, waits) for part in result.files)
+        files_wait = {waits[p.path] for p in files if p.state is State.WAITS}
+        names = [p.result.name for p in self.patches]
+        on = [name for name in names if name in {*blocked, *files_wait}]
+        result = replace(result, files=files, blocked_by=tuple(on))
+        if not result.carried:
+            self.patches.append(self._waits(result))
+        self.said |= {text for part in result.files for text in _texts(part)}
+        return result
+
+    def _waits(self, result: PatchResult) -> _Patch:
+        names: set[Need] = set()
+        texts: set[str] = set()
+        for part in result.files:
+            names |= {(part.path, name) for name in brought(part)}
+            if not part.path.startswith("tests/"):
+                texts |= _texts(part)
+        texts -= self.said
+        changed = {s.rpartition(".")[2] for p in result.files for s in p.symbols}
+        return _Patch(result, names, texts, changed)
+
+    def brings(self, name: str) -> bool:
+        """Whether a patch that waits brings a name, or changes what it is."""
+        return any(
+            name in p.changed or any(name == n for _, n in p.brought)
+            for p in self.patches
         )
-        for r in results
-    ]
+
+    def linked(self, results: Sequence[PatchResult]) -> list[PatchResult]:
+        """The results, with what each blocks."""
+        return [
+            replace(r, dependents=tuple(self.ties.get(r.name, ()))) for r in results
+        ]
+
+
+def brought(part: FileResult) -> set[str]:
+    """Names that a patch brings into being in a file, and that of a new module."""
+    if kind(part.path) is Kind.MARKDOWN:
+        return set()
+    before = symbols(part.path, _data(part.base))
+    after = symbols(part.path, _data(part.theirs))
+    found = {name.rpartition(".")[2] for name in after if name not in before}
+    if IMPORTS in part.symbols:
+        was, now = (set(side.get(IMPORTS, ())) for side in (before, after))
+        rows = (row.decode("utf-8", "replace") for row in now - was)
+        found |= {re.split(r"[\s.]", row)[-1] for row in rows}
+    if part.base is None:
+        stem = PurePosixPath(part.path).stem
+        folder = PurePosixPath(part.path).parent.name
+        found.add(folder if stem == "__init__" else stem)
+    return found
+
+
+def _behind(part: FileResult, waits: dict[str, str]) -> FileResult:
+    """A file that an earlier patch has open: nothing can be said of it yet."""
+    first = waits.get(part.path)
+    if first is None or not part.state.open:
+        return part
+    why = f"{first[:4]} comes first, and has this file open"
+    if part.why:
+        why += f"; without it: {part.why}"
+    return replace(part, state=State.WAITS, why=why)
 
 
 def _ties(
-    bad: list[FileResult], names: dict[str, str], later: PatchResult
+    first: _Patch, later: PatchResult, needs: Needs, known: Known
 ) -> Iterator[Dependent]:
+    files = first.result.files
+    made = {p.path for p in files if p.base is None}
+    changed = {(p.path, s) for p in files for s in p.symbols}
     for part in later.files:
-        for other in bad:
-            if part.path != other.path:
-                continue
-            created = other.base is None
-            common = [s for s in part.symbols if created or s in other.symbols]
-            for symbol in common:
+        for symbol in part.symbols:
+            same = (part.path, symbol) in changed and _one_thing(part, symbol)
+            if part.path in made or same:
                 yield Dependent(later.name, part.path, symbol)
-        for name in sorted(names.keys() & _words(part)):
-            # Code does not use what only a test defines.
-            if names[name].startswith("tests/") and not part.path.startswith("tests/"):
-                continue
+        mine = needs.get(part.path, set())
+        names = {n for at, n in first.brought if {(at, n), ("", n)} & mine}
+        names |= {t for t in first.texts & _texts(part) if not known(t.encode())}
+        for name in sorted(names):
             yield Dependent(later.name, part.path, name)
 
 
-def _defined(part: FileResult) -> set[str]:
-    """Names that a patch brings into being in a file."""
-    before = symbols(part.path, _data(part.base))
-    after = symbols(part.path, _data(part.theirs))
-    last = {name.rpartition(".")[2] for name in after if name not in before}
-    return {name for name in last if re.fullmatch(r"(?!__)\w{4,}", name)}
+def _one_thing(part: FileResult, symbol: str) -> bool:
+    """Whether two changes of a symbol are of one thing: not of a set of imports,
+    nor of the text of a document."""
+    if symbol.rpartition(".")[2] in (IMPORTS, TOP):
+        return False
+    return kind(part.path) is not Kind.MARKDOWN
 
 
-def _words(part: FileResult) -> set[str]:
-    """Identifiers in the lines that a patch adds to a file."""
+def _needed(
+    first: _Patch, later: PatchResult, found: Sequence[Breach]
+) -> Iterator[Dependent]:
+    names = first.changed | {name for _, name in first.brought}
+    for one in found:
+        if one.name in names:
+            yield Dependent(later.name, one.path, one.name)
+
+
+def _texts(part: FileResult) -> set[str]:
+    """Quoted words that a patch adds to a file of code."""
+    if kind(part.path) in (Kind.MARKDOWN, Kind.TEXT):
+        return set()
     before = symbols(part.path, _data(part.base))
     after = symbols(part.path, _data(part.theirs))
-    found: set[str] = set()
+    found = set()
     for change in deltas(before, after).values():
         for atom in change.added:
-            found |= set(re.findall(r"\w{4,}", atom.decode("utf-8", "replace")))
+            for match in re.finditer(rb"""(["'])([\w-]{4,})\1""", atom):
+                found.add(match[2].decode())
     return found
 
 

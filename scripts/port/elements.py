@@ -6,6 +6,7 @@ An edit says what to replace in upstream's file, so that its layout stays.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, replace
 
 from tree_sitter import Node
@@ -136,9 +137,22 @@ def _element(node: Node, lead: tuple[bytes, ...]) -> Element:
     key, value = core, core
     if node.type in ("pair", "enumerator"):
         first = node.child_by_field_name("key") or node.child_by_field_name("name")
-        key = text(first)
-        value = text(node.child_by_field_name("value"))
+        key = literal(first)
+        value = literal(node.child_by_field_name("value"))
+    elif node.type == "string":
+        key = value = literal(node)
     key = b" ".join(key.split())
     column = node.start_point[1]
     end = node.end_byte
     return Element(key, core, value, lead, b"", node.start_byte, end, end, column)
+
+
+def literal(node: Node | None) -> bytes:
+    """A node's text; of Python's strings the value, so that quotes do not tell."""
+    raw = text(node)
+    if node is not None and node.type == "string":
+        try:
+            return repr(ast.literal_eval(raw.decode("utf-8"))).encode("utf-8")
+        except (SyntaxError, ValueError):
+            return raw
+    return b" ".join(raw.split())

@@ -7,10 +7,10 @@ symbol. What upstream did elsewhere in the file is named, and not shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 
-from scripts.port.states import FileResult, PatchResult
+from scripts.port.states import Alert, FileResult, PatchResult
 from scripts.port.symbols import IMPORTS, TOP, deltas, owners, renames, symbols
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
@@ -32,7 +32,8 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
         patch: The patch.
         label: What the new upstream is called.
     """
-    waiting = [part for part in result.files if not part.state.carried]
+    waiting = [part for part in result.files if part.state.open]
+    homes = list(dict.fromkeys(at for part in waiting for at in part.homes))
     rows = [
         f"# {patch.number} waits on {label}: {patch.subject}",
         "",
@@ -40,8 +41,14 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
         "",
         *(f"- `{p.target}`: {p.state.value}; {p.why}" for p in waiting),
         "",
+        *_enter(homes),
         "Leave a file as upstream has it, or remove it, to say that nothing of the "
-        "patch is left to do there. Then",
+        "patch is left to do there. In `build/port/vllm`,",
+        "",
+        "    git checkout -- FILE              # takes an edit back, to what is shown",
+        f"    git checkout port/{label} -- FILE   # the file as upstream has it",
+        "",
+        "Then",
         "",
         '    make port-continue REASON="why it is right so"',
         "",
@@ -62,8 +69,32 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+def _enter(homes: list[str]) -> Iterator[str]:
+    if homes:
+        yield "What has no target may be entered in"
+        yield ""
+        yield from (f"- `{path}`" for path in homes)
+        yield ""
+
+
+def asked(alerts: Sequence[Alert]) -> str:
+    """The note where every patch was carried, and alerts have no answer."""
+    rows = [
+        "# Every patch was carried; look at this first",
+        "",
+        *(f"- {alert.said}" for alert in alerts),
+        "",
+        "Read what upstream says there. If the series is right all the same,",
+        "",
+        '    make port-continue REASON="why it is right so"',
+        "",
+        "writes that down for these alerts, and goes on. If not, edit the series.",
+    ]
+    return "\n".join(rows) + "\n"
+
+
 def _standing(result: PatchResult, waiting: list[FileResult]) -> Iterator[str]:
-    done = [part for part in result.files if part not in waiting]
+    done = [part for part in result.files if part.state.carried]
     if done:
         yield ""
         yield "Done already, to be read:"

@@ -9,13 +9,14 @@ and what cannot be shown to be right is a conflict.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
 
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
+from scripts.port.shapes import misfits
 from scripts.port.symbols import Delta, Lines, atoms, deltas, renames, symbols
 from scripts.series.diff import FilePatch
 from scripts.series.replay import hunk_sides, lines
@@ -33,6 +34,8 @@ class Sides:
     theirs: bytes
     """What the patch made of `base`."""
     result: bytes
+    homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Symbols that upstream has no more here, and the files that have them now."""
     searched: frozenset[str] | None = None
     """Symbols inside which a place was searched for; None for all of them."""
 
@@ -45,7 +48,8 @@ def objections(sides: Sides) -> list[str]:
     wanted = symbols(sides.path, sides.theirs)
     made = symbols(sides.path, sides.result)
     touched, changed = deltas(before, wanted), deltas(new, made)
-    found = _places(before, new, wanted, made, touched, changed)
+    found = list(_moved(sides.homes, list(touched), before, new))
+    found += _places(before, new, wanted, made, touched, changed)
     searched = {
         name: change
         for name, change in touched.items()
@@ -55,11 +59,25 @@ def objections(sides: Sides) -> list[str]:
     if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
         found += _context(sides)
     found += _doubles(sides)
+    found += misfits(sides.path, sides.base, sides.ours, sides.theirs)
     if not parses(sides.path, sides.result) and (
         parses(sides.path, sides.ours) or kind(sides.path) is Kind.PYTHON
     ):
         found.append("the result does not parse")
     return list(dict.fromkeys(found))
+
+
+def _moved(
+    homes: Mapping[str, tuple[str, ...]],
+    touched: list[str],
+    before: Mapping[str, Lines],
+    new: Mapping[str, Lines],
+) -> Iterator[str]:
+    """Symbols that went to another file: what is like one here is not it."""
+    to = renames(touched, before, new)
+    for name, paths in homes.items():
+        twin = f", though {to[name]} here is like it" if name in to else ""
+        yield f"{name} is in {', '.join(paths)} now{twin}"
 
 
 def _places(

@@ -64,7 +64,7 @@ def _parser(language: Kind) -> Parser:
     return Parser(_language(language))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=192)
 def tree(path: str, data: bytes) -> Node | None:
     """Root of the syntax tree; None where the kind of file has none."""
     if kind(path) in (Kind.MARKDOWN, Kind.TEXT):

@@ -12,15 +12,15 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
 from scripts.lock import Lock
-from scripts.port import resolutions, shelf
+from scripts.port import answers, companions, resolutions, shelf
 from scripts.port.between import between, start_of
 from scripts.port.bisect import culprits
-from scripts.port.carry import Carried, carry
+from scripts.port.carry import Carried, Trees, carry
 from scripts.port.places import places
 from scripts.port.slim import imported, mirror
 from scripts.port.states import PatchResult, State
 from scripts.port.summary import Culprit, Summary
-from scripts.port.target import Target, find, tree, wanted
+from scripts.port.target import Target, find, python_or, tree, wanted
 from scripts.series import folder
 from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch
@@ -38,6 +38,8 @@ class Wanted:
     """Report, and write nothing."""
     proof: bool = True
     """Pin, apply, check and test what was carried, then write it."""
+    prove_ref: bool = False
+    """The same for a git ref, as far as it can be done without wheels."""
     history: bool = True
     """Look between the two for what upstream took and reverted."""
 
@@ -67,27 +69,32 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
     target = find(lock, wanted_.to, wanted_.git)
     paths = touched(patches)
     note(f"reading vLLM {lock.version}, then {target.name}")
-    base = shelf.read(lock.sdist, paths.__contains__)
+    base = shelf.read(lock.sdist, python_or(paths))
     new = tree(target, wanted(paths, base.ids))
-    fresh = {p: e for p, e in new.files.items() if p not in base.ids}
-    known = {p: e for p, e in new.files.items() if p in paths}
     records = resolutions.load(at.patches)
-    moves = places(base.files, known, fresh)
+    moves = places(paths, base, new, target.name)
     note(f"carrying {len(patches)} patches")
-    carried = carry(patches, base.files.get, new.files.get, moves, records, target.name)
+    trees = (base.files.get, new.files.get)
+    whole = Trees(base, new)
+    carried = carry(patches, *trees, moves, records, target.name, whole)
     found, seen = (
         between(lock, target, patches, carried.patches, new.files)
         if wanted_.history
         else ([], [])
     )
+    alerts, idle = answers.answered(found, answers.load(at.patches))
     summary = Summary(
         source=f"vllm-{lock.version}",
         target=target.name,
         patches=carried.patches,
-        alerts=tuple(found),
-        unused=tuple(records.unused(carried.used)),
+        alerts=alerts,
+        unused=(*records.unused(carried.used), *idle),
         history=tuple(seen),
         identity=_identity(base, new, carried.patches),
+        first=tuple(companions.told(lock, new, target.name)),
+        dry_run=wanted_.dry_run,
+        git=str(wanted_.git or ""),
+        to=wanted_.to,
         notes=tuple(_notes(carried.patches, target)),
     )
     return Work(lock, patches, target, base, new, carried, summary)
@@ -108,7 +115,7 @@ def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
         for r in results
         if r.state is State.ABSORBED
     ]
-    if target.git is None and any(not r.state.carried for r in results):
+    if target.git is None and any(r.state.open for r in results):
         rows.append(
             "GIT=<a clone of upstream> beside TO= names the commit that broke each file"
         )
@@ -117,14 +124,15 @@ def _notes(results: Sequence[PatchResult], target: Target) -> list[str]:
 
 def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:
     """Which commit broke what was not carried; empty without a history."""
-    target, lost = work.target, [p for p in work.carried.patches if not p.state.carried]
+    target, lost = work.target, [p for p in work.carried.patches if p.state.open]
     if not (lost and target.git and target.commit):
         return ()
     start = start_of(work.lock, Git(target.git))
     if start is None:
         return ()
-    files = dict(work.base.files)
-    paths = touched(work.patches) | imported(files)
+    paths = touched(work.patches)
+    files = {p: e for p, e in work.base.files.items() if p in paths}
+    paths |= imported(files)
     slim = mirror(target.git, paths, at.build / "port" / "mirrors")
     records = resolutions.load(at.patches)
     return tuple(

@@ -96,7 +96,7 @@ def _items(data: bytes, parent: Node, start: int, end: int) -> tuple[Item, ...]:
         if rows and child.start_byte < rows[-1][1]:
             name, _, first, outer = rows.pop()
             rows.append((f"{name};", stop, first, outer))
-        elif rows and _is_docstring(child) and rows[-1][2].type != "class_definition":
+        elif rows and is_docstring(child) and rows[-1][2].type != "class_definition":
             # It describes the member above.
             name, _, first, outer = rows.pop()
             rows.append((name, stop, first, outer))
@@ -114,7 +114,8 @@ def _items(data: bytes, parent: Node, start: int, end: int) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _is_docstring(node: Node) -> bool:
+def is_docstring(node: Node) -> bool:
+    """Whether a statement is nothing but text."""
     return node.type == "expression_statement" and all(
         c.type in ("string", "concatenated_string") for c in node.named_children
     )
@@ -166,7 +167,7 @@ def _name(node: Node) -> str:
         left = inner.child_by_field_name("left")
         if inner.type in ("assignment", "augmented_assignment") and left is not None:
             return _squeeze(text(left))
-        if _is_docstring(node):
+        if is_docstring(node):
             return "docstring"
         if inner.type == "call":
             return f"{_squeeze(text(inner.child_by_field_name('function')))}()"

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from scripts.port.symbols import symbols
+from scripts.port.symbols import RENAMED, Lines, alike, symbols
+from scripts.series.check.source import Source
 from scripts.series.replay import Entry
 
 SAME = 0.7
@@ -23,38 +25,79 @@ class Places:
 
     moved: Mapping[str, str] = field(default_factory=dict)
     """Old path to new path."""
-    alike: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    like: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Gone path to new files that resemble it."""
-    holders: Mapping[str, str] = field(default_factory=dict)
-    """Last part of a symbol to the one new file that defines it."""
+    old: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+    new: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+    """All Python files of both trees, to look for symbols that went."""
+    label: str = "upstream"
+    """What the new tree is called."""
 
     def target(self, path: str, existed: bool) -> str:
         """Where a file lies now; one that the series made stays where it is."""
         return self.moved.get(path, path) if existed else path
 
     def hints(self, path: str) -> tuple[str, ...]:
-        return self.alike.get(path, ())
+        return self.like.get(path, ())
 
-    def holder(self, symbol: str) -> str | None:
-        return self.holders.get(symbol.rpartition(".")[2])
+    def homes(self, path: str, symbol: str, body: Lines) -> tuple[str, ...]:
+        """Files that define a symbol now, and did not before.
+
+        Args:
+            path: Where it was.
+            symbol: Qualified, as `symbols.symbols` names it.
+            body: Its lines there. A method's name is common, so that its lines
+                have to be alike as well.
+        """
+        last = symbol.rpartition(".")[2].partition("#")[0]
+        if not re.fullmatch(r"(?!__)\w+", last):
+            return ()
+        return tuple(
+            other
+            for other, entry in self.new.items()
+            if other != path
+            and _defines(last, entry.data)
+            and self._came(other, last, body, top="." not in symbol)
+        )
+
+    def _came(self, path: str, last: str, body: Lines, top: bool) -> bool:
+        before = symbols(path, self.old[path].data) if path in self.old else {}
+        for name, lines in symbols(path, self.new[path].data).items():
+            if name.rpartition(".")[2] == last and name not in before:
+                if top and name == last:
+                    return True
+                if alike(body[1:], lines[1:]) >= RENAMED:
+                    return True
+        return False
+
+
+def _defines(name: str, data: bytes) -> bool:
+    word = name.encode()
+    return word in data and bool(
+        re.search(rb"^\s*(async def|def|class) %s\b" % word, data, re.MULTILINE)
+    )
 
 
 def places(
-    base: Mapping[str, Entry], new: Mapping[str, Entry], fresh: Mapping[str, Entry]
+    paths: Iterable[str], old: Source, new: Source, label: str = "upstream"
 ) -> Places:
     """Find moves.
 
     Args:
-        base: Files that the series touches, in the tree that it was made for.
-        new: The same paths in the new tree.
-        fresh: Files of the new tree that the old one does not have.
+        paths: What the series touches.
+        old: The tree that it was made for, with those paths and all Python.
+        new: The new tree, with the same and every source file that `old` has not.
+        label: What the new tree is called.
     """
     moved: dict[str, str] = {}
-    alike: dict[str, tuple[str, ...]] = {}
-    counted = {path: _lines(e.data) for path, e in fresh.items()}
-    for path, entry in base.items():
-        if path in new:
-            continue
+    near_by: dict[str, tuple[str, ...]] = {}
+    gone = {p: old.files[p] for p in paths if p in old.files and p not in new.files}
+    counted = {
+        path: _lines(entry.data)
+        for path, entry in new.files.items()
+        if gone and path not in old.ids
+    }
+    for path, entry in gone.items():
         suffix = PurePosixPath(path).suffix
         mine = _lines(entry.data)
         near = []
@@ -68,10 +111,10 @@ def places(
         if len(best) == 1:
             moved[path] = best[0]
         elif near:
-            alike[path] = tuple(other for _, other in near[:3])
+            near_by[path] = tuple(other for _, other in near[:3])
     if len(set(moved.values())) != len(moved):
         moved = {}
-    return Places(moved, alike, _holders(fresh))
+    return Places(moved, near_by, old.files, new.files, label)
 
 
 def _lines(data: bytes) -> Counter[bytes]:
@@ -83,12 +126,3 @@ def _lines(data: bytes) -> Counter[bytes]:
 def _share(a: Counter[bytes], b: Counter[bytes]) -> float:
     both = (a & b).total()
     return 2 * both / max(1, a.total() + b.total())
-
-
-def _holders(fresh: Mapping[str, Entry]) -> dict[str, str]:
-    found: dict[str, set[str]] = {}
-    for path, entry in fresh.items():
-        if path.endswith(".py") and not path.startswith("tests/"):
-            for name in symbols(path, entry.data):
-                found.setdefault(name.rpartition(".")[2], set()).add(path)
-    return {name: next(iter(at)) for name, at in found.items() if len(at) == 1}

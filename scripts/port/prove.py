@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ported series on its new release: applied, checked, tested, then written."""
+"""The ported series in its trial: applied, checked, tested, then written."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,22 +14,20 @@ from pathlib import Path
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.console import note
-from scripts.fetch import obtain
+from scripts.cpuenv import asked_with
 from scripts.files import write
-from scripts.git import Git
-from scripts.pin import pin
 from scripts.port import readme
 from scripts.port.summary import Check, Proof
 from scripts.series import folder
-from scripts.series.apply import sdist_base
 from scripts.series.export import write_series
 from scripts.series.mailbox import Patch
-from scripts.series.render import format_patches
-from scripts.series.replay import Entry, Step
-from scripts.series.table import NAME, lanes_on, render
-from scripts.upstream import commit_steps
+from scripts.series.replay import Entry
+from scripts.series.table import NAME
 
-STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+Step = tuple[str, tuple[str, ...]]
+"""Its name, and the arguments of this interpreter."""
+
+STEPS: tuple[Step, ...] = (
     ("apply", ("-m", "scripts", "apply")),
     ("check", ("-m", "scripts", "check")),
     # The record is of the old pin. What moves off SM12x the tests refuse.
@@ -41,53 +40,18 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What is run in the trial, in this order; a failure ends it."""
 
+_NO_WHEEL = (
+    "--ignore=tests/series/test_wheel_installed.py",
+    "--ignore=tests/series/test_b12x_packages.py",
+    "--deselect=tests/series/test_selection.py::test_doctor_asks_the_vllm_that_is_there",
+)
+REF_STEPS = tuple(
+    (name, (*argv, *_NO_WHEEL) if name == "tests" else argv) for name, argv in STEPS
+)
+"""The same of a git ref: it has no wheel, and its Python runs on this CPU."""
+
 RECORDED = "scripts/selection/recorded.tsv"
 """What the new release selects, written by the step `selection`."""
-
-
-def trial(
-    at: Checkout,
-    version: str,
-    patches: Sequence[Patch],
-    changes: Iterable[Mapping[str, Entry | None]],
-) -> Checkout:
-    """A clone of this checkout that stands on the new release.
-
-    Raises:
-        Finding: The release is not what it says, or the clone fails.
-        Unusable: It cannot be fetched.
-    """
-    root = at.build / "port" / "trial"
-    shutil.rmtree(root, ignore_errors=True)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    Git(at.root).run("clone", "--quiet", "--local", str(at.root), str(root))
-    new = Checkout(root)
-    # What is decided and not committed yet belongs to the trial.
-    for name in ("patches", "upstream.lock"):
-        _copy(at.root / name, root / name)
-    pin(version, new.lock)
-    lock = lockfile.load(new.lock)
-    git = Git(root / "build" / "make")
-    git.path.mkdir(parents=True)
-    git.run("init", "--quiet", ".")
-    base = sdist_base(git, lock)
-    steps = [Step(p, c) for p, c in zip(patches, changes, strict=True) if c]
-    tip = commit_steps(git, base, steps)
-    write_series(new.patches, format_patches(git, base, tip))
-    made = folder.load(new.patches)
-    lanes = lanes_on(made, lambda: obtain(lock.sdist))
-    write(new.patches / NAME, render(made, lanes).encode("utf-8"))
-    tree = git.text("rev-parse", f"{tip}^{{tree}}")
-    lockfile.update(new.lock, {"series.patched-tree": tree})
-    return new
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target)
-    else:
-        shutil.copyfile(source, target)
 
 
 AFTER = (
@@ -131,7 +95,9 @@ def run(
     return process.returncode, "".join(said)
 
 
-def prove(new: Checkout, runner: Run = run) -> list[Check]:
+def prove(
+    new: Checkout, runner: Run = run, steps: Sequence[Step] = STEPS
+) -> list[Check]:
     """Run every step until one fails; the rest is said to be not run.
 
     A checkout that keeps no record of what is selected has none to renew.
@@ -139,7 +105,7 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
     found: list[Check] = []
     broken = False
     kept = (new.root / RECORDED).is_file()
-    for name, argv in STEPS:
+    for name, argv in steps:
         if name == "selection" and not kept:
             continue
         if broken:
@@ -148,24 +114,51 @@ def prove(new: Checkout, runner: Run = run) -> list[Check]:
         note(f"proof: {name}")
         code, said = runner(argv, new.root)
         last = [line for line in said.splitlines() if line.strip()][-1:]
+        detail = last[0] if last else f"exit code {code}"
         broken = code != 0
-        proof = Proof.FAILED if broken else Proof.PASSED
-        found.append(Check(name, proof, last[0] if last else f"exit code {code}"))
+        if not broken:
+            found.append(Check(name, Proof.PASSED, detail))
+            continue
+        failed = failures(said)
+        again = repeat(argv, failed[:1], new.root)
+        found.append(Check(name, Proof.FAILED, detail, failed, again))
     return found
 
 
+def failures(said: str) -> tuple[str, ...]:
+    """The tests that a run of pytest names at its end, each once.
+
+    >>> failures("FAILED tests/a.py::test_x[1] - AssertionError: y\\nERROR b.py::c")
+    ('tests/a.py::test_x[1]', 'b.py::c')
+    """
+    rows = re.findall(r"(?m)^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", said)
+    return tuple(dict.fromkeys(rows))
+
+
+def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
+    """The command that runs a step again, or one test of it.
+
+    Args:
+        argv: Arguments of this interpreter.
+        failed: The test, if it is one.
+        where: The trial.
+    """
+    if failed:
+        argv = ("-m", "pytest", *failed)
+    return f"cd {where} && PYTHONPATH=. {shlex.join([sys.executable, *argv])}"
+
+
 def unlike(new: Checkout) -> list[str]:
-    """What the tests ran with, where the new release pins another version of it."""
+    """What was really asked and tested with, where the new upstream pins another.
+
+    A FlashInfer that a test takes for its age alone is none of it.
+    """
     pins = lockfile.load(new.lock).companions
-    found = []
-    for file in sorted((new.root / "tests" / "series").glob("requirements-*.txt")):
-        for row in file.read_text(encoding="utf-8").splitlines():
-            name, _, version = row.partition("==")
-            if version and pins.get(name, version) != version:
-                found.append(
-                    f"tested with {name} {version}; upstream pins {pins[name]}"
-                )
-    return list(dict.fromkeys(found))
+    return [
+        f"asked and tested with {name} {version}; upstream pins {pins[name]}"
+        for name, version in asked_with(new.root).items()
+        if pins.get(name, version) != version
+    ]
 
 
 def accept(
@@ -200,7 +193,7 @@ def accept(
         text = text.replace(f"vllm-openai:{old}\n", f"vllm-openai:{now}\n")
         write(image, text.encode("utf-8"))
     write(at.lock, new.lock.read_bytes())
-    return (*by_hand, *AFTER)
+    return (*by_hand, *unlike(new), *AFTER)
 
 
 def renamed(

@@ -7,21 +7,51 @@ import json
 from typing import Any
 
 from scripts.port.states import FileResult, PatchResult, State
-from scripts.port.summary import Summary
+from scripts.port.summary import Outcome, Proof, Summary
 
 SCHEMA = 1
+NAMES = 6
+"""Names in a row of them."""
 _QUIET = (State.UNCHANGED, State.MOVED)
 
 
 def as_text(summary: Summary) -> str:
     """For a terminal: one line a patch, then what a person has to do."""
     rows = [f"{summary.source} to {summary.target}: {summary.outcome.value}", ""]
+    rows += [*summary.first, ""] if summary.first else []
     for patch in summary.patches:
         rows.append(f"{patch.name[:4]}  {patch.state.value:<20}  {patch.subject}")
         rows += [f"      {row}" for row in _details(patch)]
     rows += ["", _counted(summary)]
     rows += _sections(summary, "  ")
+    rows += ["", f"next: {next_step(summary)}"]
     return "\n".join(rows)
+
+
+def next_step(summary: Summary) -> str:
+    """The command that goes on from there."""
+    again = f"make port TO={summary.to}" + (
+        f" GIT={summary.git}" if summary.git else ""
+    )
+    going_on = 'make port-continue REASON="..."'
+    outcome = summary.outcome
+    if outcome is Outcome.IDENTITY:
+        return "nothing; the series stands there"
+    if outcome is Outcome.PROVED:
+        return "git diff, then commit what was written"
+    if outcome is Outcome.REFUTED:
+        bad = next(c for c in summary.checks if c.proof is Proof.FAILED)
+        return bad.again or again
+    if summary.dry_run and outcome is Outcome.CARRIED:
+        return f"{again}, which proves it and writes it"
+    if summary.dry_run:
+        first = next((p.name[:4] for p in summary.patches if p.state.open), "")
+        where = f"stops at {first} and shows" if first else "asks for an answer, with"
+        return f"{again}, which {where} both sides in build/port"
+    if outcome is Outcome.OPEN:
+        return f"read build/port/CONFLICT.md, decide there, then {going_on}"
+    proof = " PROOF=1" if summary.git else ""
+    return f"{again}{proof}, without NO_PROOF, proves it and writes it"
 
 
 def _counted(summary: Summary) -> str:
@@ -30,22 +60,22 @@ def _counted(summary: Summary) -> str:
 
 
 def _details(patch: PatchResult) -> list[str]:
-    rows = [_file(f) for f in patch.files if f.state not in _QUIET or f.why]
+    rows = [_file(f) for f in patch.files if f.state not in _QUIET or f.said]
     if patch.blocked_by:
         rows.append("stands on " + ", ".join(n[:4] for n in patch.blocked_by))
     needs: dict[tuple[str, str], list[str]] = {}
     for on in patch.dependents:
         needs.setdefault((on.patch[:4], on.path), []).append(on.symbol)
     for (name, path), found in needs.items():
-        rows.append(f"needed by {name}: {path}, {', '.join(dict.fromkeys(found))}")
+        names = list(dict.fromkeys(found))
+        more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+        rows.append(f"needed by {name}: {path}, {', '.join(names[:NAMES])}{more}")
     return rows
 
 
 def _file(part: FileResult) -> str:
     symbols = f" ({', '.join(part.symbols[:4])})" if part.symbols else ""
-    return f"{part.path}{symbols}: {part.state.value}" + (
-        f"; {part.why}" if part.why else ""
-    )
+    return "; ".join((f"{part.path}{symbols}: {part.state.value}", *part.said))
 
 
 def _sections(summary: Summary, pad: str) -> list[str]:
@@ -53,14 +83,14 @@ def _sections(summary: Summary, pad: str) -> list[str]:
     found: list[tuple[str, list[str]]] = [
         (
             "RED: look at this first",
-            [
-                f"{a.patch[:4]} {a.path}, {a.symbol}: {a.kind.value} "
-                f"(had it: {a.landed}; no longer so: {a.undone})"
-                for a in summary.alerts
-            ],
+            [alert.said for alert in summary.red],
         ),
         (
-            "probably upstream, line by line",
+            "alerts that were answered",
+            [f"{a.said}: {a.answer}" for a in summary.alerts if a.answer],
+        ),
+        (
+            "probably upstream; what is missing comes first",
             [
                 f"{p.name[:4]} {e.where}: {e.line}"
                 for p, f in summary.open_files
@@ -75,14 +105,20 @@ def _sections(summary: Summary, pad: str) -> list[str]:
                 for c in summary.culprits
             ],
         ),
-        ("read these, merged by syntax", _named(summary.for_review)),
+        ("read these, though they were carried", _named(summary.for_review)),
         ("resolutions that nothing asked for", list(summary.unused)),
         ("looked at for reverts", list(summary.history)),
         (
             "proof",
             [
-                f"{c.what}: {c.proof.value}" + (f"; {c.detail}" if c.detail else "")
+                row
                 for c in summary.checks
+                for row in (
+                    f"{c.what}: {c.proof.value}"
+                    + (f"; {c.detail}" if c.detail else ""),
+                    *(f"  failed: {name}" for name in c.failed),
+                    *([f"  again: {c.again}"] if c.again else []),
+                )
             ],
         ),
         ("notes", list(summary.notes)),
@@ -127,6 +163,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
                         "target": f.target,
                         "state": f.state.name.lower(),
                         "why": f.why,
+                        "read": list(f.read),
                         "symbols": list(f.symbols),
                         "evidence": [vars(e) for e in f.evidence],
                     }
@@ -140,9 +177,17 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "unused_resolutions": list(summary.unused),
         "history": list(summary.history),
         "proof": [
-            {"what": c.what, "result": c.proof.name.lower(), "detail": c.detail}
+            {
+                "what": c.what,
+                "result": c.proof.name.lower(),
+                "detail": c.detail,
+                "failed": list(c.failed),
+                "again": c.again,
+            }
             for c in summary.checks
         ],
+        "first": list(summary.first),
+        "next": next_step(summary),
         "notes": list(summary.notes),
         "by_hand": list(summary.by_hand),
         "written": summary.written,
@@ -154,6 +199,7 @@ def as_markdown(summary: Summary) -> str:
     rows = [
         f"## {summary.source} to {summary.target}: {summary.outcome.value}",
         "",
+        *(f"**{row}**\n" for row in summary.first),
         _counted(summary),
         "",
         "| patch | state | what there is to know |",

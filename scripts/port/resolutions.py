@@ -17,7 +17,7 @@ from scripts.errors import Finding
 from scripts.files import write
 from scripts.git import NULL_ID, Git
 from scripts.gitobj import blob_id
-from scripts.series.diff import Reader, parse_file
+from scripts.series.diff import FilePatch, Reader, parse_file
 from scripts.series.replay import Entry, apply_file
 
 FOLDER = "resolutions"
@@ -55,7 +55,8 @@ class Resolution:
     path: str
     reason: str
     body: bytes
-    """A diff from ours to the result; empty where ours is the result."""
+    """A diff from ours to the result, and of other files that the change was
+    entered in; empty where ours is the result."""
 
     @property
     def name(self) -> str:
@@ -70,6 +71,8 @@ class Known:
     result: bytes | None
     """None where nothing is left of the file."""
     reason: str
+    also: Mapping[str, FilePatch] = field(default_factory=dict)
+    """What it changes in other files."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Records:
         record = self.found.get(key(base, ours, theirs))
         if record is None:
             return None
-        return Known(_apply(record, ours), record.reason)
+        mine, also = _changes(record)
+        return Known(_apply(record, mine, ours), record.reason, also)
 
     def name(self, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> str:
         return key(base, ours, theirs).file
@@ -99,10 +103,20 @@ class Records:
         return sorted(k.file for k in self.found if k.file not in used)
 
 
-def _apply(record: Resolution, ours: Entry | None) -> bytes | None:
-    if not record.body:
+def _changes(record: Resolution) -> tuple[FilePatch | None, dict[str, FilePatch]]:
+    """What a record changes in its own file, and in others."""
+    parts = re.split(rb"(?m)^(?=diff --git )", record.body)
+    found = [parse_file(Reader(record.name, part)) for part in parts if part]
+    mine = [change for change in found if change.path == record.path]
+    others = {change.path: change for change in found if change not in mine}
+    return (mine[0] if mine else None), others
+
+
+def _apply(
+    record: Resolution, change: FilePatch | None, ours: Entry | None
+) -> bytes | None:
+    if change is None:
         return ours.data if ours else None
-    change = parse_file(Reader(record.name, record.body))
     # The mode is the merge's business, so the blob alone has to agree.
     before = Entry(change.old_mode, ours.data) if ours and change.old_mode else None
     made = apply_file(record, change, before)
@@ -161,6 +175,10 @@ def parse(name: str, data: bytes) -> Resolution:
     )
 
 
+Edit = tuple[Entry | None, bytes | None]
+"""A file before a person's edit, and its bytes after it."""
+
+
 def save(
     patches: Path,
     case: tuple[Entry | None, Entry | None, Entry | None],
@@ -168,6 +186,7 @@ def save(
     path: str,
     patch: str,
     reason: str,
+    also: Mapping[str, Edit] | None = None,
 ) -> Path:
     """Write a decision down.
 
@@ -178,6 +197,7 @@ def save(
         path: Where it lies.
         patch: Subject of the patch.
         reason: Why, one line.
+        also: Other files that the change was entered in.
 
     Returns:
         The file.
@@ -188,28 +208,34 @@ def save(
         _KEYS, (patch, path, name.base, name.ours, name.theirs, reason), strict=True
     )
     head = "".join(f"{label}: {value}\n" for label, value in rows)
-    body = _diff(path, ours, result)
+    body = _diff({path: (ours, result), **(also or {})})
     at = patches / FOLDER / name.file
     record = Resolution(name, patch, path, reason, body)
-    if _apply(record, ours) != result:
+    if _apply(record, _changes(record)[0], ours) != result:
         raise Finding("the decision cannot be written as a diff", where=path)
     write(at, head.encode("utf-8") + b"\n" + body)
     return at
 
 
-def _diff(path: str, ours: Entry | None, result: bytes | None) -> bytes:
-    if (ours.data if ours else None) == result:
-        return b""
+def _diff(edits: Mapping[str, Edit]) -> bytes:
     with TemporaryDirectory(prefix="sm12x-port-") as scratch:
         git = Git(Path(scratch))
         git.run("init", "--quiet", ".")
-        file = Path(scratch) / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if ours:
-            file.write_bytes(ours.data)
-            git.run("add", "--force", "--", path)
-            file.unlink()
-        if result is not None:
-            file.write_bytes(result)
-            git.run("add", "--force", "--intent-to-add", "--", path)
-        return git.run("diff", "--full-index", "--no-ext-diff", "--", path).stdout
+        changed = []
+        for path, (before, after) in edits.items():
+            if (before.data if before else None) == after:
+                continue
+            changed.append(path)
+            file = Path(scratch) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if before:
+                file.write_bytes(before.data)
+                git.run("add", "--force", "--", path)
+                file.unlink()
+            if after is not None:
+                file.write_bytes(after)
+                git.run("add", "--force", "--intent-to-add", "--", path)
+        if not changed:
+            return b""
+        made = git.run("diff", "--full-index", "--no-ext-diff", "--", *changed)
+        return made.stdout

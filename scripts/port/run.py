@@ -10,15 +10,18 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import one_run, write
-from scripts.port import conflict, prove, render, resolutions
+from scripts.port import answers, conflict, prove, render, resolutions, trials
 from scripts.port.carry import ported
 from scripts.port.languages import parses
 from scripts.port.look import Wanted, Work, look, who_broke
 from scripts.port.states import PatchResult
 from scripts.port.summary import Outcome, Summary
-from scripts.port.workplace import Workplace
+from scripts.port.workplace import Stop, Workplace
 
 __all__ = ["Wanted", "port", "resume"]
+
+
+NO_PIN = "a git ref has no archive and no wheels to pin: nothing is written here"
 
 
 def port(at: Checkout, wanted_: Wanted) -> Summary:
@@ -42,7 +45,7 @@ def port(at: Checkout, wanted_: Wanted) -> Summary:
 
 def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summary:
     summary = work.summary
-    if summary.identity:
+    if summary.outcome is Outcome.IDENTITY:
         return summary
     changes = ported(work.carried.patches)
     by_name = {p.name: p for p in work.patches}
@@ -50,12 +53,22 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
     where = f"build/port/vllm, branch port/{work.target.name}"
     if open_:
         where += f"; {open_[:4]} waits, see build/port/CONFLICT.md"
+    elif summary.red:
+        place.ask(wanted_.to, str(wanted_.git or ""), summary.red)
+        where += "; alerts wait, see build/port/CONFLICT.md"
     summary = replace(summary, written=where, culprits=who_broke(at, work))
-    if summary.outcome is Outcome.CARRIED and wanted_.proof and work.target.version:
-        new = prove.trial(at, str(work.target.version), work.patches, changes)
+    version = work.target.version
+    carried = summary.outcome is Outcome.CARRIED
+    if carried and wanted_.prove_ref and version is None:
+        new = trials.of_ref(at, work.target, work.patches, changes)
+        checks = tuple(prove.prove(new, steps=prove.REF_STEPS))
+        first = (*summary.first, *prove.unlike(new), NO_PIN)
+        summary = replace(summary, checks=checks, first=first)
+    elif carried and wanted_.proof and version is not None:
+        new = trials.of_release(at, str(version), work.patches, changes)
         checks = tuple(prove.prove(new))
-        notes = (*summary.notes, *prove.unlike(new))
-        summary = replace(summary, checks=checks, notes=notes)
+        first = (*summary.first, *prove.unlike(new))
+        summary = replace(summary, checks=checks, first=first)
         if summary.outcome is Outcome.PROVED:
             left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
             written = "patches/, upstream.lock, README.md, Containerfile and the "
@@ -88,44 +101,60 @@ def resume(at: Checkout, reason: str, proof: bool = True) -> Summary:
     wanted_ = Wanted(stop.to, Path(stop.git) if stop.git else None, proof=proof)
     with one_run(at.run_lock, "make port-continue"):
         work = look(at, wanted_)
-        waiting = next((r for r in work.carried.patches if not r.state.carried), None)
+        if stop.alerts:
+            return _answered(at, wanted_, work, stop, reason)
+        waiting = next((r for r in work.carried.patches if r.state.open), None)
         if waiting is None or waiting.name != stop.patch:
             raise Finding(
                 "the series or its resolutions changed since the port stopped",
                 where=stop.patch,
                 next=f"make port TO={stop.to}",
             )
-        _check(place, stop.files, waiting)
+        _check(place, stop, waiting)
+        elsewhere = place.entered(stop)
         for part in waiting.files:
-            if part.state.carried:
+            if not part.state.open:
                 continue
-            file = place.tree / part.target
-            result = file.read_bytes() if file.is_file() else None
+            result = place.content(part.target)
+            also = {p: elsewhere.pop(p) for p in part.homes if p in elsewhere}
             case = (part.base, part.ours, part.theirs)
             saved = resolutions.save(
-                at.patches, case, result, part.target, waiting.subject, reason
+                at.patches, case, result, part.target, waiting.subject, reason, also
             )
             note(f"written down: patches/{resolutions.FOLDER}/{saved.name}")
         place.forget()
         return _write(at, wanted_, look(at, wanted_), place)
 
 
-def _check(place: Workplace, files: dict[str, str], waiting: PatchResult) -> None:
+def _answered(
+    at: Checkout, wanted_: Wanted, work: Work, stop: Stop, reason: str
+) -> Summary:
+    """Write down why the port may go on in spite of its alerts."""
+    place = Workplace.of(at)
+    red = [a for a in work.summary.red if answers.name(a) in stop.alerts]
+    for saved in answers.save(at.patches, red, reason):
+        note(f"written down: patches/{resolutions.FOLDER}/{saved.name}")
+    place.forget()
+    return _write(at, wanted_, look(at, wanted_), place)
+
+
+def _check(place: Workplace, stop: Stop, waiting: PatchResult) -> None:
     bad = []
-    for path in files:
+    allowed = {*stop.files, *stop.homes}
+    for path in sorted(allowed):
         file = place.tree / path
         data = file.read_bytes() if file.is_file() else b""
         if conflict.has_markers(data):
             bad.append(f"{path}: a conflict is still marked")
         elif file.is_file() and not parses(path, data):
             bad.append(f"{path}: it does not parse")
-    strange = [path for path in place.edited() if path not in files]
+    strange = [path for path in place.edited() if path not in allowed]
     bad += [f"{path}: {waiting.name[:4]} does not wait for it" for path in strange]
     if bad:
         raise Finding(
             "the port cannot go on yet",
             where=str(place.tree),
             found="\n".join(bad),
-            next="mend them (git -C build/port/vllm checkout <path> takes an edit "
-            "back), then make port-continue",
+            next="mend them (git -C build/port/vllm checkout -- <path> takes an edit "
+            'back), then make port-continue REASON="..."',
         )

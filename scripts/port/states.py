@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,15 +27,24 @@ class State(Enum):
     """Text conflicts, syntax does not, and every guard holds. A person reads it."""
     PROBABLY_ABSORBED = "probably absorbed"
     """Most of the change is upstream in another form; a person has to decide."""
-    GONE = "target gone"
-    """The file or the symbol that the patch changes is no longer there."""
+    BROKEN = "uses what is otherwise"
+    """It merges, and uses a name that is not there, or is another thing there."""
+    GONE = "no target"
+    """The file or the symbol that the patch changes is not there."""
     CONFLICT = "conflict"
     """Upstream and the patch contradict each other; a person has to decide."""
+    WAITS = "waits"
+    """It stands on a patch that waits for a person; nothing to decide here yet."""
 
     @property
     def carried(self) -> bool:
         """Whether a result was made that may be used without a person."""
-        return self not in (State.PROBABLY_ABSORBED, State.GONE, State.CONFLICT)
+        return RANK[self] < RANK[State.PROBABLY_ABSORBED]
+
+    @property
+    def open(self) -> bool:
+        """Whether a person has to decide it."""
+        return not self.carried and self is not State.WAITS
 
 
 RANK = {state: rank for rank, state in enumerate(State)}
@@ -84,6 +94,16 @@ class Alert:
     """Release or commit that had the change."""
     undone: str
     """Release or commit that has it no longer, or otherwise."""
+    answer: str = ""
+    """A person's reason to go on all the same; empty while it is open."""
+
+    @property
+    def said(self) -> str:
+        """It in one line."""
+        return (
+            f"{self.patch[:4]} {self.path}, {self.symbol}: {self.kind.value} "
+            f"(had it: {self.landed}; no longer so: {self.undone})"
+        )
 
 
 @dataclass(frozen=True)
@@ -100,12 +120,24 @@ class FileResult:
     target: str = ""
     """Where the file lies on the new release."""
     evidence: tuple[Evidence, ...] = ()
+    read: tuple[str, ...] = ()
+    """Why a person has to read the result, though it was carried."""
+    homes: tuple[str, ...] = ()
+    """Files of the new tree that seem to hold its target, where it has none."""
+    also: Mapping[str, Entry | None] = field(default_factory=dict, repr=False)
+    """Other files that a person entered the change in, as they are then."""
     base: Entry | None = field(default=None, repr=False)
     ours: Entry | None = field(default=None, repr=False)
     """The new upstream with the patches before this one."""
     theirs: Entry | None = field(default=None, repr=False)
     result: Entry | None = field(default=None, repr=False)
     """None where the file is deleted, or where nothing was carried."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that there is to say of it beside its state."""
+        read = (f"please read: {reason}" for reason in self.read)
+        return (*([self.why] if self.why else []), *read)
 
 
 @dataclass(frozen=True)
@@ -130,8 +162,12 @@ class PatchResult:
 
     @property
     def state(self) -> State:
-        return worst([f.state for f in self.files])
+        """That of its files; or that it waits, where no file has to be decided."""
+        found = [f.state for f in self.files]
+        if open_ := [s for s in found if s.open]:
+            return worst(open_)
+        return State.WAITS if self.blocked_by else worst(found)
 
     @property
     def carried(self) -> bool:
-        return self.state.carried and not self.blocked_by
+        return self.state.carried

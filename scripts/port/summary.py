@@ -43,6 +43,10 @@ class Check:
     what: str
     proof: Proof
     detail: str = ""
+    failed: tuple[str, ...] = ()
+    """What of it failed: tests by name, or lines of a check."""
+    again: str = ""
+    """The command that repeats what failed."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,13 @@ class Summary:
     history: tuple[str, ...] = ()
     """Trees between the two that were looked at for reverts."""
     identity: bool = False
+    first: tuple[str, ...] = ()
+    """What has to be known before anything else."""
+    dry_run: bool = False
+    git: str = ""
+    """The clone that the target is a ref of, or whose history was read."""
+    to: str = ""
+    """The target as it was asked for."""
     written: str = ""
     """Where the result or the open conflict lies."""
     by_hand: tuple[str, ...] = ()
@@ -79,14 +90,19 @@ class Summary:
 
     @property
     def outcome(self) -> Outcome:
-        if self.identity and not self.alerts:
+        if self.identity and not self.red:
             return Outcome.IDENTITY
-        if not all(p.carried for p in self.patches) or self.alerts:
+        if not all(p.carried for p in self.patches) or self.red:
             return Outcome.OPEN
         if any(c.proof is Proof.FAILED for c in self.checks):
             return Outcome.REFUTED
         passed = self.checks and all(c.proof is Proof.PASSED for c in self.checks)
         return Outcome.PROVED if passed else Outcome.CARRIED
+
+    @property
+    def red(self) -> tuple[Alert, ...]:
+        """Alerts that nobody answered."""
+        return tuple(a for a in self.alerts if not a.answer)
 
     @property
     def counts(self) -> Mapping[State, int]:
@@ -101,11 +117,11 @@ class Summary:
     @property
     def open_files(self) -> list[tuple[PatchResult, FileResult]]:
         """What a person has to decide, in the order of the series."""
-        return [(p, f) for p in self.patches for f in p.files if not f.state.carried]
+        return [(p, f) for p in self.patches for f in p.files if f.state.open]
 
     @property
     def for_review(self) -> list[tuple[PatchResult, FileResult]]:
-        """What was carried by syntax, and has to be read."""
+        """What was carried, and has to be read all the same."""
         return [
-            (p, f) for p in self.patches for f in p.files if f.state is State.SYNTAX
+            (p, f) for p in self.patches for f in p.files if f.state.carried and f.read
         ]

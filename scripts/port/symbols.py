@@ -158,9 +158,17 @@ def atoms(found: Lines) -> Lines:
                 out += [now.strip(), b"" if token == b"," else token]
                 now = b""
             else:
-                now += token
+                now += _quoted(token)
         out.append(now.strip())
     return tuple(x for x in out if x)
+
+
+def _quoted(token: bytes) -> bytes:
+    """A string in double quotes, where that is no more than another spelling."""
+    simple = token[:1] == token[-1:] == b"'" and len(token) > 1
+    if simple and b'"' not in token and b"\\" not in token:
+        return b'"%s"' % token[1:-1]
+    return token
 
 
 def delta(before: Lines, after: Lines) -> Delta:

@@ -19,7 +19,7 @@ from scripts.lock import Artifact, Lock
 from scripts.pin import announced
 from scripts.port import shelf
 from scripts.port.languages import Kind, kind
-from scripts.release import PROJECT, kind_of
+from scripts.release import PROJECT, REQUIREMENTS, kind_of
 from scripts.series.check.source import Source, Want
 from scripts.series.replay import Entry
 
@@ -189,13 +189,32 @@ def git_tree(git: Git, commit: str, want: Want) -> Source:
     return Source(ids, files)
 
 
+def python_or(touched: set[str]) -> Want:
+    """What to keep of the pinned tree: what the series touches, all Python, and
+    what it pins."""
+
+    def want(path: str) -> bool:
+        return path in touched or _is_looked_up(path)
+
+    return want
+
+
+def _is_looked_up(path: str) -> bool:
+    python = path.endswith(".py") and path.startswith(("vllm/", "tests/"))
+    return python or path == REQUIREMENTS
+
+
 def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
-    """What to keep of a new tree: what the series touches, and new source files.
+    """What to keep of a new tree: as of the pinned one, and new source files.
 
     A file that upstream moved, or split off, is among the latter.
     """
 
     def want(path: str) -> bool:
-        return path in touched or (path not in base and kind(path) is not Kind.TEXT)
+        return (
+            path in touched
+            or _is_looked_up(path)
+            or (path not in base and kind(path) is not Kind.TEXT)
+        )
 
     return want

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.files import write
 from scripts.git import Git
-from scripts.port import conflict
-from scripts.port.explain import explained
+from scripts.port import answers, conflict, resolutions
+from scripts.port.explain import asked, explained
 from scripts.port.merge import space
-from scripts.port.states import PatchResult
+from scripts.port.states import Alert, PatchResult
 from scripts.port.target import Target, git_tree
 from scripts.sdist import members
 from scripts.series.mailbox import Patch
@@ -35,6 +35,10 @@ class Stop:
     patch: str
     files: dict[str, str]
     """Path in the new tree to path in the patch, of what has to be decided."""
+    homes: tuple[str, ...] = ()
+    """Other files that what has no target may be entered in."""
+    alerts: tuple[str, ...] = ()
+    """File names of the answers that are asked for, where nothing else waits."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class Workplace:
         """
         try:
             fields = json.loads(self._stop.read_text(encoding="utf-8"))
-            return Stop(**fields)
-        except (OSError, ValueError, TypeError) as e:
+            return Stop(**(fields | {x: tuple(fields[x]) for x in ("homes", "alerts")}))
+        except (OSError, ValueError, TypeError, KeyError) as e:
             raise Unusable(
                 "no port waits for a decision",
                 where=str(self._stop),
@@ -87,7 +91,7 @@ class Workplace:
                 where=str(self.tree),
                 found="\n".join(edited),
                 next='make port-continue REASON="...", or git -C build/port/vllm '
-                "checkout -f to drop the edits",
+                "checkout -f to drop the edits, then the same again",
             )
         self.forget()
 
@@ -154,7 +158,7 @@ class Workplace:
         git, base = self.begin(target)
         steps, waiting = [], None
         for result, change in zip(results, changes, strict=True):
-            if not result.state.carried:
+            if result.state.open:
                 waiting = result
                 break
             if change:
@@ -162,16 +166,44 @@ class Workplace:
         tip = commit_steps(git, base, steps)
         git.run("update-ref", f"refs/heads/port/{target.name}", tip)
         git.run("reset", "--quiet", "--hard", tip)
+        git.run("update-ref", "refs/sm12x/shown", tip)
         if waiting is None:
             return ""
         self._conflict(target, to, patches[waiting.name], waiting)
-        # What is shown is kept, so that edits can be told from it.
+        # What is shown is a commit of its own, so that edits can be told from it,
+        # and git's own commands take them back.
         git.run("add", "--all", "--force")
         tree = git.text("write-tree")
-        shown = git.text("commit-tree", "-p", tip, "-m", "as shown", tree)
+        what = f"{waiting.name[:4]} as it waits"
+        shown = git.text("commit-tree", "-p", tip, "-m", what, tree)
         git.run("update-ref", "refs/sm12x/shown", shown)
-        git.run("reset", "--quiet")
+        git.run("checkout", "--quiet", "--detach", shown)
         return waiting.name
+
+    def ask(self, to: str, git: str, alerts: Sequence[Alert]) -> None:
+        """Wait for answers to alerts, where every patch was carried."""
+        write(self.notes, asked(alerts).encode("utf-8"))
+        wanted = tuple(answers.name(alert) for alert in alerts)
+        self._wait(Stop(to, git, "", {}, alerts=wanted))
+
+    def _wait(self, stop: Stop) -> None:
+        write(self._stop, json.dumps(asdict(stop), indent=1).encode("utf-8"))
+
+    def content(self, path: str) -> bytes | None:
+        """A file as a person left it; None where there is none."""
+        file = self.tree / path
+        return file.read_bytes() if file.is_file() else None
+
+    def entered(self, stop: Stop) -> dict[str, resolutions.Edit]:
+        """Edits of the other files that the change may be entered in."""
+        git = Git(self.tree)
+        found: dict[str, resolutions.Edit] = {}
+        with git.blobs() as blobs:
+            for path in set(self.edited()) & set(stop.homes):
+                data = blobs.read(f"refs/sm12x/shown:{path}")
+                before = None if data is None else Entry(0o100644, data)
+                found[path] = before, self.content(path)
+        return found
 
     def _conflict(
         self, target: Target, to: str, patch: Patch, waiting: PatchResult
@@ -192,5 +224,5 @@ class Workplace:
                 write(path, data, (part.ours.mode if part.ours else 0o644) & 0o777)
         text = explained(waiting, patch, target.name)
         write(self.notes, text.encode("utf-8"))
-        stop = Stop(to, str(target.git or ""), patch.name, open_files)
-        write(self._stop, json.dumps(asdict(stop), indent=1).encode("utf-8"))
+        homes = tuple(dict.fromkeys(at for part in waiting.files for at in part.homes))
+        self._wait(Stop(to, str(target.git or ""), patch.name, open_files, homes))

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 from scripts import ROOT
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
+from scripts.cpuenv import asked_with
 from scripts.errors import Finding
 from scripts.files import write
 from scripts.selection import report, table
 from scripts.selection.matrix import Matrix, ask_both, trees
 
+_PRESENT = "FlashInfer present is "
 _SHOWN = 12
 """Lines of a difference that an error shows."""
 
@@ -33,6 +36,16 @@ def recorded() -> Matrix:
             next="make matrix UPDATE=1",
         ) from e
     return Matrix(*table.parse(text))
+
+
+def recorded_with() -> str:
+    """The FlashInfer that the repository's table was asked with; empty if unsaid."""
+    try:
+        text = table.RECORDED.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    match = re.search(rf"{_PRESENT}(\S+?)\.?(?:\s|$)", text)
+    return match[1] if match else ""
 
 
 def asked(at: Checkout) -> Matrix:
@@ -115,10 +128,12 @@ def hold(found: Matrix) -> None:
 
 def _rendered(found: Matrix) -> str:
     lock = lockfile.load()
+    pinned = lock.companions["flashinfer-python"]
+    asked = asked_with()["flashinfer-python"]
+    other = "" if asked == pinned else f" {lock.version} pins {pinned}: not asked."
     head = (
         f"What vLLM {lock.local_version} selects for NVFP4 layers, beside "
         f"{lock.version}; make matrix UPDATE=1 writes it.",
-        "* is every value; = is as the fork. FlashInfer present is "
-        f"{lock.companions['flashinfer-python']}.",
+        f"* is every value; = is as the fork. {_PRESENT}{asked}.{other}",
     )
     return table.render(found.table, found.backends, head)

@@ -18,10 +18,10 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
 from scripts.port import shelf
-from scripts.port.carry import carry
+from scripts.port.carry import Trees, carry
 from scripts.port.places import places
 from scripts.port.resolutions import Records
-from scripts.port.target import Target, sdist, tree, wanted
+from scripts.port.target import Target, python_or, sdist, tree, wanted
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.series.apply import make_commits
@@ -97,15 +97,13 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     with stopwatch() as watch:
         lock = lockfile.load(at.lock)
         paths = touched(list(room.patches))
-        base = shelf.read(lock.sdist, paths.__contains__)
+        base = shelf.read(lock.sdist, python_or(paths))
         target = Target(release, Version(release), sdist(lock, Version(release)))
         new = tree(target, wanted(paths, base.ids))
-        fresh = {p: e for p, e in new.files.items() if p not in base.ids}
-        known = {p: e for p, e in new.files.items() if p in paths}
-        moves = places(base.files, known, fresh)
-        done = carry(
-            room.patches, base.files.get, new.files.get, moves, Records(), release
-        )
+        moves = places(paths, base, new)
+        trees = Trees(base, new)
+        sides = base.files.get, new.files.get
+        done = carry(room.patches, *sides, moves, Records(), release, trees)
     busy = _busy() - busy
     results = []
     for patch in done.patches:

@@ -17,13 +17,14 @@ import typer
 
 from scripts import reports
 from scripts.checkout import Checkout
-from scripts.console import say
+from scripts.console import note, say
 from scripts.series import folder
 from tests.bench.carried import OURS, Cell, measure
 from tests.bench.command import program, run
+from tests.port import kinds
 
 RELEASES = ("0.29.0", "0.30.0", "0.31.0", "0.32.0", "0.33.0")
-AIM = 10.0
+AIM = 5.0
 """Seconds a release, once its archive is in the cache."""
 
 app = program()
@@ -82,17 +83,22 @@ def carry_matrix(
 ) -> None:
     """Carry the series to each release with make port and with the usual tools.
 
-    Nobody's recorded decisions are used. What comes out is printed and kept as
+    Then the changes of upstream that tests/port has, made by hand, by kind. Nobody's
+    recorded decisions are used. What comes out is printed and kept as
     build/reports/carry-matrix.json. Exits 1 if make port lands anything in the
-    wrong place.
+    wrong place, or answers a change of upstream's wrongly.
     """
     load = os.getloadavg()[0]
     cells = measure(release or RELEASES)
     count = len(folder.names())
-    data = as_data(cells, count, load)
+    note("the changes made by hand, by every tool")
+    by_kind = kinds.tally()
+    data = as_data(cells, count, load) | {"kinds": kinds.as_data(by_kind)}
     reports.write(Checkout(), "carry-matrix", data)
-    say(json.dumps(data, indent=1) if json_ else table(cells, count))
-    raise typer.Exit(int(any(c.wrong for c in cells if c.tool == OURS)))
+    text = f"{table(cells, count)}\n\n{kinds.table(by_kind)}"
+    say(json.dumps(data, indent=1) if json_ else text)
+    bad = any(c.wrong for c in cells if c.tool == OURS) or by_kind.wrong
+    raise typer.Exit(int(bool(bad)))
 
 
 if __name__ == "__main__":

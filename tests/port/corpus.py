@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.port.corpus_drift import DRIFT
 from tests.port.corpus_more import MORE
 from tests.port.model import BASE, Change, file_case, replaced
 
@@ -460,4 +461,5 @@ CORPUS: tuple[Change, ...] = (
         None,
     ),
     *MORE,
+    *DRIFT,
 )

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from scripts.port.carry import carry
+from scripts.gitobj import blob_id
+from scripts.port.carry import Trees, carry
 from scripts.port.places import places
 from scripts.port.resolutions import Records
-from scripts.port.states import State
-from scripts.series.mailbox import parse
+from scripts.port.states import PatchResult, State
+from scripts.series.check.source import Source
+from scripts.series.mailbox import Patch, parse
 from scripts.series.replay import Entry
-from tests.port.model import Change, Files
+from scripts.upstream import touched
+from tests.port.model import Change, Files, Series
 from tests.scripts.small import FORMAT, git, message
 
 
@@ -28,6 +31,8 @@ class Verdict(Enum):
     """The right tree; or a refusal where a person has to decide."""
     REFUSED = "refused"
     """A refusal though there is a right tree: safe, and work for a person."""
+    READ = "wrong, to be read"
+    """A tree that is not right, and the word that a person has to read it."""
     WRONG = "silently wrong"
     """A tree that is not right, and no word of it."""
 
@@ -39,6 +44,8 @@ class Answer:
     tree: Files | None
     state: State | None = None
     why: str = ""
+    read: tuple[str, ...] = ()
+    """Why a person has to read it, though it was carried."""
 
 
 def verdict(case: Change, answer: Answer) -> Verdict:
@@ -46,7 +53,10 @@ def verdict(case: Change, answer: Answer) -> Verdict:
     if answer.tree is None:
         return Verdict.REFUSED if case.right else Verdict.RIGHT
     good = any(dict(answer.tree) == dict(right) for right in case.right)
-    return Verdict.RIGHT if good else Verdict.WRONG
+    if good:
+        return Verdict.RIGHT
+    # Of merges by syntax every one says so; that alone warns of nothing.
+    return Verdict.READ if answer.read else Verdict.WRONG
 
 
 def _fill(repo: Path, files: Files) -> None:
@@ -65,7 +75,7 @@ def repository(case: Change, repo: Path) -> Path:
     Returns:
         The mail.
     """
-    repo.mkdir()
+    repo.mkdir(parents=True)
     git(repo, "init", "-q", "-b", "base")
     for branch, files in (
         ("base", case.base),
@@ -84,20 +94,45 @@ def repository(case: Change, repo: Path) -> Path:
 
 def ours(case: Change, mail: Path) -> Answer:
     """This project's port."""
-    base, new = _entries(case.base), _entries(case.ours)
-    fresh = {p: e for p, e in new.items() if p not in base}
     patch = parse(mail.name, mail.read_bytes())
-    moves = places(base, new, fresh)
-    done = carry([patch], base.get, new.get, moves, Records(), "new")
-    (result,) = done.patches
+    (result,) = carried([patch], case.base, case.ours)
     why = "; ".join(f"{f.path}: {f.state.value} {f.why}" for f in result.files)
     if not result.carried:
         return Answer(None, result.state, why)
-    tree: dict[str, Entry | None] = dict(new)
+    tree: dict[str, Entry | None] = dict(_entries(case.ours))
     for part in result.files:
         tree[part.target] = part.result
     texts = {p: e.data.decode("utf-8") for p, e in tree.items() if e}
-    return Answer(texts, result.state, why)
+    read = tuple(reason for f in result.files for reason in f.read)
+    return Answer(texts, result.state, why, read)
+
+
+def series(case: Series, home: Path) -> tuple[PatchResult, ...]:
+    """This project's port of patches that stand one on the other."""
+    patches = [patch for patch, _ in mails(case, home)]
+    return carried(patches, case.base, case.ours)
+
+
+def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
+    """Each patch and its mail; its repository is in a folder of its number."""
+    made = []
+    for number in range(1, len(case.steps) + 1):
+        mail = repository(case.change(number), home / str(number))
+        mail = mail.rename(home / f"{number:04}-{mail.name[5:]}")
+        made.append((parse(mail.name, mail.read_bytes()), mail))
+    return made
+
+
+def carried(patches: list[Patch], old: Files, now: Files) -> tuple[PatchResult, ...]:
+    """Carry patches from one small tree to another."""
+    trees = Trees(_source(_entries(old)), _source(_entries(now)))
+    base, new = trees.base.files.get, trees.new.files.get
+    moves = places(touched(patches), trees.base, trees.new)
+    return carry(patches, base, new, moves, Records(), "new", trees).patches
+
+
+def _source(files: dict[str, Entry]) -> Source:
+    return Source({p: (e.mode, blob_id(e.data)) for p, e in files.items()}, files)
 
 
 def _entries(files: Files) -> dict[str, Entry]:

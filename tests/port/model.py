@@ -33,6 +33,25 @@ class Change:
     """Whether the right result is upstream's own, as the change is there already."""
 
 
+@dataclass(frozen=True)
+class Series:
+    """Patches one on the other, some of which wait on another release."""
+
+    name: str
+    base: Files
+    steps: tuple[Files, ...]
+    """The tree after each patch."""
+    ours: Files
+    """The new upstream."""
+    carried: tuple[bool, ...]
+    """Which patches may be called carried."""
+
+    def change(self, number: int) -> Change:
+        """One of its patches, from 1, by itself."""
+        before = self.steps[number - 2] if number > 1 else self.base
+        return Change(self.name, "", before, self.steps[number - 1], self.ours, ())
+
+
 def replaced(text: str, *edits: tuple[str, str]) -> str:
     """`text` with each old part, which must be there once, replaced by the new."""
     for old, new in edits:
@@ -174,4 +193,4 @@ def file_case(
     )
 
 
-__all__ = ["BASE", "PATH", "Change", "Files", "file_case", "replaced"]
+__all__ = ["BASE", "PATH", "Change", "Files", "Series", "file_case", "replaced"]

@@ -33,10 +33,14 @@ REWRITTEN = {
 
 
 def release(
-    small: Small, edits: Mapping[str, tuple[str, str] | None], version: str = NEW
+    small: Small,
+    edits: Mapping[str, tuple[str, str] | None],
+    version: str = NEW,
+    more: Mapping[str, str] | None = None,
 ) -> None:
-    """A release beside the pinned one; None deletes a file."""
+    """A release beside the pinned one; None deletes a file, `more` adds some."""
     files = upstream()
+    files |= {path: text.encode() for path, text in (more or {}).items()}
     for path, edit in edits.items():
         if edit is None:
             del files[path]

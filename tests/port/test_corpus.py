@@ -9,14 +9,15 @@ import pytest
 
 from scripts.port.states import State
 from tests.port.corpus import CORPUS
-from tests.port.judge import Verdict, ours, repository, verdict
-from tests.port.model import Change
+from tests.port.corpus_drift import AROUND, KEPT, SERIES, rows, tree
+from tests.port.judge import Verdict, ours, repository, series, verdict
+from tests.port.model import Change, Series
 
 
 def test_corpus_is_large_and_of_every_kind() -> None:
-    assert len(CORPUS) >= 40
+    assert len(CORPUS) >= 110
     assert len({case.name for case in CORPUS}) == len(CORPUS)
-    assert len({case.kind for case in CORPUS}) >= 13
+    assert len({case.kind for case in CORPUS}) >= 18
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
@@ -28,3 +29,44 @@ def test_ours(case: Change, tmp_path: Path) -> None:
     assert found is Verdict.RIGHT, (answer.state, answer.why)
     if case.dropped:
         assert answer.state is State.ABSORBED
+
+
+@pytest.mark.parametrize("case", SERIES, ids=lambda case: case.name)
+def test_what_stands_on_what_waits_is_not_carried(case: Series, tmp_path: Path) -> None:
+    found = series(case, tmp_path)
+    assert tuple(p.carried for p in found) == case.carried, [
+        (p.state, [f.why for f in p.files]) for p in found
+    ]
+    for patch in found[1:]:
+        assert bool(patch.blocked_by) is not patch.carried
+        assert patch.carried or patch.state is State.WAITS
+    named = [on.patch for patch in found for on in patch.dependents]
+    assert set(named) == {p.name for p in found[1:] if not p.carried}
+
+
+READ = [
+    ("if row.used and not hard:", "if row.used and not row.kept:", "changed the test"),
+    ("if row.used and not hard:", "if row.used:", "changed the test"),
+    (
+        "        with self.lock:\n",
+        "        with self.lock, self.gate:\n",
+        "changed the",
+    ),
+    (
+        "        with self.lock:\n",
+        "        if self.full:\n            return\n        with self.lock:\n",
+        "leaves before it if `self.full`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), READ)
+def test_other_ground_is_to_be_read(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    """Nobody can say whether it is right there, so that a person is told."""
+    upstream = rows((old, new))
+    case = tree("x", AROUND, rows(KEPT), upstream, rows((old, new), KEPT))
+    answer = ours(case, repository(case, tmp_path / "repo"))
+    assert verdict(case, answer) is Verdict.RIGHT, answer.why
+    assert said in "; ".join(answer.read)

@@ -3,35 +3,43 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.checkout import Checkout
-from scripts.port import prove
+from scripts.port import prove, render
 from scripts.port.summary import Check, Outcome, Proof, Summary
 from tests.scripts.small import Small
 
 
 def test_proof_stops_at_what_fails(small: Small) -> None:
     ran = []
+    said = "FAILED tests/a.py::test_x[1] - AssertionError: y\n1 error\n"
 
     def runner(argv: object, where: Path) -> tuple[int, str]:
         ran.append(argv)
-        return (0, "fine\n") if len(ran) == 1 else (1, "1 error\n")
+        return (0, "fine\n") if len(ran) == 1 else (1, said)
 
     record = small.root / prove.RECORDED
     record.parent.mkdir(parents=True)
     record.touch()
     found = prove.prove(Checkout(small.root), runner)
+    again = f"cd {small.root} && PYTHONPATH=. {sys.executable} -m pytest "
+    again += "'tests/a.py::test_x[1]'"
+    failed = ("tests/a.py::test_x[1]",)
     assert found == [
         Check("apply", Proof.PASSED, "fine"),
-        Check("check", Proof.FAILED, "1 error"),
+        Check("check", Proof.FAILED, "1 error", failed, again),
         Check("selection", Proof.NOT_RUN),
         Check("tests", Proof.NOT_RUN),
     ]
     done = Summary("a", "b", (), checks=tuple(found))
     assert done.outcome is Outcome.REFUTED
+    text = render.as_text(done)
+    assert "failed: tests/a.py::test_x[1]" in text
+    assert text.endswith(f"next: {again}")
     passed = tuple(Check(c.what, Proof.PASSED) for c in found)
     assert Summary("a", "b", (), checks=passed).outcome is Outcome.PROVED
 
@@ -72,11 +80,13 @@ def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
     folder.mkdir(parents=True)
     name, version = next(iter(small.lock.companions.items()))
     rows = f"# why\nother==1\n{name}==0.0.1\n"
-    (folder / "requirements-x.txt").write_text(rows, encoding="utf-8")
-    assert prove.unlike(Checkout(small.root)) == [
-        f"tested with {name} 0.0.1; upstream pins {version}"
-    ]
-    (folder / "requirements-x.txt").write_text(f"{name}=={version}\n", "utf-8")
+    # One that a test takes for its age is not what the answers were asked with.
+    (folder / "requirements-flashinfer-old.txt").write_text(rows, encoding="utf-8")
+    assert prove.unlike(Checkout(small.root)) == []
+    (folder / "requirements-flashinfer.txt").write_text(rows, encoding="utf-8")
+    said = f"asked and tested with {name} 0.0.1; upstream pins {version}"
+    assert prove.unlike(Checkout(small.root)) == [said]
+    (folder / "requirements-flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
     assert prove.unlike(Checkout(small.root)) == []
 
 

@@ -105,6 +105,17 @@ def test_new_lock(site: Site, tmp_path: Path, html: bool) -> None:
     assert "\n\n\n" not in text
 
 
+def test_wheel_with_a_build_tag_is_taken_as_pip_takes_it(
+    site: Site, tmp_path: Path
+) -> None:
+    for build in ("1", "2"):
+        site.add(wheel("x86_64").replace("-cp38", f"-{build}-cp38"), b"built again")
+    pinned = pin("1.2.3", tmp_path / "new.lock")
+    name = "vllm-1.2.3-2-cp38-abi3-manylinux_2_28_x86_64.whl"
+    assert pinned.wheels["x86_64"].filename == name
+    assert pinned.wheels["aarch64"].filename == wheel("aarch64")
+
+
 def test_same_version_changes_nothing(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "new.lock"
     pin("1.2.3", path)

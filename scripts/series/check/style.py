@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -77,13 +78,19 @@ def version() -> str:
     Raises:
         Unusable: There is none.
     """
-    return _ruff(ROOT, "--version").stdout.split()[-1]
+    return run_ruff(ROOT, "--version").stdout.split()[-1]
 
 
-def _ruff(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def run_ruff(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run the ruff beside this Python, and no settings of the environment's.
+
+    Raises:
+        Unusable: There is none, or it cannot run.
+    """
     env = {k: v for k, v in os.environ.items() if not k.startswith("RUFF_")}
+    program = shutil.which("ruff", path=str(Path(sys.executable).parent))
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", *args],
+        [*([program] if program else [sys.executable, "-m", "ruff"]), *args],
         cwd=folder,
         env=env,
         capture_output=True,
@@ -103,7 +110,7 @@ def _ruff(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 def _lint(
     top: Path, files: list[str], laid: Mapping[str, tuple[Step, Change]]
 ) -> Iterator[Problem]:
-    done = _ruff(
+    done = run_ruff(
         top, "check", "--no-cache", "--force-exclude", "--output-format=json", *files
     )
     found: dict[str, list[tuple[str, str, int]]] = {}
@@ -134,7 +141,7 @@ def _lint(
 def _format(
     top: Path, files: list[str], laid: Mapping[str, tuple[Step, Change]]
 ) -> Iterator[Problem]:
-    done = _ruff(top, "format", "--no-cache", "--force-exclude", "--diff", *files)
+    done = run_ruff(top, "format", "--no-cache", "--force-exclude", "--diff", *files)
     hits: dict[str, list[int]] = {}
     name, line = "", 0
     for row in done.stdout.split("\n"):

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a use of a name means on another release what it meant where it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scripts.port.modules import Definition, Param, Sort
+from scripts.port.uses import Call, How, Use
+
+COLLECTIONS = {"list", "tuple", "set", "frozenset", "dict"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is otherwise now."""
+
+    what: str
+    """Goes on after the name: `is ... now`."""
+    severe: bool = True
+    """Whether the use is wrong or may be; else a person has to read it."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Which parameter each argument goes to."""
+
+    positional: tuple[str, ...]
+    left: tuple[str, ...]
+    """Parameters that keep their default."""
+    problem: str = ""
+
+
+def bind(call: Call, made: Definition, method: bool) -> Bound | None:
+    """Give the arguments of a call to the parameters; None where nobody can say.
+
+    >>> f = Definition("f", Sort.FUNCTION, (Param("a", None), Param("b", "1")))
+    >>> bind(Call(1, (), False), f, False)
+    Bound(positional=('a',), left=('b',), problem='')
+    >>> bind(Call(3, (), False), f, False).problem
+    'takes 2 by position, and is given 3'
+
+    Args:
+        call: The arguments.
+        made: What is called.
+        method: Whether its first parameter is given already.
+    """
+    if made.params is None or call.open:
+        return None
+    params = made.params[1:] if method else made.params
+    places = [p for p in params if p.by_position]
+    taken = tuple(p.name for p in places[: call.positional])
+    problem = ""
+    if call.positional > len(places) and "*" not in made.more:
+        problem = f"takes {len(places)} by position, and is given {call.positional}"
+    by_name = {p.name for p in params if p.by_name}
+    for name in call.names:
+        if name in taken:
+            problem = problem or f"is given {name} twice"
+        elif name not in by_name and "**" not in made.more:
+            problem = problem or f"has no parameter {name}"
+    given = {*taken, *call.names}
+    left = [p for p in params if p.name not in given]
+    for p in left:
+        if p.default is None:
+            problem = problem or f"needs {p.name}"
+    return Bound(taken, tuple(p.name for p in left), problem)
+
+
+def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
+    """What a use meets otherwise in `new` than in `old`."""
+    if old == new or old.again or new.again:
+        return
+    if old.sort is not new.sort:
+        both = {old.sort, new.sort} == {Sort.FUNCTION, Sort.CLASS}
+        if not (both and use.how in (How.CALLED, How.IMPORTED)):
+            yield Change(f"was {old.sort.value} and is {new.sort.value} now")
+            return
+    for mark in sorted(old.marks ^ new.marks):
+        word = "is" if mark in new.marks else "is no longer"
+        yield Change(f"{word} {mark} now" if word == "is" else f"{word} {mark}")
+    if use.how is How.CALLED and use.call is not None:
+        yield from _called(use.call, _method(use, old), _method(use, new), old, new)
+    if old.sort is Sort.CLASS or use.how is How.IMPORTED:
+        return
+    if old.gives != new.gives and not _listed(use, old, new):
+        verb = "gives" if old.sort is Sort.FUNCTION else "is"
+        known = bool(old.gives and new.gives)
+        was, now = (d.gives or "something else" for d in (old, new))
+        wider = known and _wider(old.gives, new.gives) and verb == "is"
+        collection = {old.gives, new.gives} & COLLECTIONS
+        if not wider:
+            severe = known or bool(collection)
+            yield Change(f"{verb} {now} now, and not {was}", severe)
+
+
+def _listed(use: Use, old: Definition, new: Definition) -> bool:
+    """Whether all that is asked is what any collection can answer."""
+    return (
+        use.how is How.LISTED and old.gives in COLLECTIONS and new.gives in COLLECTIONS
+    )
+
+
+def _method(use: Use, made: Definition) -> bool:
+    return bool(use.owner) and "staticmethod" not in made.marks
+
+
+def _called(
+    call: Call, was_method: bool, is_method: bool, old: Definition, new: Definition
+) -> Iterator[Change]:
+    before, after = bind(call, old, was_method), bind(call, new, is_method)
+    if after is None or (before is not None and before.problem):
+        return
+    if after.problem:
+        yield Change(f"{after.problem} now")
+        return
+    if before is None:
+        return
+    for a, b in zip(before.positional, after.positional, strict=False):
+        if (
+            a != b
+            and {a, b} & {p.name for p in (old.params or ())[:99]}
+            and (
+                a in {p.name for p in new.params or ()}
+                or b in {p.name for p in old.params or ()}
+            )
+        ):
+            yield Change(f"takes the argument for {a} as {b} now")
+            return
+        if a != b:
+            yield Change(f"calls the argument for {a} {b} now", severe=False)
+    was = {p.name: p for p in old.params or ()}
+    now = {p.name: p for p in new.params or ()}
+    for name in (*after.positional, *call.names):
+        if name in was and name in now and _other(was[name], now[name]):
+            kinds = f"{now[name].annotation}, and not {was[name].annotation}"
+            yield Change(f"takes {name} as {kinds}")
+    for name in after.left:
+        if name in was and name in now and was[name].default != now[name].default:
+            values = f"{now[name].default}, and not {was[name].default}"
+            yield Change(f"has {name} = {values} where it is not given", severe=False)
+
+
+def _other(was: Param, now: Param) -> bool:
+    a, b = was.annotation, now.annotation
+    return bool(a and b) and a != b and not _wider(a, b)
+
+
+def _wider(was: str, now: str) -> bool:
+    """Whether an annotation takes all that another took.
+
+    >>> _wider("int", "int | None"), _wider("int | None", "int")
+    (True, False)
+    """
+    a, b = ({part.strip() for part in text.split("|")} for text in (was, now))
+    return a <= b

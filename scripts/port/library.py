@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tree's Python modules by name, followed through their imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
+from scripts.series.replay import Tree
+
+_ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
+DEEP = 12
+"""Most imports that a name is followed through."""
+
+
+class Unfound(Enum):
+    """Why a name has no definition here."""
+
+    MISSING = "it is not there"
+    UNKNOWN = "it may be there"
+    """It comes from outside the tree, or from code that has to run."""
+
+
+Found = Definition | Unfound
+
+
+@dataclass(frozen=True)
+class Library:
+    """One tree."""
+
+    read: Tree
+    folder: Callable[[str], bool]
+    """Whether a path is a folder of the tree."""
+
+    def path(self, name: str) -> str | None:
+        """The file of a module, as Python would find it."""
+        base = name.replace(".", "/")
+        for path in (f"{base}/__init__.py", f"{base}.py"):
+            if self.read(path) is not None:
+                return path
+        return None
+
+    def load(self, path: str) -> Module | None:
+        """The module of a file; None where there is none, or it is broken."""
+        entry = self.read(path)
+        return None if entry is None else module(path, entry.data)
+
+    def name(self, where: str, name: str, deep: int = 0) -> Found:
+        """What `name` is in the module `where`."""
+        path = self.path(where)
+        if path is None:
+            return self._folder(where, name)
+        found = self.load(path)
+        if found is None or deep > DEEP:
+            return Unfound.UNKNOWN
+        if (made := found.get(name)) is not None:
+            return made
+        if name in found.links:
+            return self.link(found.links[name], deep + 1)
+        if self.path(f"{where}.{name}") or self.folder(
+            f"{where}.{name}".replace(".", "/")
+        ):
+            return Definition(name, Sort.MODULE, home=f"{where}.{name}")
+        for star in found.stars:
+            got = self.name(star, name, deep + 1)
+            if got is not Unfound.MISSING:
+                return got
+        if name.startswith("__"):
+            return Unfound.UNKNOWN
+        if found.opens:
+            entry = self.read(path)
+            data = entry.data if entry else b""
+            said = re.search(rb"\b%s\b" % re.escape(name.encode()), data)
+            return Unfound.UNKNOWN if said else Unfound.MISSING
+        return Unfound.MISSING
+
+    def _folder(self, where: str, name: str) -> Found:
+        base = where.replace(".", "/")
+        if not self.folder(base):
+            inside = self.folder(base.partition("/")[0])
+            return Unfound.MISSING if inside else Unfound.UNKNOWN
+        full = f"{where}.{name}"
+        if self.path(full) or self.folder(full.replace(".", "/")):
+            return Definition(name, Sort.MODULE, home=full)
+        return Unfound.MISSING
+
+    def link(self, link: Link, deep: int = 0) -> Found:
+        """What an imported name is."""
+        if link.name:
+            return self.name(link.module, link.name, deep)
+        if self.path(link.module) or self.folder(link.module.replace(".", "/")):
+            return Definition(link.module, Sort.MODULE, home=link.module)
+        inside = self.folder(link.module.partition(".")[0])
+        return Unfound.MISSING if inside else Unfound.UNKNOWN
+
+    def member(self, owner: Definition, name: str, deep: int = 0) -> Found:
+        """What `name` is in a class, or in one of its bases."""
+        if name in owner.members:
+            return owner.members[name]
+        if name.startswith("__") or deep > DEEP or "__getattr__" in owner.members:
+            return Unfound.UNKNOWN
+        known = True
+        for base in owner.bases:
+            if base.rpartition(".")[2] in _ENUMS and name.isupper():
+                return Unfound.MISSING
+            above = self.chain(owner.home, base.split("."))
+            if not isinstance(above, Definition) or above.sort is not Sort.CLASS:
+                known = known and base == "object"
+                continue
+            got = self.member(above, name, deep + 1)
+            if isinstance(got, Definition):
+                return got
+            known = known and got is Unfound.MISSING
+        return Unfound.MISSING if known else Unfound.UNKNOWN
+
+    def chain(
+        self, path: str, parts: Sequence[str], start: Link | None = None
+    ) -> Found:
+        """What a dotted name is in a file.
+
+        Args:
+            path: The file.
+            parts: The name, cut at its dots.
+            start: What the first part is, where a scope inside binds it.
+        """
+        if start is not None:
+            now = self.link(start)
+        else:
+            now = self.name(dotted(path), parts[0])
+        for part in parts[1:]:
+            if not isinstance(now, Definition) or now.again:
+                return now if now is Unfound.MISSING else Unfound.UNKNOWN
+            if now.sort is Sort.MODULE:
+                now = self.name(now.home, part)
+            elif now.sort is Sort.CLASS:
+                now = self.member(now, part)
+            else:
+                return Unfound.UNKNOWN
+        return now

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what a ported patch uses is there, and is what it was on the pin.
+
+Nothing of the new tree is run. Asked are the lines that the patch brings, and,
+where the patch itself changes what a name is, whoever else uses that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+from scripts.port.binding import Change, changes
+from scripts.port.library import Found, Library, Unfound
+from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
+from scripts.port.states import FileResult
+from scripts.port.undefined import undefined
+from scripts.port.uses import How, Use, uses
+
+Search = Callable[[bytes], Iterable[str]]
+"""Paths of the new tree's Python files in which a word stands."""
+
+
+Need = tuple[str, str]
+"""Path of the file that defines a name, and the name; no path where none does."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A use that means something else on the new release, or nothing."""
+
+    path: str
+    """The file of the patch that it is to be mended in, as the patch names it."""
+    row: int
+    """Line of the result, from 1; 0 where it stands in another file."""
+    name: str
+    """Last part of the name in question."""
+    what: str
+    severe: bool = True
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two trees, with the patches up to the one in question."""
+
+    library: Library
+    search: Search
+
+
+def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
+    """Look at the carried files of one patch.
+
+    Args:
+        parts: What became of the patch's files.
+        old: The pinned tree.
+        new: The new tree, with what was carried.
+    """
+    done = [p for p in parts if p.state.carried and p.target.endswith(".py")]
+    found: list[Breach] = []
+    for part in done:
+        found += _hidden(part, old.library, new.library)
+        if part.result is not None:
+            found += _mine(part, old.library, new)
+        made = replace(part, target=part.path, ours=part.base, result=part.theirs)
+        known = set(_others(made, old.library, old.search))
+        for row in _others(part, new.library, new.search):
+            if row not in known:
+                name, path, text, change = row
+                what = f"{path} uses {text}, which {change.what}"
+                found.append(Breach(part.path, 0, name, what, change.severe))
+    found += _undefined(done)
+    return list(dict.fromkeys(found))
+
+
+def _hidden(part: FileResult, old: Library, new: Library) -> Iterator[Breach]:
+    """A package that hides the module of its name."""
+    path = part.target
+    package = path.endswith("/__init__.py")
+    base = path.removesuffix("/__init__.py") if package else path.removesuffix(".py")
+    other = f"{base}.py" if package else f"{base}/__init__.py"
+    if part.result is None or new.read(other) is None or old.read(other) is not None:
+        return
+    what = f"{other} would be hidden by it" if package else f"{other} hides it"
+    yield Breach(part.path, 1, base.rpartition("/")[2], what)
+
+
+@lru_cache(maxsize=512)
+def added_rows(before: bytes, after: bytes) -> frozenset[int]:
+    """Lines of `after`, from 1, that `before` does not have there.
+
+    >>> sorted(added_rows(b"a\\nb\\n", b"a\\nc\\nb\\n"))
+    [2]
+    """
+    a, b = before.split(b"\n"), after.split(b"\n")
+    head = 0
+    while head < min(len(a), len(b)) and a[head] == b[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
+        tail += 1
+    matcher = SequenceMatcher(
+        None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False
+    )
+    rows: set[int] = set()
+    for tag, _, _, first, last in matcher.get_opcodes():
+        if tag != "equal":
+            rows |= set(range(head + first + 1, head + last + 1))
+    return frozenset(rows)
+
+
+def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
+    """What the patch's own lines use."""
+    assert part.result is not None
+    found = module(part.target, part.result.data)
+    if found is None:
+        return
+    rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+    for use in _once(uses(part.target, found, rows)):
+        was = _meaning(use, part.path, old)
+        now = _meaning(use, part.target, new.library)
+        if was is Unfound.UNKNOWN and not use.owner:
+            use, was, now = _shorter(use, part, old, new.library)
+        for change in _against(use, was, now):
+            where = _now(use, now, new)
+            name = use.parts[-1]
+            if use.how is How.IMPORTED and use.start:
+                name = use.start.name or use.start.module.rpartition(".")[2]
+            what = f"{use.text} {change.what}{where}"
+            yield Breach(part.path, use.row, name, what, change.severe)
+
+
+def _shorter(
+    use: Use, part: FileResult, old: Library, new: Library
+) -> tuple[Use, Found, Found]:
+    """The longest start of a dotted name that has a definition, read."""
+    for count in range(len(use.parts) - 1, 0, -1):
+        head = replace(use, parts=use.parts[:count], how=How.READ, call=None)
+        was, now = _meaning(head, part.path, old), _meaning(head, part.target, new)
+        if isinstance(was, Definition):
+            return head, was, now
+    return use, Unfound.UNKNOWN, Unfound.UNKNOWN
+
+
+def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
+    """What the lines of a patch use, by file: where it is defined, and its name.
+
+    Args:
+        parts: What became of the patch's files, carried or not.
+        old: The pinned tree with the series up to and with this patch.
+    """
+    found: dict[str, set[Need]] = {}
+    for part in parts:
+        data = part.theirs.data if part.theirs else b""
+        made = module(part.path, data) if part.path.endswith(".py") else None
+        if made is None:
+            continue
+        rows = added_rows(part.base.data if part.base else b"", data)
+        for use in _once(uses(part.path, made, rows)):
+            was = _meaning(use, part.path, old.library)
+            if isinstance(was, Definition):
+                need = was.home, was.name
+                if was.sort is Sort.MODULE:
+                    path = old.library.path(was.home) or ""
+                    need = path, was.home.rpartition(".")[2]
+                found.setdefault(part.path, set()).add(need)
+            elif len(use.parts) == 1:
+                found.setdefault(part.path, set()).add(("", use.text))
+    return found
+
+
+def _once(found: Iterable[Use]) -> list[Use]:
+    """Of uses that are alike the first: they have one meaning."""
+    alike: dict[tuple[object, ...], Use] = {}
+    for use in found:
+        key = (use.parts, use.how, use.call, use.start, use.owner)
+        alike.setdefault(key, use)
+    return list(alike.values())
+
+
+def _meaning(use: Use, path: str, library: Library) -> Found:
+    if use.owner:
+        owner = library.chain(path, use.owner.split("."))
+        if not isinstance(owner, Definition) or owner.again:
+            return Unfound.UNKNOWN
+        made = library.member(owner, use.parts[1])
+        if made is Unfound.MISSING or len(use.parts) > 2:
+            return Unfound.UNKNOWN  # an attribute that a method sets
+        return made
+    return library.chain(path, use.parts, use.start)
+
+
+def _against(use: Use, was: Found, now: Found) -> Iterator[Change]:
+    if was is Unfound.MISSING:
+        return
+    if now is Unfound.MISSING:
+        # A name that no import binds may be Python's own; ruff knows those.
+        if use.how is How.IMPORTED or len(use.parts) > 1 or use.start:
+            yield Change("is not there")
+    elif isinstance(was, Definition) and isinstance(now, Definition):
+        yield from changes(use, was, now)
+
+
+def _now(use: Use, now: Found, new: Side) -> str:
+    """Where a missing name is defined now."""
+    if now is not Unfound.MISSING:
+        return ""
+    name = (use.start.name if use.start else "") or use.parts[-1]
+    word = name.rpartition(".")[2].encode()
+    homes = []
+    for path in new.search(word):
+        found = new.library.load(path)
+        if found and word.decode() in found.places and not path.startswith("tests/"):
+            homes.append(path)
+    if not homes:
+        return ""
+    return f"; {', '.join(homes[:3])} {'has' if len(homes) == 1 else 'have'} one"
+
+
+def _others(
+    part: FileResult, new: Library, search: Search
+) -> Iterator[tuple[str, str, str, Change]]:
+    """What others use, and the patch takes away or makes another thing.
+
+    Yields the name, the file that uses it, the use, and what it meets.
+    """
+    if part.ours is None:
+        return
+    result = part.result.data if part.result else b""
+    before, after = module(part.target, part.ours.data), module(part.target, result)
+    if before is None or after is None:
+        return
+    rows = added_rows(part.ours.data, result)
+    for name in _headed(before, after):
+        was, other = before.get(name), after.get(name)
+        assert was is not None
+        for path, use in _users(part.target, name, after, rows, new, search):
+            if other is None:
+                yield name, path, use.text, Change("is gone")
+                continue
+            for change in changes(use, was, other):
+                yield name, path, use.text, change
+
+
+def _headed(before: Module, after: Module) -> list[str]:
+    """Names at the top of a file that are gone, or are used otherwise now."""
+    found = []
+    for name, chunks in before.places.items():
+        now = [chunk.source for chunk in after.places.get(name, ())]
+        if [chunk.source for chunk in chunks] == now:
+            continue  # nothing of it has to be parsed
+        was, other = before.get(name), after.get(name)
+        if was is None or (other is not None and _interface(was) == _interface(other)):
+            continue
+        if other is not None or not (name in after.links or after.opens):
+            found.append(name)
+    return found
+
+
+def _interface(made: Definition) -> tuple[object, ...]:
+    """What those that use a name can tell."""
+    return made.sort, made.params, made.more, made.marks, made.gives
+
+
+def _users(
+    target: str,
+    name: str,
+    after: Module,
+    rows: Collection[int],
+    new: Library,
+    search: Search,
+) -> Iterator[tuple[str, Use]]:
+    where = dotted(target)
+    for use in uses(target, after, names={name}):
+        if use.row not in rows and use.parts == (name,) and use.start is None:
+            yield target, use
+    for path in search(name.encode()):
+        entry = new.read(path)
+        if path == target or entry is None:
+            continue
+        if where.rpartition(".")[2].encode() not in entry.data:
+            continue
+        user = module(path, entry.data)
+        if user is None:
+            continue
+        for use in uses(path, user, names={name}):
+            link = use.start or user.links.get(use.parts[0])
+            if link is not None and _full(link, use) == f"{where}.{name}":
+                yield path, use
+
+
+def _full(link: Link, use: Use) -> str:
+    head = [link.module, link.name] if link.name else [link.module]
+    return ".".join([*head, *use.parts[1:]])
+
+
+def _undefined(done: Sequence[FileResult]) -> Iterator[Breach]:
+    files = {}
+    by_target = {part.target: part for part in done}
+    for part in done:
+        if part.result is None or (part.ours and part.result.data == part.ours.data):
+            continue
+        sides = [e.data for e in (part.ours, part.theirs) if e is not None]
+        if part.result.data not in sides:
+            files[part.target] = (*sides, part.result.data)
+    for one in undefined(files):
+        yield Breach(by_target[one.path].path, one.row, one.name, one.what)
+
+
+def said_of(found: Iterable[Breach]) -> str:
+    """One sentence of several."""
+    rows = [f"line {b.row}: {b.what}" if b.row else b.what for b in found]
+    more = f" (and {len(rows) - 3} more)" if len(rows) > 3 else ""
+    return "; ".join(rows[:3]) + more

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a ported series is proved: a clone of this checkout on the new upstream.
+
+A release is pinned there as `make pin` does it. A git ref has no archive and no
+wheels: its tree is packed as one, under the version of the nearest tag before it,
+and what is run of it is its Python on this machine's CPU.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import shutil
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scripts import cache
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.errors import Unusable
+from scripts.fetch import obtain
+from scripts.files import digest, write
+from scripts.git import Git
+from scripts.pin import pin
+from scripts.port.target import Target, git_tree
+from scripts.release import VERSION_FILE, read
+from scripts.series import folder
+from scripts.series.apply import sdist_base
+from scripts.series.export import write_series
+from scripts.series.mailbox import Patch
+from scripts.series.render import format_patches
+from scripts.series.replay import Entry, Step
+from scripts.series.table import NAME, lanes_on, render
+from scripts.upstream import commit_steps
+
+Changes = Iterable[Mapping[str, Entry | None]]
+_LINK = 0o120000
+
+
+def of_release(
+    at: Checkout, version: str, patches: Sequence[Patch], changes: Changes
+) -> Checkout:
+    """A clone of this checkout that stands on a release.
+
+    Raises:
+        Finding: The release is not what it says, or the clone fails.
+        Unusable: It cannot be fetched.
+    """
+    new = _clone(at)
+    pin(version, new.lock)
+    return _filled(new, patches, changes)
+
+
+def of_ref(
+    at: Checkout, target: Target, patches: Sequence[Patch], changes: Changes
+) -> Checkout:
+    """A clone of this checkout that stands on a git ref, in an archive made of it.
+
+    Its lock keeps the wheels of the pin, which nothing there may use.
+
+    Raises:
+        Finding: git failed, or the ref pins no companions.
+        Unusable: The cache cannot be written, or no tag lies before the ref.
+    """
+    assert target.git and target.commit
+    new = _clone(at)
+    git = Git(target.git)
+    version = _version(git, target.commit)
+    made = _packed(git, target.commit, version, new.build)
+    found = read(made)
+    lockfile.update(
+        new.lock,
+        {
+            "vllm.version": version,
+            "vllm.tag": f"v{version}",
+            "vllm.commit": target.commit,
+            "vllm.epoch": found.epoch,
+            "vllm.git": None,
+            "vllm.sdist.filename": made.name,
+            "vllm.sdist.size": made.stat().st_size,
+            "vllm.sdist.sha256": digest(made),
+            "vllm.sdist.tree": found.tree,
+            "series.release": 1,
+            "series.patched-tree": found.tree,
+            **{f"companions.{k}": v for k, v in found.companions.items()},
+        },
+    )
+    kept = cache.object_path(lockfile.load(new.lock).sdist)
+    write(kept, made.read_bytes())
+    return _filled(new, patches, changes)
+
+
+def _clone(at: Checkout) -> Checkout:
+    root = at.build / "port" / "trial"
+    shutil.rmtree(root, ignore_errors=True)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    Git(at.root).run("clone", "--quiet", "--local", str(at.root), str(root))
+    new = Checkout(root)
+    # What is decided and not committed yet belongs to the trial.
+    for name in ("patches", "upstream.lock"):
+        _copy(at.root / name, root / name)
+    return new
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _filled(new: Checkout, patches: Sequence[Patch], changes: Changes) -> Checkout:
+    """The clone with the carried series as its patches."""
+    lock = lockfile.load(new.lock)
+    git = Git(new.root / "build" / "make")
+    git.path.mkdir(parents=True)
+    git.run("init", "--quiet", ".")
+    base = sdist_base(git, lock)
+    steps = [Step(p, c) for p, c in zip(patches, changes, strict=True) if c]
+    tip = commit_steps(git, base, steps)
+    write_series(new.patches, format_patches(git, base, tip))
+    made = folder.load(new.patches)
+    lanes = lanes_on(made, lambda: obtain(lock.sdist))
+    write(new.patches / NAME, render(made, lanes).encode("utf-8"))
+    tree = git.text("rev-parse", f"{tip}^{{tree}}")
+    lockfile.update(new.lock, {"series.patched-tree": tree})
+    return new
+
+
+def _version(git: Git, commit: str) -> str:
+    """The nearest tag's version, and how many commits lie behind it.
+
+    Raises:
+        Unusable: No tag of a release lies before the commit.
+    """
+    said = git.run(
+        "describe", "--tags", "--long", "--match", "v[0-9]*", commit, ok=(0, 128)
+    ).stdout.decode("utf-8", "replace")
+    match = re.fullmatch(r"v(\d+(?:\.\d+)*)\S*-(\d+)-g[0-9a-f]+", said.strip())
+    if match is None:
+        raise Unusable(
+            "no release's tag lies before the ref, so that it has no version",
+            where=str(git.path),
+            found=said.strip() or "no tag",
+            next="git fetch --tags there",
+        )
+    return match[1] if match[2] == "0" else f"{match[1]}.post{match[2]}"
+
+
+def _packed(git: Git, commit: str, version: str, where: Path) -> Path:
+    """An archive of a commit's tree, as a release's would be."""
+    when = int(git.text("log", "-1", "--format=%ct", commit))
+    said = (
+        f"__version__ = version = '{version}'\n"
+        f"__version_tuple__ = version_tuple = {tuple(map(str, version.split('.')))}\n\n"
+        f"__commit_id__ = commit_id = 'g{commit[:9]}'\n"
+    )
+    files = dict(git_tree(git, commit, lambda path: True).files)
+    files[VERSION_FILE] = Entry(0o100644, said.encode("utf-8"))
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, entry in sorted(files.items()):
+            if entry.mode == _LINK:
+                continue  # a release's archive has none either
+            info = tarfile.TarInfo(f"vllm-{version}/{path}")
+            info.mode, info.mtime, info.size = entry.mode & 0o777, when, len(entry.data)
+            tar.addfile(info, io.BytesIO(entry.data))
+    place = where / f"vllm-{version}.tar.gz"
+    write(place, gzip.compress(raw.getvalue(), 1, mtime=0))
+    return place

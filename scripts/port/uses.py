@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which names a stretch of a Python file uses, and how."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from scripts.port.modules import Link, Module, linked, statements, targets
+
+
+class How(Enum):
+    """What is done with what a name stands for."""
+
+    CALLED = "called"
+    LISTED = "asked for its elements"
+    """`in`, a loop, `sorted`, `len`: any collection answers."""
+    READ = "read"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a call, as far as they are written down."""
+
+    positional: int
+    names: tuple[str, ...]
+    open: bool
+    """Whether `*` or `**` hides some."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of one name."""
+
+    row: int
+    """Line of the file, from 1."""
+    scope: str
+    """Function or class around it, qualified."""
+    parts: tuple[str, ...]
+    """The dotted name, cut at its dots."""
+    how: How
+    call: Call | None = None
+    start: Link | None = None
+    """What the first part is, where an import inside a function binds it."""
+    owner: str = ""
+    """The class whose method says `self`, which is the first part then."""
+
+    @property
+    def text(self) -> str:
+        return ".".join(self.parts)
+
+
+_ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
+
+
+@dataclass
+class _Frame:
+    """The names of one function."""
+
+    bound: set[str] = field(default_factory=set)
+    links: dict[str, Link] = field(default_factory=dict)
+
+
+@dataclass
+class _Walk:
+    path: str
+    rows: Collection[int] | None
+    names: Collection[str] | None
+    found: list[Use] = field(default_factory=list)
+    frames: list[_Frame] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+
+    def body(self, nodes: list[ast.stmt]) -> None:
+        for node in nodes:
+            if self._near(node):
+                self.visit(node, How.READ)
+
+    def _near(self, node: ast.stmt) -> bool:
+        if self.rows is None:
+            return True
+        first = min(
+            [node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]
+        )
+        last = node.end_lineno or node.lineno
+        return any(row in self.rows for row in range(first, last + 1))
+
+    def visit(self, node: ast.AST, how: How) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            self._function(node)
+        elif isinstance(node, ast.ClassDef):
+            self._class(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node)
+        elif isinstance(node, ast.Call):
+            named = isinstance(node.func, ast.Name) and node.func.id in _ELEMENTS
+            self._call(node)
+            for part in (*node.args, *(k.value for k in node.keywords)):
+                self.visit(part, How.LISTED if named else How.READ)
+        elif isinstance(node, ast.Compare):
+            self.visit(node.left, How.READ)
+            for op, part in zip(node.ops, node.comparators, strict=True):
+                listed = isinstance(op, ast.In | ast.NotIn)
+                self.visit(part, How.LISTED if listed else How.READ)
+        elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            self.visit(node.iter, How.LISTED)
+            for child in ast.iter_child_nodes(node):
+                if child is not node.iter:
+                    self.visit(child, How.READ)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            self._name(node, how, None)
+        elif isinstance(node, ast.Starred):
+            self.visit(node.value, How.LISTED)
+        else:
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.stmt) or self._near(child):
+                    self.visit(child, How.READ)
+
+    def _function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    ) -> None:
+        frame = _Frame({a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
+        self.visit(node.args, How.READ)
+        if isinstance(node, ast.Lambda):
+            self.frames.append(frame)
+            self.visit(node.body, How.READ)
+            self.frames.pop()
+            return
+        for part in (*node.decorator_list, *([node.returns] if node.returns else [])):
+            self.visit(part, How.READ)
+        for inner in statements(node.body):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                frame.links |= linked(inner, self.path)
+            elif isinstance(
+                inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ):
+                frame.bound.add(inner.name)
+            elif not isinstance(inner, ast.Global):
+                frame.bound |= set(targets(inner))
+        self.frames.append(frame)
+        self.scope.append(node.name)
+        self.body(node.body)
+        self.scope.pop()
+        self.frames.pop()
+
+    def _class(self, node: ast.ClassDef) -> None:
+        for part in (
+            *node.decorator_list,
+            *node.bases,
+            *(k.value for k in node.keywords),
+        ):
+            self.visit(part, How.READ)
+        self.scope.append(node.name)
+        self.owners.append(".".join(self.scope))
+        self.body(node.body)
+        self.owners.pop()
+        self.scope.pop()
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for bound, link in linked(node, self.path).items():
+            if link.name != "*":
+                self._add(node, (bound,), How.IMPORTED, None, link)
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self._add(node, (alias.name,), How.IMPORTED, None, Link(alias.name))
+
+    def _call(self, node: ast.Call) -> None:
+        hidden = any(isinstance(a, ast.Starred) for a in node.args)
+        names = tuple(k.arg for k in node.keywords if k.arg)
+        hidden = hidden or len(names) != len(node.keywords)
+        call = Call(len(node.args), names, hidden)
+        if isinstance(node.func, ast.Attribute | ast.Name):
+            self._name(node.func, How.CALLED, call)
+        else:
+            self.visit(node.func, How.READ)
+
+    def _name(
+        self, node: ast.Attribute | ast.Name, how: How, call: Call | None
+    ) -> None:
+        parts: list[str] = []
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):
+            self.visit(inner, How.READ)
+            return
+        if isinstance(node.ctx, ast.Load) or parts:
+            parts.append(inner.id)
+            self._add(node, tuple(reversed(parts)), how, call, None)
+
+    def _add(
+        self,
+        node: ast.expr | ast.stmt,
+        parts: tuple[str, ...],
+        how: How,
+        call: Call | None,
+        start: Link | None,
+    ) -> None:
+        row = node.lineno
+        if self.rows is not None and not any(
+            r in self.rows for r in range(row, (node.end_lineno or row) + 1)
+        ):
+            return
+        if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
+            return
+        owner = ""
+        if start is None:
+            if parts[0] == "self" and self.owners and len(parts) > 1:
+                owner = self.owners[-1]
+            else:
+                for frame in reversed(self.frames):
+                    if parts[0] in frame.links:
+                        start = frame.links[parts[0]]
+                        break
+                    if parts[0] in frame.bound:
+                        return
+        scope = ".".join(self.scope)
+        self.found.append(Use(row, scope, parts, how, call, start, owner))
+
+
+def _name_of(link: Link | None) -> Iterator[str]:
+    if link is not None:
+        yield link.name or link.module
+
+
+def uses(
+    path: str,
+    found: Module,
+    rows: Collection[int] | None = None,
+    names: Collection[str] | None = None,
+) -> list[Use]:
+    """The names that a file uses.
+
+    Args:
+        path: The file.
+        found: It, read.
+        rows: Lines to look at, from 1; None for all.
+        names: Only uses that have one of these in them; None for all.
+    """
+    walk = _Walk(path, rows, None if names is None else frozenset(names))
+    words = [name.encode() for name in names or ()]
+    for chunk in found.chunks:
+        if rows is not None and not any(row in rows for row in chunk.rows):
+            continue
+        if names is None or any(word in chunk.source for word in words):
+            walk.body(chunk.body)
+    return walk.found

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A git ref is proved in an archive made of it; a release's companions are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.errors import Unusable
+from scripts.port import prove, render, run
+from scripts.port.run import Wanted, port
+from scripts.port.summary import Check, Outcome
+from scripts.selection import main, table
+from scripts.series.apply import Wanted as Asked
+from scripts.series.apply import apply
+from tests.port.releases import BESIDE, KERNEL, go, release
+from tests.scripts.small import Small, git
+from tests.scripts.small_files import VERSION, upstream
+
+pytestmark = pytest.mark.usefixtures("machine")
+
+PINS = "requirements/cuda.txt"
+CUDA = "flashinfer-python==0.7.0\nnvidia-cutlass-dsl[cu13]==4.8.0\ntorch==2.13.0\n"
+
+
+@pytest.fixture
+def clone(small: Small, tmp_path: Path) -> Path:
+    """Upstream's history: the pin with its tag, and a commit more on `main`."""
+    repo = tmp_path / "clone"
+    repo.mkdir()
+    git(repo, "init", "-q", "-b", "main")
+    files = upstream() | {PINS: CUDA.encode()}
+    files.pop("vllm/_version.py")
+    for path, data in files.items():
+        (repo / path).parent.mkdir(parents=True, exist_ok=True)
+        (repo / path).write_bytes(data)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "the release")
+    git(repo, "tag", f"v{VERSION}")
+    old, new = BESIDE[KERNEL]
+    text = (repo / KERNEL).read_text(encoding="utf-8")
+    (repo / KERNEL).write_text(text.replace(old, new), encoding="utf-8")
+    git(repo, "commit", "-qam", "a member more")
+    git(small.root, "init", "-q")
+    git(small.root, "add", "upstream.lock", "patches")
+    git(small.root, "commit", "-qm", "the checkout")
+    return repo
+
+
+def test_a_git_ref_is_proved_on_its_source(
+    small: Small, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+    real = prove.prove
+
+    def proved(new: Checkout, **more: Any) -> list[Check]:
+        seen["lock"] = lockfile.load(new.lock)
+        seen["tree"] = apply(Asked(new)).path
+        return real(new, lambda *_: (0, "fine\n"), **more)
+
+    monkeypatch.setattr(run.prove, "prove", proved)
+    before = small.lock_path.read_bytes()
+    done = port(Checkout(small.root), Wanted("main", clone, prove_ref=True))
+    assert done.outcome is Outcome.PROVED
+    assert seen["lock"].version == f"{VERSION}.post1"
+    assert seen["lock"].companions["flashinfer-python"] == "0.7.0"
+    assert '"humming"' in (seen["tree"] / KERNEL).read_text(encoding="utf-8")
+    # Nothing is pinned by it, and that is said.
+    assert small.lock_path.read_bytes() == before
+    assert run.NO_PIN in render.as_text(done)
+    # Without being asked for, it is not proved, and the report says how.
+    plain = port(Checkout(small.root), Wanted("main", clone))
+    assert plain.outcome is Outcome.CARRIED
+    assert f"make port TO=main GIT={clone} PROOF=1" in render.as_text(plain)
+
+
+def test_a_ref_without_a_release_before_it_says_so(small: Small, clone: Path) -> None:
+    git(clone, "tag", "-d", f"v{VERSION}")
+    with pytest.raises(Unusable, match="no release's tag"):
+        port(Checkout(small.root), Wanted("main", clone, prove_ref=True))
+
+
+def test_the_steps_for_a_ref_leave_out_what_needs_a_wheel() -> None:
+    (tests,) = [argv for name, argv in prove.REF_STEPS if name == "tests"]
+    (whole,) = [argv for name, argv in prove.STEPS if name == "tests"]
+    left_out = [a.partition("=")[2] for a in tests if a not in whole]
+    assert len(left_out) == 3
+    for name in left_out:
+        path, _, test = name.partition("::")
+        assert test in Path(path).read_text(encoding="utf-8")
+
+
+def test_other_companions_are_said_before_anything_else(small: Small) -> None:
+    release(small, BESIDE, more={PINS: CUDA})
+    done = go(small, dry_run=True)
+    rows = render.as_text(done).splitlines()
+    assert rows[2].startswith("other companions: vllm-1.3.0 pins torch 2.13.0")
+    pinned = small.lock.companions["torch"]
+    assert pinned in rows[2]
+    assert f"**{rows[2]}**" in render.as_markdown(done)
+
+
+def test_the_record_names_what_was_asked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = main.recorded()
+    assert main.recorded_with() == main.asked_with()["flashinfer-python"]
+    monkeypatch.setattr(main, "asked_with", lambda: {"flashinfer-python": "0.0.1"})
+    text = main.whole(kept)
+    pinned = lockfile.load().companions["flashinfer-python"]
+    assert (
+        f"FlashInfer present is 0.0.1. {lockfile.load().version} pins {pinned}" in text
+    )
+    place = tmp_path / "recorded.tsv"
+    place.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(table, "RECORDED", place)
+    assert main.recorded_with() == "0.0.1"
+    assert main.recorded() == kept
+    from scripts.doctor import selection
+
+    facts = selection.Facts("3.11", "python", "x86_64")
+    (found,) = selection.select(facts, "12.0")
+    assert "asked with FlashInfer 0.0.1" in found.source
