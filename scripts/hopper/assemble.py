@@ -81,12 +81,15 @@ def link(tools: Tools, host: Path, cubin: Path, library: Path) -> None:
         Finding: The linker refuses it.
     """
     embed = library.with_suffix(".s")
-    note = '.section .note.GNU-stack,"",@progbits'
-    embed.write_text(
-        f".section .rodata\n.balign 64\n.globl hopper_cubin\n.hidden hopper_cubin\nhopper_cubin:\n"
-        f'.incbin "{cubin}"\n{note}\n',
-        encoding="utf-8",
-    )
+    lines = [
+        ".section .rodata",
+        ".balign 64",
+        ".globl hopper_cubin",
+        ".hidden hopper_cubin",
+        f'hopper_cubin: .incbin "{cubin}"',
+        '.section .note.GNU-stack,"",@progbits',
+    ]
+    embed.write_text("\n".join(lines) + "\n", encoding="utf-8")
     wraps = [f"-Wl,--wrap={name}" for name in _WRAPPED]
     sources = [str(host), str(SHIM), str(embed)]
     command = [tools.cc, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", *sources]

@@ -114,11 +114,11 @@ def _seed(row: Row, _: Any) -> Iterator[str]:
 
 def _sanitizer(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     release = record["machine"]["flashinfer-python"]
+    known = (release, row["tool"], row["kind"]) in REPORTS
     if row["launches"] == "":
         yield "it did not come to its end"
-    elif row["errors"] or row["warnings"]:
-        if (release, row["tool"], row["kind"]) not in REPORTS:
-            yield "a report that nobody has looked into"
+    elif (row["errors"] or row["warnings"]) and not known:
+        yield "a report that nobody has looked into"
 
 
 _JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {

@@ -3,8 +3,8 @@
 
     manifest.json          versions, digests, architectures, counts of what was replaced
     run.py                 what is started there, with that machine's Python
-    kernels/*.so           one kernel each: FlashInfer's host code, the cubin for sm_90a
-    selftest/*.cubin       the replaced instructions alone, right and with planted faults
+    kernels/*.so           a kernel each: FlashInfer's host code, the cubin for sm_90a
+    selftest/*.cubin       the replaced instructions, right and with planted faults
     code/                  the parts, and what they share with the series' tests
     vllm/                  the patched vLLM's Python, and its tests
 
@@ -171,7 +171,7 @@ def _no_shapes() -> Any:
 def _library(
     tools: Tools, folder: Path, out: Path, what: dict[str, Any]
 ) -> dict[str, Any]:
-    """Translate, assemble and link what is in the folder, and put it into the bundle."""
+    """Translate, assemble and link what is in the folder; put it into the bundle."""
     told: dict[str, Any] = json.loads((folder / "kernel.json").read_text("utf-8"))
     ready = folder / f"library-{_made_with(tools)}.json"
     library = ready.with_suffix(".so")

@@ -102,9 +102,8 @@ def save(record: Record, folder: Path = FOLDER) -> Path:
     for name, part in record["parts"].items():
         rows = ",\n".join(f"    {json.dumps(row)}" for row in part["rows"])
         columns = json.dumps(list(part["columns"]))
-        parts.append(
-            f'  "{name}": {{"columns": {columns}, "failed": "", "rows": [\n{rows}\n  ]}}'
-        )
+        start = f'  "{name}": {{"columns": {columns}, "failed": "", "rows": ['
+        parts.append(f"{start}\n{rows}\n  ]}}")
     head = json.dumps({key: record[key] for key in ("machine", "bundle")}, indent=1)
     text = head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"
     path = folder / f"flashinfer-{release(record)}.json"

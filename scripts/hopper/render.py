@@ -137,7 +137,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "The replaced instructions against exact arithmetic": _as_it_is("instructions"),
     "The series' own tests by pytest": _as_it_is("seed"),
     "Errors through vLLM's loader, relative norms, two layers": _as_it_is("errors"),
-    "NVFP4 MoE kernels against reference and double, the largest of the cases": _regimes,
+    "NVFP4 MoE kernels against reference and double, the largest of cases": _regimes,
     "Runs of the same input, 100 each": _determinism,
     "Layers of real models": _models,
     "All rows padded (ids of -1)": _padded,

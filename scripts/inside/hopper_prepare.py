@@ -46,7 +46,7 @@ class Preparing:
         hopper_stage.tests_on_path(Path(self.request["root"]))
         for name in self.request["parts"]:
             part = importlib.import_module(name)
-            told = [row for row in part.rows(stage)]
+            told = list(part.rows(stage))
             self.say("recorded", part=name, rows=len(told))
             gc.collect()
         cute.compile = real

@@ -3,9 +3,9 @@
 
 The same code drives vLLM and FlashInfer twice. ``record`` does it on a CPU with the
 platform double: each kernel that is reached is written down, no launch does anything.
-``run`` does it on a GPU of capability 9.0: FlashInfer's Python runs as it is and is told
-capability 12.x, and ``cute.compile`` gives the kernel of the bundle that has the same
-key. What is asked for and is not in the bundle is an error that names it.
+``run`` does it on a GPU of capability 9.0: FlashInfer's Python runs as it is and is
+told capability 12.x, and ``cute.compile`` gives the kernel of the bundle that has the
+same key. What is asked for and is not in the bundle is an error that names it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MODELS = (
 
 
 class NotInBundle(RuntimeError):
-    """A kernel was asked for that was not prepared; its kind and what tells it apart."""
+    """A kernel was asked for that was not prepared; its kind and its key's text."""
 
 
 @dataclass

@@ -45,7 +45,7 @@ def test_what_hopper_has_stays_to_the_letter() -> None:
     "statement",
     [
         "mma.sync.aligned.kind::mxf8f6f4.block_scale.scale_vec::1X.m16n8k32.row.col"
-        ".f32.e4m3.e4m3.f32.ue8m0 {%r0}, {%r1}, {%r2}, {%r3}, %r4, {0, 0}, %r5, {0, 0};",
+        ".f32.e4m3.e4m3.f32.ue8m0 {%r0}, {%r1}, {%r2}, {%r3}, %r4, {0, 0}, %r5, {0,0};",
         "cvt.rn.satfinite.e2m3x2.f32 %rs1, %f1, %f2;",
         "cvt.rn.bf16x2.ue8m0x2 %r1, %rs1;",
         "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%rd1], 32;",

@@ -160,8 +160,9 @@ def to_e2m1(module: Module, what: str) -> tuple[int, int]:
     if what == "both nibbles":
         x = np.repeat(np.array([0.5, -1, 1.5, -2, 3, -4, 6, 0], np.float32), 8)
         y = np.tile(x[::8], 8)
-        codes = {v: int(np.where((E2M1 == v))[0][0]) for v in (*x[::8], *y[:8])}
-        want = np.array([codes[h] << 4 | codes[l] for h, l in zip(x, y, strict=True)])
+        code = [_nearest(float(v), bool(v < 0)) for v in (*x, *y)]
+        high, low = code[: len(x)], code[len(x) :]
+        want = np.array([a << 4 | b for a, b in zip(high, low, strict=True)])
     else:
         edges = (E2M1[1:8] + E2M1[:7]) / 2
         points = np.concatenate([edges, E2M1[:8]]).astype(np.float32)
@@ -232,7 +233,7 @@ CHECKS: dict[tuple[str, str], Callable[[Module, str], tuple[int, int]]] = {
 
 
 def rows(bundle: Path) -> list[list[Any]]:
-    """The checks on the right translation, and which of them sees each planted fault."""
+    """The checks on the right translation, and which see each planted fault."""
     names = (bundle / "selftest" / "names.txt").read_text(encoding="utf-8").splitlines()
     found: list[list[Any]] = []
     for number, name in enumerate(names):

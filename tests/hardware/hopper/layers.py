@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers of real sizes with random NVFP4 values, and what FlashInfer was called with."""
+"""Layers of real sizes with random NVFP4 values, and how FlashInfer was called."""
 
 from __future__ import annotations
 

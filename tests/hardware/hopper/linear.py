@@ -25,7 +25,7 @@ RUNS = 100
 
 
 class Tactics:
-    """Stands for ``AutoTuner.choose_one``: the tactic with the number that is wanted."""
+    """Stands for ``AutoTuner.choose_one``: the tactic with the wanted number."""
 
     def __init__(self) -> None:
         self.wanted: int | None = None

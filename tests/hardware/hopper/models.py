@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers of real models through vLLM and the fork's experts class, on the real kernels.
+"""Layers of real models, through vLLM and the fork's experts class.
 
-Sizes are those of scripts/kernels/shapes.toml and of the project's facts, less layers of
-one rank that another model has as well. Each is run at the numbers of tokens around
-every cut between kernels, with all rows real, with padded ones (ids of -1), with one
-expert that takes every token, and with routing weights of zero.
+Sizes are those of scripts/kernels/shapes.toml and of the project's facts. Each is run
+at the numbers of tokens around every cut between kernels, with all rows real, with
+padded ones (ids of -1), with one expert that takes every token, and with routing
+weights of zero.
 """
 
 from __future__ import annotations

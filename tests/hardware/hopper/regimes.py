@@ -2,7 +2,7 @@
 """Each kernel of FlashInfer's NVFP4 MoE against its double, activation by activation.
 
 FlashInfer's wrapper alone, no vLLM: regime, tile of the dynamic kernel, one input scale
-or one for each expert, runs of the same input. ``rows`` gives relative norms: kernel and
+or one for each expert, runs of the same input. ``rows`` gives relative norms: kernel,
 double against the dequantised reference, kernel against double, its worst row, and how
 far runs of the same input are apart.
 """

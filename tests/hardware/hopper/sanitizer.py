@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""compute-sanitizer over every kind of kernel, each tool and kind in its own process."""
+"""compute-sanitizer over every kind of kernel, a process for each tool and kind."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
     import vllm
 
     tree = Path(str(vllm.__file__)).parents[1]
-    before = os.getcwd()
+    before = Path.cwd()
     os.chdir(tree)
     if str(tree) not in sys.path:
         sys.path.insert(0, str(tree))
@@ -149,7 +149,7 @@ def _plain(packed: torch.Tensor, swizzled: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def _cuda_is_cpu() -> Iterator[None]:
-    """While recording: "cuda" means the CPU, a graph is nothing, all comparisons hold."""
+    """While recording: "cuda" is the CPU, a graph is nothing, comparisons hold."""
     import sys
     from types import SimpleNamespace
     from unittest import mock
