@@ -179,9 +179,12 @@ def patch_installed_verb(
 ) -> None:
     """Put the series into a vLLM that is installed already, all or nothing."""
     from scripts.wheel.inplace import patch_installed, revert
+    from scripts.wheel.inputs import patched_tree, require_tree
 
     if undo:
         say(str(revert(python, force=force)))
         return
     lock, patches = _inputs(Checkout())
-    say(str(patch_installed(python, lock, patches, lambda: obtain(lock.sdist))))
+    sdist = obtain(lock.sdist)
+    require_tree(lock, patched_tree(sdist, patches))
+    say(str(patch_installed(python, lock, patches, lambda: sdist)))

@@ -12,6 +12,11 @@ from scripts.errors import Finding, Unusable
 from scripts.series.mailbox import Patch, parse
 
 PATCHES = ROOT / "patches"
+EDITED = (
+    "git diff -- patches upstream.lock shows what was edited; a change to the "
+    "series is made in build/vllm, and written by make export"
+)
+"""What to do next where the series gives another tree than the lock names."""
 
 
 def names(folder: Path = PATCHES) -> list[str]:
