@@ -13,7 +13,7 @@ from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.files import one_run, sweep, write
 from scripts.git import Git
-from scripts.series import folder
+from scripts.series import folder, quoted
 from scripts.series.apply import make_commits, sdist_base
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
@@ -136,6 +136,13 @@ def export(
 
 def _read_back(name: str, data: bytes) -> Patch:
     try:
+        for at, text in quoted.diffs(data):
+            raise Finding(
+                "patch would take a part of the message for a diff",
+                where=f"patches/{name}:{at}",
+                expected="a message without diffs, indented ones too",
+                found=text.decode("utf-8", "replace"),
+            )
         return parse(name, data)
     except Finding as e:
         raise replace(

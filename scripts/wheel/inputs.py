@@ -51,7 +51,8 @@ def require_tree(lock: Lock, tree: Tree) -> None:
     """Hold a derived tree against the lock.
 
     Raises:
-        Finding: Upstream's tree or the patched one is another: the series, or the lock, was edited.
+        Finding: Upstream's tree or the patched one is another: series or lock was
+            edited.
     """
     for what, expected, found in (
         ("upstream's tree", lock.tree, tree.before),
