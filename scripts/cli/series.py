@@ -80,6 +80,8 @@ def export_verb(
     done = export(Checkout(), force, render)
     for name, change in sorted(done.changes.items()):
         say(f"{change.value:<8} patches/{name}")
+    if done.readme:
+        say("changed  README.md, its table of patches")
     if not done.changes:
         say("patches/ is as the commits are; nothing was written")
     say(f"{len(done.patches)} patches, tree {done.tree}")

@@ -13,7 +13,7 @@ from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.files import one_run, sweep, write
 from scripts.git import Git
-from scripts.series import folder, quoted
+from scripts.series import about, folder, quoted
 from scripts.series.apply import make_commits, sdist_base
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
@@ -39,6 +39,8 @@ class Exported:
     patches: list[Patch]
     changes: dict[str, Change]
     tree: str
+    readme: bool = False
+    """Whether the README's table of patches had to follow."""
 
 
 def _same_trees(git: Git, base: str, ours: str, theirs: str) -> None:
@@ -69,12 +71,14 @@ def _ready(bench: Workbench) -> State:
             where=str(bench.path),
             next="end it (git status says how), then make export",
         )
-    if dirty := bench.dirty(untracked=False):
+    if dirty := bench.dirty():
+        new = set(bench.untracked())
         raise Finding(
             "export takes commits, and these files are not committed",
             where=str(bench.path),
-            found="\n".join(dirty),
-            next="git commit or git stash in build/vllm, then make export",
+            found="\n".join(f"{x} (never added)" if x in new else x for x in dirty),
+            next="git add what belongs to a patch and commit it, or git stash "
+            "--include-untracked, in build/vllm; then make export",
         )
     if not state.complete:
         raise Finding(
@@ -128,10 +132,12 @@ def export(
         changes = write_series(patches_dir, files)
         if table is not None:
             write(patches_dir / "README.md", table(patches).encode("utf-8"))
+        readme = about.mend(checkout.root / about.NAME, patches)
         lockfile.update(checkout.lock, trees)
         series = folder.fingerprint(patches)
         bench.move(replace(state, tip=tip, series=series, exporting=False))
-        return Exported(patches, changes, git.text("rev-parse", f"{tip}^{{tree}}"))
+        final = git.text("rev-parse", f"{tip}^{{tree}}")
+        return Exported(patches, changes, final, readme)
 
 
 def _read_back(name: str, data: bytes) -> Patch:

@@ -159,6 +159,15 @@ def test_uncommitted_work_is_not_left_out_in_silence(at: Checkout) -> None:
     assert "README.md" in refusal(at)
 
 
+def test_a_new_file_that_was_never_added_is_listed(at: Checkout) -> None:
+    (bench(at) / "vllm/new.py").write_text("mine\n", encoding="utf-8")
+    (bench(at) / "docs/backends.md").write_text("mine\n", encoding="utf-8")
+    said = refusal(at)
+    assert "vllm/new.py (never added)" in said
+    assert "docs/backends.md\n" in said
+    assert "git add" in said
+
+
 def test_merge_is_refused(at: Checkout) -> None:
     git(bench(at), "checkout", "-q", "-b", "side", "HEAD^")
     (bench(at) / "side.txt").write_text("x\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from scripts.checkout import Checkout
 from scripts.console import note, say
 from scripts.errors import Finding
 from scripts.lock import Lock, load
-from scripts.series import table
+from scripts.series import about, table
 from scripts.series.check import canonical, chain, content, form, listing, style
 from scripts.series.check.layout import context
 from scripts.series.check.problem import (
@@ -87,6 +87,7 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     problems += _source_lane(walk.steps)
     if len(readable) == len(patches):
         problems += _table(folder, readable, lanes)
+        problems += _about(folder.parent / about.NAME, readable)
     return Report(in_order(_specific(problems)), readable, lanes)
 
 
@@ -159,6 +160,16 @@ def _table(
         rows, wanted = found.split("\n"), expected.split("\n")
         same = sum(1 for _ in _common(rows, wanted))
         yield Problem(where, same + 1, Rule.TABLE, "is not current; make export")
+
+
+def _about(readme: Path, patches: list[Patch]) -> Iterator[Problem]:
+    try:
+        text = readme.read_bytes().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return
+    if line := about.stale(text, patches):
+        what = "its table of patches is not the series; make export"
+        yield Problem(about.NAME, line, Rule.TABLE, what)
 
 
 def _common(a: list[str], b: list[str]) -> Iterator[str]:
