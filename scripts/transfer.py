@@ -135,7 +135,7 @@ def _other_length(url: str, artifact: Artifact, found: str) -> Finding:
         where=index.masked(url),
         expected=f"{artifact.size:,} bytes, sha256 {artifact.sha256}",
         found=found,
-        next=index.ELSEWHERE,
+        next=f"{index.ELSEWHERE}; is the size in upstream.lock right? (git diff says)",
     )
 
 
