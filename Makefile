@@ -71,7 +71,10 @@ bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real,
 
 ## What users install
 
-.PHONY: wheel verify-wheel wheel-source patch-installed sdist
+.PHONY: install wheel verify-wheel wheel-source patch-installed sdist
+install: .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=)
+	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
+
 wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64)
 	@$(run) wheel $(call opt,ARCH,--arch)
 

@@ -48,13 +48,17 @@ def wheel_verb(
     Members that the series does not touch are copied as they stand. A series
     that touches what is compiled belongs to wheel-source, and is refused.
     """
+    say(str(build_wheel(Checkout(), arch, out)))
+
+
+def build_wheel(at: Checkout, arch: str, out: Path) -> Path:
+    """What `make wheel` does; the wheel's path."""
     from scripts.wheel.overlay import build
 
-    lock, patches = _inputs(Checkout())
+    lock, patches = _inputs(at)
     base = obtain(lock.wheel(arch))
     with one_run(out / ".wheel.lock", f"make wheel ARCH={arch}"):
-        made = build(lock, patches, base, out, sdist=lambda: obtain(lock.sdist))
-    say(str(made))
+        return build(lock, patches, base, out, sdist=lambda: obtain(lock.sdist))
 
 
 @app.command(
