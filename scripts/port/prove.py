@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from scripts import lock as lockfile
@@ -20,9 +21,9 @@ from scripts.pin import pin
 from scripts.port import readme
 from scripts.port.summary import Check, Proof
 from scripts.series import folder
+from scripts.series.adopt import adopt
 from scripts.series.apply import sdist_base
-from scripts.series.export import write_series
-from scripts.series.mailbox import Patch
+from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
 from scripts.series.replay import Entry, Step
 from scripts.series.table import NAME, lanes_on, render
@@ -73,10 +74,13 @@ def trial(
     base = sdist_base(git, lock)
     steps = [Step(p, c) for p, c in zip(patches, changes, strict=True) if c]
     tip = commit_steps(git, base, steps)
-    write_series(new.patches, format_patches(git, base, tip))
-    made = folder.load(new.patches)
+    files = format_patches(git, base, tip)
+    made = [parse(name, data) for name, data in files.items()]
     lanes = lanes_on(made, lambda: obtain(lock.sdist))
-    write(new.patches / NAME, render(made, lanes).encode("utf-8"))
+    old = lockfile.load(at.lock)
+    names = _renamed(patches, [step.patch for step in steps], list(files))
+    follow = partial(readme.follow, old=old, new=lock, renamed=names)
+    adopt(new, files, render(made, lanes), lock.tag, follow)
     tree = git.text("rev-parse", f"{tip}^{{tree}}")
     lockfile.update(new.lock, {"series.patched-tree": tree})
     return new
@@ -182,23 +186,12 @@ def accept(
         What is left for a person to edit.
     """
     files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
-    write_series(at.patches, files)
-    write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    table = (new.patches / NAME).read_text(encoding="utf-8")
+    old, now = lockfile.load(at.lock), lockfile.load(new.lock)
+    follow = partial(readme.follow, old=old, new=now, renamed=renamed)
+    by_hand = adopt(at, files, table, now.tag, follow).by_hand
     if (new.root / RECORDED).is_file():
         write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
-    by_hand: tuple[str, ...] = ()
-    about = at.root / "README.md"
-    if about.is_file():
-        locks = lockfile.load(at.lock), lockfile.load(new.lock)
-        done = readme.ported(about.read_text(encoding="utf-8"), *locks, renamed)
-        write(about, done.text.encode("utf-8"))
-        by_hand = done.by_hand
-    image = at.root / "Containerfile"
-    if image.is_file():
-        old, now = (lockfile.load(x).tag for x in (at.lock, new.lock))
-        text = image.read_text(encoding="utf-8")
-        text = text.replace(f"vllm-openai:{old}\n", f"vllm-openai:{now}\n")
-        write(image, text.encode("utf-8"))
     write(at.lock, new.lock.read_bytes())
     return (*by_hand, *AFTER)
 
@@ -209,11 +202,15 @@ def renamed(
     new: Checkout,
 ) -> dict[str, str | None]:
     """The file name that each patch has in the trial; None for one that left."""
-    names = iter(folder.names(new.patches))
-    return {
-        patch.name: next(names) if change else None
-        for patch, change in zip(patches, changes, strict=True)
-    }
+    kept = [p for p, change in zip(patches, changes, strict=True) if change]
+    return _renamed(patches, kept, folder.names(new.patches))
+
+
+def _renamed(
+    patches: Iterable[Patch], kept: Sequence[Patch], names: Sequence[str]
+) -> dict[str, str | None]:
+    now = {p.name: name for p, name in zip(kept, names, strict=True)}
+    return {patch.name: now.get(patch.name) for patch in patches}
 
 
 def _patches(new: Checkout) -> list[Path]:

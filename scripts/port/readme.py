@@ -51,6 +51,14 @@ def ported(
     return Ported("\n".join(rows), tuple(by_hand))
 
 
+def follow(
+    text: str, *, old: Lock, new: Lock, renamed: Mapping[str, str | None]
+) -> tuple[str, tuple[str, ...]]:
+    """`ported`, as `scripts.series.adopt` takes it."""
+    done = ported(text, old, new, renamed)
+    return done.text, done.by_hand
+
+
 def _link(match: re.Match[str], renamed: Mapping[str, str | None]) -> str:
     to = renamed.get(match[2])
     return f"[{to[:4]}](patches/{to})" if to else match[0]

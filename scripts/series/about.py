@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from scripts.files import write
 from scripts.series.mailbox import Patch
 from scripts.series.table import cell, first_sentence
 from scripts.series.trailers import description
@@ -64,18 +62,6 @@ def _slug(patch: Patch) -> str:
 
 def _new(patch: Patch) -> str:
     return cell(first_sentence(description(patch.body)) or patch.subject)
-
-
-def mend(path: Path, patches: Sequence[Patch]) -> bool:
-    """Write `mended` to a README, if there is one; whether that changed it."""
-    try:
-        before = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return False
-    after = mended(before, patches)
-    if after != before:
-        write(path, after.encode("utf-8"))
-    return after != before
 
 
 def stale(text: str, patches: Sequence[Patch]) -> int | None:

@@ -11,8 +11,9 @@ import pytest
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
+from scripts.series.adopt import Change
 from scripts.series.apply import Wanted, apply
-from scripts.series.export import Change, export
+from scripts.series.export import export
 from scripts.upstream import Source
 from tests.scripts.small import Small, git, message
 
