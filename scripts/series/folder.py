@@ -23,6 +23,7 @@ def names(folder: Path = PATCHES) -> list[str]:
     """File names in the order of `series`; `#` starts a comment.
 
     Raises:
+        Finding: It begins with a byte order mark.
         Unusable: There is no such file.
     """
     path = folder / "series"
@@ -35,6 +36,14 @@ def names(folder: Path = PATCHES) -> list[str]:
             expected="one patch file name a line",
             next="git checkout -- patches",
         ) from e
+    if text.startswith("\ufeff"):
+        raise Finding(
+            "series begins with a byte order mark, which is no part of a name",
+            where=f"{path}:1",
+            expected="plain UTF-8",
+            found=repr(text[0])[1:-1],
+            next=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {path}",
+        )
     return parse_names(text)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from scripts.errors import Finding
 from scripts.lock import Lock, load
 from scripts.series import about, table
 from scripts.series.check import canonical, chain, content, form, listing, style
+from scripts.series.check.causes import causes
 from scripts.series.check.layout import context
 from scripts.series.check.problem import (
     Problem,
@@ -45,7 +47,7 @@ class Report:
 
 
 def check(lock: Lock, folder: Path, read: Reader) -> Report:
-    """Look at the series with every rule; one fault does not hide another.
+    """Look at the series with every rule; one mistake is one error.
 
     Args:
         lock: The pin.
@@ -88,15 +90,16 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     if len(readable) == len(patches):
         problems += _table(folder, readable, lanes)
         problems += _about(folder.parent / about.NAME, readable)
-    return Report(in_order(_specific(problems)), readable, lanes)
+    return Report(in_order(causes(problems)), readable, lanes)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     """Bytes of the patches that `series` names and that are there."""
     try:
-        text = (folder / "series").read_text(encoding="utf-8", errors="replace")
+        raw = (folder / "series").read_bytes()
     except OSError:  # the listing rule says so
         return {}
+    text = raw.removeprefix(BOM_UTF8).decode("utf-8", "replace")
     found = {}
     for _, name in listing.entries(text):
         path = folder / name
@@ -177,16 +180,6 @@ def _common(a: list[str], b: list[str]) -> Iterator[str]:
         if one != other:
             return
         yield one
-
-
-def _specific(problems: list[Problem]) -> Iterator[Problem]:
-    """Without what another rule says more plainly of the same line."""
-    plain = {(p.path, p.line) for p in problems if p.rule is not Rule.CANONICAL}
-    for problem in problems:
-        if problem.rule is not Rule.CANONICAL or (
-            (problem.path, problem.line) not in plain
-        ):
-            yield problem
 
 
 def main(
