@@ -29,7 +29,7 @@ def variables(verb: str, makefile: str) -> dict[str, str]:
     >>> variables("x", 'x: y ## z\\n\\t@$(run) x "$(TO)" $(call opt,GIT,--git)\\n')
     {'': 'TO', '--git': 'GIT'}
     """
-    rule = re.search(rf"^{re.escape(verb)}:.*\n\t(.*)$", makefile, re.MULTILINE)
+    rule = re.search(rf"^{re.escape(verb)}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     found = _GIVEN.finditer(rule[1]) if rule else ()
     return {m["option"] or m["flag"] or "": m["by"] or m["bare"] for m in found}
 
