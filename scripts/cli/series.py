@@ -50,6 +50,7 @@ def apply_verb(
     path = os.path.relpath(done.path)
     if done.backup:
         say(f"kept what stood in {path} as {done.backup}")
+        say(f"to have it back: git -C {path} checkout --detach {done.backup}")
     if not done.changed:
         say(f"nothing to do: {path} holds {done.patches} patches, tree {done.tree}")
         return

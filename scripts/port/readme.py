@@ -39,7 +39,9 @@ def ported(
             series.
     """
     text = text.replace(old.local_version, new.local_version)
-    text = text.replace(f"pin is vLLM {old.version}", f"pin is vLLM {new.version}")
+    # The words may stand on two lines.
+    pin = rf"(pin\s+is\s+vLLM\s+){re.escape(old.version)}(?![\d.]*\d)"
+    text = re.sub(pin, rf"\g<1>{new.version}", text)
     moved = {
         name[:4]: to[:4] for name, to in renamed.items() if to and to[:4] != name[:4]
     }

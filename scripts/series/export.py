@@ -107,8 +107,8 @@ def export(
             raise Finding(
                 "patches/ changed since it was applied; exporting would undo that",
                 where=str(patches_dir),
-                next="git diff patches; then git checkout -- patches to keep the "
-                "commits, or make apply FORCE=1 to keep the files",
+                next="git diff -- patches shows what; then make export FORCE=1 to keep "
+                "the commits, or make apply FORCE=1 to keep the files",
             )
         git = bench.git
         head = git.text("rev-parse", "HEAD")

@@ -34,7 +34,7 @@ def names(folder: Path = PATCHES) -> list[str]:
             "there is no series",
             where=str(path),
             expected="one patch file name a line",
-            next="git checkout -- patches",
+            next=f"git checkout -- {path}",
         ) from e
     if text.startswith("\ufeff"):
         raise Finding(
@@ -78,7 +78,7 @@ def load(folder: Path = PATCHES, until: str | None = None) -> list[Patch]:
                 "a patch of the series cannot be read",
                 where=f"patches/{name}",
                 found=e.strerror,
-                next="git checkout -- patches",
+                next=f"git checkout -- {folder / name}",
             ) from e
         patches.append(parse(name, data))
     if until is None:

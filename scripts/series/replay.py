@@ -91,7 +91,10 @@ def apply_file(patch: Named, change: FilePatch, before: Entry | None) -> Entry |
             names.
     """
     where = f"{_where(patch, change.at)} ({change.path})"
-    next_ = "git checkout -- patches undoes an edit; another upstream needs make port"
+    next_ = (
+        f"git diff -- patches/{patch.name} shows whether it was edited; another "
+        "upstream needs make port"
+    )
     if change.old_mode is None:
         if before is not None:
             raise Finding(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import Unusable
+from scripts.files import MAKE_ROOM
 
 # Runs in the other interpreter: its import system says where vLLM lies and
 # whether what is imported is what is installed. find_spec of a top-level name
@@ -208,6 +209,5 @@ def alone(at: Installed) -> Iterator[None]:
         raise Unusable(
             f"the installed vLLM cannot be changed: {e.strerror or e}",
             where=str(e.filename or at.site),
-            next="free the disk, or make the folder writable, and run it again: "
-            "it finishes or undoes what was begun",
+            next=f"{MAKE_ROOM}: it finishes or undoes what was begun",
         ) from e

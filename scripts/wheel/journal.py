@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.errors import Finding, Unusable
-from scripts.files import sweep, sync_dir, write
+from scripts.files import MAKE_ROOM, sweep, sync_dir, write
 from scripts.wheel.installed import Installed
 from scripts.wheel.manifest import (
     BEFORE,
@@ -82,7 +82,7 @@ def commit(at: Installed, manifest: Manifest, new: Mapping[str, bytes]) -> None:
                 f"the installed vLLM cannot be changed: {e.strerror or e}",
                 where=str(e.filename or at.site),
                 found="everything is as it was",
-                next="free the disk, or make the folder writable, and run it again",
+                next=MAKE_ROOM,
             ) from e
         raise
 

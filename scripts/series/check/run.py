@@ -162,7 +162,9 @@ def _table(
     if found != expected:
         rows, wanted = found.split("\n"), expected.split("\n")
         same = sum(1 for _ in _common(rows, wanted))
-        yield Problem(where, same + 1, Rule.TABLE, "is not current; make export")
+        wrapped = found.split() == expected.split()
+        what = "its lines were wrapped or joined" if wrapped else "is not current"
+        yield Problem(where, same + 1, Rule.TABLE, f"{what}; make export")
 
 
 def _about(readme: Path, patches: list[Patch]) -> Iterator[Problem]:
