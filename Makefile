@@ -15,10 +15,18 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 run := .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 opt = $(if $($(1)),$(2) "$($(1))")
+# A comma, where a function would end an argument.
+, := ,
+# How long it takes is its first line.
+takes = @echo "make $@ takes $(1)" >&2
 
 .PHONY: help
-help: ## This list
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+help: ## This list, in groups | make
+	@awk '/^## / { printf "\n%s\n", substr($$0, 4) } \
+	  /^[a-z][a-z0-9-]*:.*## / { \
+	    name = $$0; sub(":.*", "", name); text = $$0; sub("^[^#]*## ", "", text); \
+	    example = text; sub(".* \\| ", "", example); sub(" \\| .*", "", text); \
+	    printf "  make %-17s %s\n%25s%s\n", name, text, "", example }' Makefile
 
 .venv/bin/python:
 	@"$(BOOTSTRAP)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -33,167 +41,179 @@ help: ## This list
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-## The series
+## For an owner of an SM12x GPU
+
+.PHONY: install doctor patch-installed verify-wheel matrix test-sm12x bench-sm12x kernel-cache
+install: .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
+	$(call takes,minutes$(,) most of them the download of PyTorch and CUDA)
+	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
+
+doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to mend (PYTHON=/path/to/python CAPABILITY=12.1 JSON=1) | make doctor PYTHON=env/bin/python
+	@$(run) doctor $(call opt,PYTHON,--python) $(call opt,CAPABILITY,--capability) $(call flag,JSON,--json)
+
+patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path/to/python REVERT=1) | make patch-installed PYTHON=/opt/venv/bin/python
+	@$(run) patch-installed $(call opt,PYTHON,--python) $(call flag,REVERT,--revert) $(call flag,FORCE,--force)
+
+verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem) | make verify-wheel WHEEL=dist/vllm-...whl
+	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
+
+matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
+	$(call takes,minutes the first time$(,) with some gigabytes in the cache; RECORDED=1 at once)
+	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
+
+test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1) | make test-sm12x
+	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1) | make bench-sm12x MODEL=nvidia/Qwen3-30B-A3B-NVFP4
+	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
+
+kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=) | make kernel-cache ARCH=sm_120a SITE=/opt/venv/lib/python3.12/site-packages
+	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
+
+## What is built
+
+.PHONY: wheel sdist wheel-source
+wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64) | make wheel ARCH=aarch64
+	@$(run) wheel $(call opt,ARCH,--arch)
+
+sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive | make sdist
+	@$(run) sdist
+
+wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1) | make wheel-source PYTHON=env/bin/python DRY_RUN=1
+	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
+
+## The series, for maintainers
 
 .PHONY: pin fetch apply export check
-pin: .venv/.tools ## Pin an upstream release in upstream.lock (VERSION=0.33.0)
+pin: .venv/.tools ## Pin an upstream release in upstream.lock (VERSION=0.33.0) | make pin VERSION=0.33.0
 	@$(run) pin $(call opt,VERSION,)
 
-fetch: .venv/.tools ## Download and verify what the lock names (ARCH=x86_64|aarch64|all)
+fetch: .venv/.tools ## Download and verify what the lock names (ARCH=x86_64|aarch64|all) | make fetch ARCH=all
 	@$(run) fetch $(call opt,ARCH,--arch)
 
-apply: .venv/.tools ## build/vllm: the pin and one commit a patch (SOURCE=git UPSTREAM_URL= UNTIL=0003 FORCE=1)
+apply: .venv/.tools ## build/vllm: the pin and one commit a patch (SOURCE=git UPSTREAM_URL= UNTIL=0003 FORCE=1) | make apply UNTIL=0003
 	@$(run) apply $(call opt,SOURCE,--source) $(call opt,UPSTREAM_URL,--url) $(call opt,UNTIL,--until) $(call flag,FORCE,--force)
 
-export: .venv/.tools ## Commits of build/vllm into patches/, and the lock's tree id (FORCE=1)
+export: .venv/.tools ## Commits of build/vllm into patches/, and the lock's tree id (FORCE=1) | make export
 	@$(run) export $(call flag,FORCE,--force)
 
-check: .venv/.dev ## Everything that can be said of the series without running it (JSON=1)
+check: .venv/.dev ## Everything that can be said of the series without running it (JSON=1) | make check JSON=1
 	@$(run) check $(call flag,JSON,--json)
 
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
-port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it)
+port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
-port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right")
+port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
-carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0")
+carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
+	$(call takes,tens of minutes on two cores)
 	@.venv/bin/python -m tests.bench.carry $(ARGS)
 
-bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url)
+bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
-bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0")
+bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
 	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
-
-## What users install
-
-.PHONY: wheel verify-wheel wheel-source patch-installed sdist
-wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64)
-	@$(run) wheel $(call opt,ARCH,--arch)
-
-verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem)
-	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
-
-wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1)
-	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
-
-patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path/to/python REVERT=1)
-	@$(run) patch-installed $(call opt,PYTHON,--python) $(call flag,REVERT,--revert) $(call flag,FORCE,--force)
-
-sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive
-	@$(run) sdist
 
 ## What packagers take (docs/packagers.md)
 
 .PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools browser-tools
 around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
-export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>")
+export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>") | make export-debian AFTER=../vllm/debian/patches
 	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
 
-export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=)
+export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=) | make export-rpm OUT=SOURCES
 	@$(run) export-rpm $(around)
 
-export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=)
+export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=) | make export-nix OUT=pkgs/vllm-sm12x
 	@$(run) export-nix $(around)
 
-export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=)
+export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=) | make export-arch AFTER=my-patches
 	@$(run) export-arch $(around)
 
-export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=)
+export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=) | make export-conda OUT=recipe
 	@$(run) export-conda $(around)
 
-merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch)
+merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch) | make merge-series DIR=debian/patches
 	@$(run) merge-series $(call opt,DIR,) $(call opt,BEHIND,--behind)
 
-unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1)
+unmerge-series: .venv/.tools ## ... and out of it again, to the same bytes (DIR=debian/patches FORCE=1) | make unmerge-series DIR=debian/patches
 	@$(run) unmerge-series $(call opt,DIR,) $(call flag,FORCE,--force)
 
-packager-tools: ## What the tests of these exports and of the bot run, from Debian's packages (as root)
+packager-tools: ## What the tests of these exports and of the bot run, from Debian's packages (as root) | sudo make packager-tools
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends dpkg-dev gh libarchive-tools lintian makepkg nix-bin pacman-package-manager patch quilt rpm
 
-browser-tools: ## The browser that the tests of the page run, from Debian's packages (as root)
+browser-tools: ## The browser that the tests of the page run, from Debian's packages (as root) | sudo make browser-tools
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium
 
 ## What is published
 
 .PHONY: release provenance reproduce
-release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=)
+release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
 
-provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=)
+provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=) | make provenance WHEEL=dist/vllm-...whl
 	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)
 
-reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file)
+reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file) | make reproduce WHEEL=vllm-...whl
 	@$(run) reproduce "$(WHEEL)"
-
-## What users get
-
-.PHONY: matrix doctor
-matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1)
-	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
-
-doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to mend (PYTHON=/path/to/python CAPABILITY=12.1 JSON=1)
-	@$(run) doctor $(call opt,PYTHON,--python) $(call opt,CAPABILITY,--capability) $(call flag,JSON,--json)
 
 ## Proof
 
-.PHONY: test test-fast lint bench kernels kernel-cache evidence mutants engine
+.PHONY: test test-fast lint kernels cuda hopper evidence mutants engine bench site
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
-test: .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest
-	.venv/bin/python -m pytest $(PARALLEL) $(of_a_port) $(ARGS)
+test: .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
+	$(call takes,tens of minutes on two cores; each test is named as it ends)
+	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
-test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
+test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them
+lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
 	.venv/bin/pre-commit run --all-files
 
-kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2)
+kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2) | make kernels
+	$(call takes,some six minutes on two cores the first time$(,) seconds from the cache)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 
-.PHONY: cuda hopper test-sm12x bench-sm12x
-cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1)
+cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
-hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record FLASHINFER=0.7.4 PYTHON= PARTS= RESULTS= JSON=1)
+hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record FLASHINFER=0.7.4 PYTHON= PARTS= RESULTS= JSON=1) | make hopper RECORDED=1
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
-test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1)
-	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
-
-bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1)
-	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
-
-kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=)
-	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
-
-evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2)
+evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
+	$(call takes,some fourteen minutes on two cores for a series that it has not seen$(,) seconds after)
 	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
 
-mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2)
+mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
+	$(call takes,hours for the whole series; an interrupted run resumes)
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
-engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps")
+engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
+	$(call takes,minutes$(,) and an environment of some gigabytes the first time)
 	@.venv/bin/python -m tests.engine $(ARGS)
 
-bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run
+bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
+	$(call takes,minutes)
 	@.venv/bin/python -m tests.bench $(ARGS)
 
-.PHONY: site
-site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported
+site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
 	@$(run) site
 
 .PHONY: findings
-findings: .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg)
+findings: .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg) | make findings NAME=ptxas-setmaxnreg
 	@$(run) findings $(call opt,NAME,)
 
+## Housekeeping
+
 .PHONY: clean
-clean: ## Remove dist/ and .venv/; build/ holds work and stays
+clean: ## Remove dist/ and .venv/; build/ holds work and stays | make clean
 	rm -rf dist .venv

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.errors import Finding
+from scripts.errors import Finding, ForkError, Unusable
 from scripts.git import IDENTITY, Git
 
 # The sealed git reads no configuration in which `gh` could have put itself.
 _BY_GH = ("-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential")
+
+_WHO = (
+    *("could not read Username", "could not read Password", "Permission denied"),
+    *("Authentication failed", "terminal prompts disabled", "Host key verification"),
+)
+"""What git says where nobody is logged in."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Remote:
             self.copy.mkdir(parents=True, exist_ok=True)
             self.git.run("init", "--quiet", "--bare", ".")
         names = [f"refs/heads/{branch}" for branch in branches]
-        rows = self.git.text(*self._as(), "ls-remote", "--", self.url, *names)
+        rows = self._asked("ls-remote", "--", self.url, *names)
         found = {}
         for row in rows.splitlines():
             tip, _, name = row.partition("\t")
@@ -48,7 +54,7 @@ class Remote:
                 found[name.removeprefix("refs/heads/")] = tip
         specs = [f"+refs/heads/{b}:refs/heads/{b}" for b in found]
         if specs:
-            self.git.run(*self._as(), "fetch", "--quiet", "--", self.url, *specs)
+            self._asked("fetch", "--quiet", "--", self.url, *specs)
         return found
 
     def has(self, base: str, commit: str) -> bool:
@@ -86,6 +92,8 @@ class Remote:
         try:
             git.run(*self._as(), "push", "--quiet", lease, self.url, f"{tip}:{ref}")
         except Finding as e:
+            if isinstance(login := _login(e, self.url), Unusable):
+                raise login from e
             raise Finding(
                 f"the push of {branch} was refused",
                 where=self.url,
@@ -93,6 +101,13 @@ class Remote:
                 found=e.found,
                 next="run make bot again; nothing at the forge was changed",
             ) from e
+
+    def _asked(self, *args: str) -> str:
+        """What git says; where the forge wants to know who asks, how to log in."""
+        try:
+            return self.git.text(*self._as(), *args)
+        except Finding as e:
+            raise _login(e, self.url) from e
 
     def _as(self) -> tuple[str, ...]:
         return _BY_GH if self.url.startswith("https://") else ()
@@ -107,3 +122,16 @@ def content_of(git: Git, base: str, tip: str) -> list[tuple[str, str]]:
         message = git.text("log", "-1", "--format=%B", commit)
         found.append((message, words[0] if words else ""))
     return found
+
+
+def _login(e: Finding, url: str) -> ForkError:
+    """The error for a forge that does not know us, or `e` itself."""
+    if not any(words in (e.found or "") for words in _WHO):
+        return e
+    return Unusable(
+        "the forge does not know who asks",
+        where=url,
+        found=e.found,
+        next="gh auth login (or set GH_TOKEN), and for an address of ssh a key "
+        "that the forge knows; then make bot again",
+    )

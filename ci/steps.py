@@ -27,6 +27,9 @@ class Step:
     """Minutes, not seconds; NO_PROOF=1 leaves it out."""
 
 
+DOCUMENTS = ("tests/scripts/test_docs.py", "tests/scripts/test_container.py")
+
+
 def _verb(name: str, verb: str, *args: str, long: bool = False) -> Step:
     return Step(name, ("-m", "scripts", verb, *args), long)
 
@@ -34,6 +37,8 @@ def _verb(name: str, verb: str, *args: str, long: bool = False) -> Step:
 STEPS = (
     _verb("apply", "apply"),
     _verb("check", "check"),
+    # The tests of CI that hold README and Containerfile to lock and series.
+    Step("documents", ("-m", "pytest", *DOCUMENTS, "-m", "not slow", "--color=no")),
     # A new release moves both records; what moved is a commit for a person to read.
     _verb("matrix", "matrix", "--update", long=True),
     _verb("kernels", "kernels", "--update", long=True),

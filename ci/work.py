@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ci.commits import successors
@@ -14,7 +15,6 @@ from scripts import fetch, lock
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import Finding
-from scripts.files import write
 from scripts.git import Git
 from scripts.pin import pin
 from scripts.port import readme
@@ -23,9 +23,10 @@ from scripts.port.run import Wanted, port
 from scripts.port.summary import Outcome, Summary
 from scripts.port.workplace import Workplace
 from scripts.series import folder
-from scripts.series.export import write_series
+from scripts.series.adopt import adopt as adopt_series
+from scripts.series.mailbox import parse
 from scripts.series.render import format_patches
-from scripts.series.table import NAME, lanes_on, render
+from scripts.series.table import lanes_on, render
 
 
 def folder_of(at: Checkout) -> Path:
@@ -80,8 +81,8 @@ def carry(
 def adopt(work: Checkout, version: str) -> tuple[str, ...]:
     """Pin the release, and write the commits of `build/port/vllm` as the series.
 
-    The README follows. Nothing is proved by it; `carry` runs the steps on what
-    this writes.
+    README and Containerfile follow. Nothing is proved by it; `carry` runs the
+    steps on what this writes.
 
     Returns:
         Lines of the README that a person has to look at.
@@ -103,19 +104,14 @@ def adopt(work: Checkout, version: str) -> tuple[str, ...]:
             next="run make bot again",
         )
     tip = git.text("rev-parse", "HEAD")
-    write_series(work.patches, format_patches(git, base, tip))
-    made = folder.load(work.patches)
+    files = format_patches(git, base, tip)
+    made = [parse(name, data) for name, data in files.items()]
     lanes = lanes_on(made, lambda: fetch.obtain(pinned.sdist))
-    write(work.patches / NAME, render(made, lanes).encode("utf-8"))
+    pairs = zip(old, successors(old, made), strict=True)
+    renamed = {was.name: now.name if now else None for was, now in pairs}
+    follow = partial(readme.follow, old=before, new=pinned, renamed=renamed)
+    done = adopt_series(work, files, render(made, lanes), pinned.tag, follow)
     patched = git.text("rev-parse", f"{tip}^{{tree}}")
     lock.update(work.lock, {"series.patched-tree": patched})
     note(f"the series stands on vLLM {version}")
-    about = work.root / "README.md"
-    if not about.is_file():
-        return ()
-    pairs = zip(old, successors(old, made), strict=True)
-    renamed = {was.name: now.name if now else None for was, now in pairs}
-    text = about.read_text(encoding="utf-8")
-    done = readme.ported(text, before, lock.load(work.lock), renamed)
-    write(about, done.text.encode("utf-8"))
     return done.by_hand

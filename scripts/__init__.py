@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools that keep the SM12x patch series alive on a pinned vLLM."""
 
+import sys
+
+if sys.argv[:1] == ["-m"]:
+    # `python -m scripts` imports this before anything else, and the next modules
+    # take half a second: Ctrl-C has to be heard by then.
+    from scripts.interrupt import while_loading
+
+    while_loading()
+
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent

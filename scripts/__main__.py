@@ -7,22 +7,32 @@ import sys
 
 import typer
 
+from scripts import interrupt, usage
 from scripts.cli import app
 from scripts.console import err
 from scripts.errors import ForkError
 
 
 def main(commands: typer.Typer = app, name: str = "python -m scripts") -> int:
-    """Run one verb; 0 ok, 1 a finding, 2 usage or environment."""
+    """Run one verb; 0 ok, 1 a finding, 2 usage or environment, 130 Ctrl-C."""
+    args = usage.given(sys.argv[1:])
     try:
-        commands(prog_name=name)
+        interrupt.loaded()
+        code = commands(args, prog_name=name, standalone_mode=False)
     except ForkError as e:
         err.print(str(e))
         return e.exit_code
     except KeyboardInterrupt:
-        err.print("stopped; run the same command again to go on")
-        return 130
-    return 0
+        code = interrupt.CODE
+    except usage.Wrong as e:
+        if len(sys.argv) == 1:
+            e.show()  # type: ignore[attr-defined]
+        else:
+            err.print(str(usage.error(e, args, name)))
+        return 2
+    if code == interrupt.CODE:
+        err.print(interrupt.words())
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -60,21 +60,26 @@ def check(path: Path, artifact: Artifact) -> None:
     reads it every time.
 
     Raises:
-        Finding: It has another size or digest, or is no regular file.
+        Altered: It has another digest.
+        Finding: It is no regular file, or the artifact by its digest, but the lock
+            names another size.
         Unusable: It cannot be read.
     """
     try:
         before = path.stat()
         if not stat.S_ISREG(before.st_mode):
             raise wrong(path, artifact, "not a regular file")
-        if before.st_size != artifact.size:
-            raise wrong(path, artifact, f"{before.st_size:,} bytes")
+        size = before.st_size
         stamp = cache_dir() / "stamps" / artifact.sha256
-        if not is_set("SM12X_PARANOID") and _read(stamp) == _identity(before):
+        known = not is_set("SM12X_PARANOID") and _read(stamp) == _identity(before)
+        if known and size == artifact.size:
             return
         found = digest(path)
         if found != artifact.sha256:
-            raise wrong(path, artifact, f"{before.st_size:,} bytes, sha256 {found}")
+            told = f"{size:,} bytes, sha256 {found}"
+            raise wrong(path, artifact, told, kind=Altered)
+        if size != artifact.size:
+            raise wrong_size(path, artifact, size)
         after = path.stat()
     except OSError as e:
         raise Unusable(
@@ -116,15 +121,38 @@ def unwritable(where: Path, e: OSError) -> Unusable:
     )
 
 
-def wrong(where: Path | str, artifact: Artifact, found: str) -> Finding:
-    """The error for something that is not the artifact."""
-    return Finding(
+class Altered(Finding):
+    """A file whose digest is not the artifact's; nothing of it is of use."""
+
+
+AWAY = "move that file away, so that it is fetched anew"
+
+
+def wrong(
+    where: Path | str,
+    artifact: Artifact,
+    found: str,
+    mend: str = AWAY,
+    kind: type[Finding] = Finding,
+) -> Finding:
+    """The error for something that is not the artifact; `mend` comes next."""
+    return kind(
         f"{artifact.filename} is not the file that upstream.lock pins",
         where=str(where),
         expected=f"{artifact.size:,} bytes, sha256 {artifact.sha256}",
         found=found,
-        next="remove or replace that file; if upstream.lock is what is wrong, "
-        "make pin VERSION=X.Y.Z",
+        next=f"{mend}; if upstream.lock is what is wrong, make pin VERSION=X.Y.Z",
+    )
+
+
+def wrong_size(where: Path | str, artifact: Artifact, found: int) -> Finding:
+    """The error for the artifact itself, whose size the lock has wrong."""
+    return Finding(
+        f"upstream.lock names a wrong size for {artifact.filename}",
+        where=f"upstream.lock\n{where}",
+        expected=f"{artifact.size:,} bytes",
+        found=f"{found:,} bytes, with the pinned sha256 {artifact.sha256}",
+        next="git diff upstream.lock; the file is the right one and stays",
     )
 
 

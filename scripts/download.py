@@ -41,7 +41,7 @@ def download(artifact: Artifact, index_url: str | None, kept: Path) -> Path:
             next=index.ELSEWHERE,
         )
     if (offer.sha256 or artifact.sha256) != artifact.sha256:
-        raise cache.wrong(index.masked(offer.url), artifact, f"sha256 {offer.sha256}")
+        raise _wrong(offer, artifact, f"sha256 {offer.sha256}")
     if urlsplit(offer.url).scheme == "file":
         local = index.local_path(offer.url)
         cache.check(local, artifact)
@@ -70,10 +70,13 @@ def _complete(
         found = digest(part)
         if found == artifact.sha256:
             return
-        wrong = cache.wrong(index.masked(offer.url), artifact, f"sha256 {found}")
         if not resumed:
-            raise wrong
+            raise _wrong(offer, artifact, f"sha256 {found}")
         # The earlier run's bytes may be the bad ones: once more, from nothing.
         note(f"{artifact.filename}: the resumed transfer is wrong; starting over")
         part.unlink()
         resumed = False
+
+
+def _wrong(offer: index.Offer, artifact: Artifact, found: str) -> Finding:
+    return cache.wrong(index.masked(offer.url), artifact, found, index.ELSEWHERE)

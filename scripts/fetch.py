@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts import cache
 from scripts.console import note
-from scripts.errors import Finding, Unusable
+from scripts.errors import Unusable
 from scripts.files import one_run
 from scripts.lock import Artifact
 
@@ -91,7 +91,7 @@ def _in_cache(kept: Path, artifact: Artifact) -> bool:
         return False
     try:
         cache.check(kept, artifact)
-    except Finding as damage:
+    except cache.Altered as damage:
         note(f"removed from the cache, for it was changed there:\n{damage}")
         try:
             kept.unlink()

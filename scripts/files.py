@@ -16,6 +16,13 @@ from typing import BinaryIO
 from scripts.console import note
 from scripts.errors import Unusable
 
+REMADE = (
+    "dist/, build/selection, build/source and the cache, SM12X_CACHE or "
+    "~/.cache/vllm-sm12x, can be made again"
+)
+"""What a person may delete where a disk is full; build/vllm holds work."""
+MAKE_ROOM = f"free the disk ({REMADE}), or make the folder writable, and run it again"
+
 TEMP_MARK = ".sm12x-part-"
 """In the name of every unfinished file; `sweep` removes what a kill left."""
 
@@ -64,7 +71,7 @@ def whole(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
         raise Unusable(
             f"cannot write {path.name}: {e.strerror or e}",
             where=str(path),
-            next="free the disk, or make the folder writable, and run it again",
+            next=MAKE_ROOM,
         ) from e
     finally:
         if temp is not None:

@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
 from scripts.errors import Finding, ForkError, Unusable
+from scripts.files import MAKE_ROOM
 
 IDENTITY = ("vLLM SM12x patch series", "vllm-sm12x@localhost")
 """Committer of every commit that the tools make; authors stay their own."""
@@ -134,7 +135,7 @@ class Git:
                 f"git {verb} cannot write",
                 where=str(self.path),
                 found=said,
-                next="free the disk, or make the folder writable, and run it again",
+                next=MAKE_ROOM,
             )
         return Finding(
             f"git {verb} failed with exit code {code}",

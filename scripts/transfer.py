@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from scripts import index
 from scripts.console import bytes_progress, note
 from scripts.errors import Finding, Unusable
+from scripts.files import REMADE
 from scripts.lock import Artifact
 
 CHUNK = 1 << 16
@@ -53,7 +54,7 @@ def transfer(
             f"cannot write {artifact.filename}: {e.strerror or e}",
             where=str(part),
             expected=f"room for {artifact.size:,} bytes",
-            next="free the disk, or set SM12X_CACHE to a folder elsewhere; "
+            next=f"free the disk ({REMADE}), or set SM12X_CACHE to a folder elsewhere; "
             "the next run goes on where this one stopped",
         ) from e
 
@@ -135,7 +136,7 @@ def _other_length(url: str, artifact: Artifact, found: str) -> Finding:
         where=index.masked(url),
         expected=f"{artifact.size:,} bytes, sha256 {artifact.sha256}",
         found=found,
-        next=index.ELSEWHERE,
+        next=f"{index.ELSEWHERE}; is the size in upstream.lock right? (git diff says)",
     )
 
 

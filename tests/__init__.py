@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the tools (scripts/), of the series, of kernels, and the bench."""
+"""Tests, and the programs among them: their Ctrl-C is heard from the start, too."""
+
+import scripts
+
+__all__ = ["scripts"]

@@ -17,7 +17,6 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.console import note, say
-from scripts.errors import Unusable
 from scripts.files import one_run
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ def kernels_verb(
 ) -> None:
     """Compile every kernel that the patched vLLM reaches, for SM120 and SM121.
 
-    Needs build/vllm, and no GPU. Two processes; what is in the cache is not
+    Of the series as patches/ has it, on its pin; what is edited in build/vllm is not
+    looked at. Needs no GPU. Two processes; what is in the cache is not
     compiled again. Problems, and figures out of the baseline's bounds, exit 1.
     """
     from scripts import reports
@@ -62,11 +62,10 @@ def kernels_verb(
     from scripts.kernels import cost, cubin, report, sweep, table
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
+    from scripts.selection.matrix import trees
 
     at = Checkout()
-    tree = at.build / "vllm"
-    if not (tree / "vllm").is_dir():
-        raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
+    tree = trees(at).fork.path
     companions = lockfile.load(at.lock).companions
     chosen = shapes_file.load(shapes or shapes_file.PATH)
     if flashinfer is not None:
@@ -129,11 +128,10 @@ def kernel_cache_verb(
     from scripts.kernels import aot, sweep
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
+    from scripts.selection.matrix import trees
 
     at = Checkout()
-    tree = at.build / "vllm"
-    if not (tree / "vllm").is_dir():
-        raise Unusable("there is no patched vLLM", where=str(tree), next="make apply")
+    tree = trees(at).fork.path
     chosen = shapes_file.load(shapes or shapes_file.PATH)
     chosen = shapes_file.narrowed(chosen, arch, multiprocessors, model)
     beside = environment(flashinfer_python(), lockfile.load(at.lock).companions)

@@ -71,10 +71,7 @@ def doctor_verb(
     Without a GPU and a capability it answers for both of SM12x; without a vLLM
     it reads the answers from the repository's table. A fault exits 1.
     """
-    from scripts import lock as lockfile
-    from scripts.doctor import facts, findings, render, selection
     from scripts.selection.cases import CAPABILITIES, NO_GPU
-    from scripts.series import folder
 
     if capability is not None and capability not in CAPABILITIES:
         raise Unusable(
@@ -84,7 +81,18 @@ def doctor_verb(
             found=capability,
             next="make doctor CAPABILITY=12.1",
         )
-    at = Checkout()
+    if not diagnose(Checkout(), python, capability, as_data=as_data):
+        raise typer.Exit(1)
+
+
+def diagnose(
+    at: Checkout, python: str, capability: str | None = None, *, as_data: bool = False
+) -> bool:
+    """Look, say what was seen, and tell whether all is well."""
+    from scripts import lock as lockfile
+    from scripts.doctor import facts, findings, render, selection
+    from scripts.series import folder
+
     patches = folder.load(at.patches)
     series = {patch.name: patch.sha256 for patch in patches}
     found = facts.look(python, facts.guard_of(patches))
@@ -95,5 +103,4 @@ def doctor_verb(
         series,
     )
     say(render.data(diagnosis) if as_data else render.text(diagnosis))
-    if not diagnosis.ok:
-        raise typer.Exit(1)
+    return diagnosis.ok

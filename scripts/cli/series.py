@@ -50,6 +50,7 @@ def apply_verb(
     path = os.path.relpath(done.path)
     if done.backup:
         say(f"kept what stood in {path} as {done.backup}")
+        say(f"to have it back: git -C {path} checkout --detach {done.backup}")
     if not done.changed:
         say(f"nothing to do: {path} holds {done.patches} patches, tree {done.tree}")
         return
@@ -80,6 +81,8 @@ def export_verb(
     done = export(Checkout(), force, render)
     for name, change in sorted(done.changes.items()):
         say(f"{change.value:<8} patches/{name}")
+    if done.readme:
+        say("changed  README.md, its table of patches")
     if not done.changes:
         say("patches/ is as the commits are; nothing was written")
     say(f"{len(done.patches)} patches, tree {done.tree}")

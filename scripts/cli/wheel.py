@@ -48,13 +48,17 @@ def wheel_verb(
     Members that the series does not touch are copied as they stand. A series
     that touches what is compiled belongs to wheel-source, and is refused.
     """
+    say(str(build_wheel(Checkout(), arch, out)))
+
+
+def build_wheel(at: Checkout, arch: str, out: Path) -> Path:
+    """What `make wheel` does; the wheel's path."""
     from scripts.wheel.overlay import build
 
-    lock, patches = _inputs(Checkout())
+    lock, patches = _inputs(at)
     base = obtain(lock.wheel(arch))
     with one_run(out / ".wheel.lock", f"make wheel ARCH={arch}"):
-        made = build(lock, patches, base, out, sdist=lambda: obtain(lock.sdist))
-    say(str(made))
+        return build(lock, patches, base, out, sdist=lambda: obtain(lock.sdist))
 
 
 @app.command(
@@ -179,9 +183,12 @@ def patch_installed_verb(
 ) -> None:
     """Put the series into a vLLM that is installed already, all or nothing."""
     from scripts.wheel.inplace import patch_installed, revert
+    from scripts.wheel.inputs import patched_tree, require_tree
 
     if undo:
         say(str(revert(python, force=force)))
         return
     lock, patches = _inputs(Checkout())
-    say(str(patch_installed(python, lock, patches, lambda: obtain(lock.sdist))))
+    sdist = obtain(lock.sdist)
+    require_tree(lock, patched_tree(sdist, patches))
+    say(str(patch_installed(python, lock, patches, lambda: sdist)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -37,12 +38,19 @@ class Facts:
     python: str
     executable: str
     machine: str
+    prefix: str = ""
+    """Folder of the environment."""
+    pip: bool = True
+    """Whether the environment has a pip of its own; uv's have none."""
+    trouble: tuple[str, ...] = ()
+    """What could not be asked: `nvidia-smi: GPU is lost`."""
     gpus: tuple[Gpu, ...] = ()
     nvcc: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     """Versions of the distributions that matter here, by normalised name."""
     torch: Mapping[str, Any] = field(default_factory=dict)
-    """`version`, `cuda`, `capability`, `device`; or `error`."""
+    """`version`, `cuda`, `capability` and `device` of the first, `capabilities` of all
+    devices that it may use; or `error`."""
     vllm: Mapping[str, Any] = field(default_factory=dict)
     """`version`, `site`, and of a fork `patches` (digests) and `in_place`."""
     b12x: Mapping[str, str | None] = field(default_factory=dict)
@@ -57,6 +65,33 @@ class Facts:
             return str(own)
         return self.gpus[0].capability if self.gpus else None
 
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Every one that the machine has, each once; the first device's is first."""
+        own = [self.capability] if self.capability else []
+        torch = self.torch.get("capabilities", ())
+        return tuple(dict.fromkeys([*own, *torch, *(g.capability for g in self.gpus)]))
+
+    @property
+    def folder(self) -> str:
+        """The environment's folder, as a shell takes it."""
+        return shlex.quote(self.prefix or "/path/to/venv")
+
+    def install(self, *specs: str) -> str:
+        """The command that installs into this environment, by its own installer."""
+        return f"{self._installer('install')} {' '.join(specs)}"
+
+    def uninstall(self, *names: str) -> str:
+        """The command that removes packages from this environment."""
+        yes = "uninstall -y" if self.pip else "uninstall"
+        return f"{self._installer(yes)} {' '.join(names)}"
+
+    def _installer(self, verb: str) -> str:
+        python = shlex.quote(self.executable)
+        if self.pip:
+            return f"{python} -m pip {verb}"
+        return f"uv pip {verb} --python {python}"
+
 
 def read(text: str) -> Facts:
     """Read what `look_around.py` has printed.
@@ -69,7 +104,7 @@ def read(text: str) -> Facts:
         Gpu(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"])
         for g in told.pop("gpus")
     )
-    return Facts(gpus=gpus, **told)
+    return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)
 
 
 def look(python: str, guard: str) -> Facts:

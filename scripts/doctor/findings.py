@@ -4,44 +4,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from scripts.doctor.device import device
 from scripts.doctor.facts import Facts
+from scripts.doctor.remark import Remark, fault, note, version
 from scripts.lock import Lock
-from scripts.selection.cases import OURS, SWITCH
+from scripts.selection.cases import SWITCH
 
 MIN_CUDA = Version("13.0")
 """FlashInfer's B12xMoEWrapper refuses an older one."""
-MIN_DRIVER = Version("580")
-"""CUDA 13 release notes: the oldest driver branch that runs it on Linux."""
 _DSL = "nvidia-cutlass-dsl"
 _ALIASES = (
     *("flashinfer-b12x", "flashinfer-cudnn", "flashinfer-trtllm"),
     *("flashinfer-cutlass", "cutlass", "marlin", "emulation"),
 )
-
-
-class Level(Enum):
-    """How much a finding matters; the value is what is printed."""
-
-    FAULT = "fault"
-    """Something does not work, or not as the series means it to."""
-    NOTE = "note"
-    """Something is as somebody wanted it, and changes what is selected."""
-
-
-@dataclass(frozen=True)
-class Remark:
-    """One finding."""
-
-    level: Level
-    what: str
-    mend: str
-    """The command, or the thing to do."""
 
 
 def remarks(facts: Facts, lock: Lock, series: Mapping[str, str]) -> list[Remark]:
@@ -54,44 +34,27 @@ def remarks(facts: Facts, lock: Lock, series: Mapping[str, str]) -> list[Remark]
     """
     if not facts.vllm:
         return [
-            *_device(facts),
-            _note(
+            *device(facts),
+            note(
                 "this Python has no vLLM, so its packages were not judged",
-                "make apply && make wheel, then pip install dist/vllm-*.whl; or name "
-                "another: make doctor PYTHON=/path/to/venv/bin/python",
+                f"make install VENV={facts.folder}; or name another: "
+                "make doctor PYTHON=/path/to/venv/bin/python",
             ),
         ]
+    # What upstream does not pin cannot be another version than the pinned one.
+    by_pin = {"torch": _torch, "flashinfer-python": _flashinfer, _DSL: _cutlass_dsl}
     return [
-        *_device(facts),
-        *_torch(facts, lock),
+        *device(facts),
         *_vllm(facts, lock, series),
-        *_flashinfer(facts, lock),
-        *_cutlass_dsl(facts, lock),
+        *(
+            r
+            for pin, ask in by_pin.items()
+            if pin in lock.companions
+            for r in ask(facts, lock)
+        ),
         *_b12x(facts),
         *_settings(facts),
     ]
-
-
-def _fault(what: str, mend: str) -> Remark:
-    return Remark(Level.FAULT, what, mend)
-
-
-def _note(what: str, mend: str) -> Remark:
-    return Remark(Level.NOTE, what, mend)
-
-
-def version(text: str | None) -> Version | None:
-    """The version in `text`, if there is one.
-
-    >>> version("Build cuda_13.0.r13.0/compiler.36424714_0") is None
-    True
-    >>> version("580.95.05")
-    <Version('580.95.5')>
-    """
-    try:
-        return Version(text or "")
-    except InvalidVersion:
-        return None
 
 
 def nvcc_version(said: str | None) -> Version | None:
@@ -104,79 +67,61 @@ def nvcc_version(said: str | None) -> Version | None:
     return version(match[1]) if match else None
 
 
-def _device(facts: Facts) -> Iterator[Remark]:
-    if facts.capability is None:
-        yield _note(
-            "no GPU was seen (nvidia-smi, PyTorch)",
-            "nothing, to look only; on a machine with one, install its driver",
-        )
-        return
-    if facts.capability not in OURS:
-        yield _note(
-            f"capability {facts.capability} is not SM12x: the series selects nothing",
-            "ask for another: make doctor CAPABILITY=12.1",
-        )
-    for gpu in facts.gpus[:1]:
-        found = version(gpu.driver)
-        if found is not None and found < MIN_DRIVER:
-            yield _fault(
-                f"driver {gpu.driver} is older than CUDA 13 needs",
-                f"install driver {MIN_DRIVER} or newer",
-            )
-
-
 def _torch(facts: Facts, lock: Lock) -> Iterator[Remark]:
-    pinned = lock.companions["torch"]
-    install = f"pip install torch=={pinned}"
+    install = facts.install(f"torch=={lock.companions['torch']}")
+    # pip takes 2.14.0+cpu for 2.14.0, so that it would not replace it.
+    anew = f"{facts.uninstall('torch')} && {install}"
     if "error" in facts.torch:
-        yield _fault(f"PyTorch cannot be imported: {facts.torch['error']}", install)
+        yield fault(f"PyTorch cannot be imported: {facts.torch['error']}", install)
         return
     cuda = version(facts.torch.get("cuda"))
     if cuda is None:
-        yield _fault(f"PyTorch {facts.torch['version']} has no CUDA", install)
+        yield fault(f"PyTorch {facts.torch['version']} has no CUDA", anew)
     elif cuda < MIN_CUDA:
-        yield _fault(
+        yield fault(
             f"PyTorch is built for CUDA {cuda}; the MoE backend needs {MIN_CUDA}",
-            f"{install}, in its build for CUDA 13",
+            anew,
         )
     if facts.gpus and cuda is not None and "device" not in facts.torch:
-        yield _fault(
+        yield fault(
             "the driver has a GPU that PyTorch cannot use",
             "see CUDA_VISIBLE_DEVICES, and that the driver is as new as "
             f"CUDA {cuda} needs",
         )
     nvcc = nvcc_version(facts.nvcc)
     if nvcc is not None and nvcc < MIN_CUDA:
-        yield _fault(
+        yield fault(
             f"nvcc is of CUDA {nvcc}, and FlashInfer goes by it",
             "install nvcc of CUDA 13, or take the old one off PATH",
         )
     if "triton" not in facts.packages:
-        yield _fault(
+        yield fault(
             "triton is not installed; FlashInfer then hides its b12x kernels",
-            "pip install triton, in the version that PyTorch asks for",
+            # In the version that PyTorch asks for.
+            install,
         )
 
 
 def _vllm(facts: Facts, lock: Lock, series: Mapping[str, str]) -> Iterator[Remark]:
     found = str(facts.vllm["version"])
     inside: Mapping[str, str] = facts.vllm.get("patches", {})
-    wheel = "make apply && make wheel && pip install --no-deps dist/vllm-*.whl"
+    wheel = f"make install VENV={facts.folder}"
     if found.partition("+")[0] != lock.version:
-        yield _fault(f"vLLM {found} is not the pinned {lock.version}", wheel)
+        yield fault(f"vLLM {found} is not the pinned {lock.version}", wheel)
         return
     if not inside:
-        yield _fault(
+        yield fault(
             f"vLLM {found} is without the series",
-            f"make patch-installed PYTHON={facts.executable}; or {wheel}",
+            f"make patch-installed PYTHON={shlex.quote(facts.executable)}; or {wheel}",
         )
         return
     other = [n for n in series.keys() | inside.keys() if series.get(n) != inside.get(n)]
     if other:
         listed = ", ".join(sorted(name[:4] for name in other))
-        yield _note(
+        yield note(
             f"patches differ from those of this checkout: {listed}",
-            f"make patch-installed PYTHON={facts.executable}"
+            f"make patch-installed PYTHON={shlex.quote(facts.executable)} REVERT=1, "
+            "then without REVERT=1"
             if "in_place" in facts.vllm
             else wheel,
         )
@@ -186,73 +131,74 @@ def _flashinfer(facts: Facts, lock: Lock) -> Iterator[Remark]:
     name = "flashinfer-python"
     pinned = lock.companions[name]
     found = facts.packages.get(name)
-    install = f"pip install {name}=={pinned}"
+    install = facts.install(f"{name}=={pinned}")
     if found is None:
-        yield _fault("FlashInfer is not installed", install)
+        yield fault("FlashInfer is not installed", install)
         return
     if found != pinned:
-        yield _fault(f"FlashInfer is {found}; the series is for {pinned}", install)
+        yield fault(f"FlashInfer is {found}; the series is for {pinned}", install)
     for other in ("flashinfer-cubin", "flashinfer-jit-cache"):
         # FlashInfer refuses to be imported beside another version of these.
         there = facts.packages.get(other)
         if there and there.partition("+")[0] != found:
-            yield _fault(
+            yield fault(
                 f"{other} is {there}, FlashInfer {found}",
-                f"pip install {other}=={found}",
+                # Not every FlashInfer has one on the index, and none needs it.
+                facts.uninstall(other),
             )
 
 
 def _cutlass_dsl(facts: Facts, lock: Lock) -> Iterator[Remark]:
     pinned = lock.companions[_DSL]
     family = {k: v for k, v in facts.packages.items() if k.startswith(_DSL)}
-    install = f"pip install '{_DSL}[cu13]=={pinned}'"
+    install = facts.install(f"'{_DSL}[cu13]=={pinned}'")
     if _DSL not in family:
-        yield _fault("CuTe DSL is not installed", install)
+        yield fault("CuTe DSL is not installed", install)
         return
     if len(set(family.values())) > 1:
         listed = ", ".join(f"{k} {v}" for k, v in sorted(family.items()))
-        again = " ".join(f"{k}=={pinned}" for k in sorted(family))
-        yield _fault(
-            f"CuTe DSL is of several versions: {listed}", f"pip install {again}"
-        )
+        again = facts.install(*(f"{k}=={pinned}" for k in sorted(family)))
+        yield fault(f"CuTe DSL is of several versions: {listed}", again)
     elif family[_DSL] != pinned:
-        yield _fault(f"CuTe DSL is {family[_DSL]}; the series is for {pinned}", install)
+        yield fault(f"CuTe DSL is {family[_DSL]}; the series is for {pinned}", install)
     if f"{_DSL}-libs-cu13" not in family:
         other = ", has those for CUDA 12" if f"{_DSL}-libs-cu12" in family else ""
-        yield _fault(f"CuTe DSL lacks its libraries for CUDA 13{other}", install)
+        yield fault(f"CuTe DSL lacks its libraries for CUDA 13{other}", install)
     elif f"{_DSL}-libs-cu12" in family:
-        yield _note(
+        yield note(
             "CuTe DSL has libraries for CUDA 12 and 13, as vllm[b12x] brings them",
-            f"nothing; or pip uninstall {_DSL}-libs-cu12",
+            f"nothing; or {facts.uninstall(f'{_DSL}-libs-cu12')}",
         )
 
 
 def _b12x(facts: Facts) -> Iterator[Remark]:
     if problem := facts.b12x.get("problem"):
         what, _, mend = problem.partition("; run ")
-        yield _fault(what, mend.strip("`"))
+        # The guard knows no environment but its own.
+        verb, _, specs = mend.strip("`").removeprefix("pip ").partition(" ")
+        yield fault(what, facts.install(specs) if verb == "install" else mend)
 
 
 def _settings(facts: Facts) -> Iterator[Remark]:
     switch = facts.settings.get("VLLM_SM12X_AUTO_SELECT", SWITCH[0])
     if switch not in SWITCH:
-        yield _fault(
+        yield fault(
             f"VLLM_SM12X_AUTO_SELECT={switch} is none of {', '.join(SWITCH)}",
             "unset VLLM_SM12X_AUTO_SELECT",
         )
     elif switch != SWITCH[0]:
-        yield _note(
+        yield note(
             f"VLLM_SM12X_AUTO_SELECT={switch} turns automatic selection off in part",
             "unset VLLM_SM12X_AUTO_SELECT",
         )
     alias = facts.settings.get("VLLM_NVFP4_GEMM_BACKEND")
     if alias is not None and alias not in _ALIASES:
-        yield _fault(
+        yield fault(
             f"VLLM_NVFP4_GEMM_BACKEND={alias} is none of {', '.join(_ALIASES)}",
             "unset VLLM_NVFP4_GEMM_BACKEND",
         )
     elif alias is not None:
-        yield _note(
+        yield note(
             f"VLLM_NVFP4_GEMM_BACKEND={alias} is taken as --linear-backend",
             "unset VLLM_NVFP4_GEMM_BACKEND",
         )
@@ -262,4 +208,4 @@ def _settings(facts: Facts) -> Iterator[Remark]:
     ):
         value = facts.settings.get(name, "0")
         if value not in ("", "0"):
-            yield _note(f"{name}={value} changes what is selected", f"unset {name}")
+            yield note(f"{name}={value} changes what is selected", f"unset {name}")

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from scripts.doctor.facts import Facts
-from scripts.doctor.findings import Level, Remark
+from scripts.doctor.remark import Level, Remark
 from scripts.doctor.selection import Choice, Selection
 from scripts.selection.cases import DEVICES
 from scripts.selection.report import columns, short
+from scripts.selection.table import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def _why(choice: Choice) -> str:
         return f"since {choice.why}"
     if choice.chosen == choice.upstream:
         return "as upstream"
+    if choice.upstream == UNKNOWN:
+        return "what upstream takes here is not recorded"
     made = "made for SM12x; " if choice.ours else ""
     return f"{made}upstream takes {short(choice.upstream)}"
 

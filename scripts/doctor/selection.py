@@ -12,9 +12,17 @@ from scripts.doctor.facts import Facts
 from scripts.errors import ForkError
 from scripts.selection import main
 from scripts.selection.ask import Answer, ask
-from scripts.selection.cases import AUTO, OURS, PLAIN, SWITCH, Case
+from scripts.selection.cases import (
+    AUTO,
+    CAPABILITIES,
+    NO_GPU,
+    OURS,
+    PLAIN,
+    SWITCH,
+    Case,
+)
 from scripts.selection.report import KINDS, default
-from scripts.selection.table import SAME, Table
+from scripts.selection.table import SAME, UNKNOWN, Table
 
 _ALIAS = "VLLM_NVFP4_GEMM_BACKEND"
 
@@ -46,13 +54,13 @@ class Selection:
 
 
 def select(facts: Facts, given: str | None) -> list[Selection]:
-    """For the capability given, else the machine's own, else both of SM12x.
+    """For the capability given, else each of the machine's, else both of SM12x.
 
     Raises:
         Finding: The recorded matrix cannot be read.
     """
     own = facts.capability
-    wanted = [given] if given else [own] if own else list(OURS)
+    wanted = [given] if given else list(facts.capabilities) or list(OURS)
     table = main.recorded().table
     if not facts.vllm:
         return [_recorded(table, each, "this Python has no vLLM") for each in wanted]
@@ -97,6 +105,10 @@ def _choices(
 
 
 def _recorded(table: Table, capability: str, reason: str) -> Selection:
+    if capability not in CAPABILITIES:
+        named = ", ".join(c for c in CAPABILITIES if c != NO_GPU)
+        told = f"not known: {reason}, and the repository has recorded {named} only"
+        return Selection(capability, told, ())
     choices = []
     for layer, scheme in KINDS:
         found = default(table, layer, scheme, capability)
@@ -112,8 +124,11 @@ def _recorded(table: Table, capability: str, reason: str) -> Selection:
 
 
 def _choice(table: Table, case: Case, chosen: str, why: str) -> Choice:
-    found = default(table, case.layer, case.scheme, case.capability)
-    upstream = found.fork if found.upstream == SAME else found.upstream
+    if case.capability in CAPABILITIES:
+        found = default(table, case.layer, case.scheme, case.capability)
+        upstream = found.fork if found.upstream == SAME else found.upstream
+    else:
+        upstream = UNKNOWN
     first = case.first_choice
     ours = case.capability in OURS and bool(first) and chosen.startswith(str(first))
     return Choice(case.layer, case.scheme, chosen, why, upstream, ours)

@@ -24,9 +24,8 @@ from scripts.lock import Lock
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, changed_ids, replay
-from scripts.wheel.archive import require_tree
-from scripts.wheel.inputs import Tree
+from scripts.series.replay import Entry, changed_ids, replay, result
+from scripts.wheel.inputs import Tree, require_tree
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,8 @@ def gather(
     items += [
         Item(s.patch.name, data[s.patch.name], s.patch, step(s.changes)) for s in ours
     ]
-    if not before:
-        _require_lock(lock, ids, now)
+    # Ours alone too: what is edited must not go out under the release's name.
+    _require_lock(lock, ids, result(ours))
     items += [_theirs(f, step(foreign.apply(f, now.get))) for f in after]
     tree = tree_id(changed_ids(ids, now))
     return Bundle(lock, tuple(items), tree, archive)
@@ -136,10 +135,10 @@ def _distinct(given: Sequence[Foreign], ours: Mapping[str, bytes]) -> None:
 
 
 def _require_lock(
-    lock: Lock, ids: Mapping[str, tuple[int, str]], now: Mapping[str, Entry | None]
+    lock: Lock, ids: Mapping[str, tuple[int, str]], ours: Mapping[str, Entry | None]
 ) -> None:
-    after = tree_id(changed_ids(ids, now))
-    require_tree(lock, Tree(tree_id(ids), after, now, frozenset()))
+    after = tree_id(changed_ids(ids, ours))
+    require_tree(lock, Tree(tree_id(ids), after, ours, frozenset()))
 
 
 def _require_preimages(

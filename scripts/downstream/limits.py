@@ -13,6 +13,7 @@ from enum import Enum
 from scripts.downstream.bundle import Bundle, Change
 from scripts.errors import Finding
 from scripts.sdist import EXECUTABLE, FILE
+from scripts.series import quoted
 
 
 class Kind(Enum):
@@ -49,11 +50,13 @@ def kinds(change: Change) -> set[Kind]:
 
 
 def require(bundle: Bundle, tool: str, cannot: Collection[Kind]) -> None:
-    """Refuse what the tool would lose without a word.
+    """Refuse what the tool would lose, or do beside it, without a word.
 
     Raises:
-        Finding: There is such a change; the message names every one.
+        Finding: There is such a change, or a message that `patch` would apply;
+            the error names every one.
     """
+    _require_words(bundle)
     lost = [
         (f"{item.name} ({change.path})", kind)
         for item in bundle.items
@@ -69,4 +72,23 @@ def require(bundle: Bundle, tool: str, cannot: Collection[Kind]) -> None:
             found="\n".join(dict.fromkeys(kind.value for _, kind in lost)),
             next="give the file a line, or a mode in the packaging; make sdist "
             "carries everything",
+        )
+
+
+def _require_words(bundle: Bundle) -> None:
+    taken = [
+        (f"{item.name}:{at}", text.decode("utf-8", "replace"))
+        for item in bundle.items
+        for at, text in quoted.diffs(
+            item.data, quoted.CANONICAL if item.patch else quoted.LOOSE
+        )
+    ]
+    if taken:
+        raise Finding(
+            "patch would take a part of a message for a diff, and apply it or stop",
+            where="\n".join(where for where, _ in taken),
+            expected="messages without diffs, indented ones too",
+            found="\n".join(text for _, text in taken),
+            next="reword the message: git rebase -i refs/sm12x/base in build/vllm, "
+            "then make export; of your own patches, edit the text above the diff",
         )

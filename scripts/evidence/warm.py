@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import ROOT, worktree
 from scripts.errors import Finding
 from scripts.git import Git
 
@@ -28,10 +27,7 @@ SETTINGS = {
 def place(git: Git, folder: Path, tree: str) -> None:
     """Let `folder` be a work tree that holds `tree` and nothing else."""
     if not (folder / ".git").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        git.run("worktree", "prune")
-        new = ("worktree", "add", "--quiet", "--no-checkout", "--detach")
-        git.run(*new, str(folder), "refs/sm12x/base")
+        worktree.add(git, folder, "refs/sm12x/base", files=False)
     at = Git(folder)
     # A run that was killed may have left the index locked.
     Path(at.text("rev-parse", "--git-path", "index.lock")).unlink(missing_ok=True)

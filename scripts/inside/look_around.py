@@ -3,7 +3,8 @@
 
 Runs in the environment's own interpreter, as ``python look_around.py < B12X_ORIGIN``,
 whose standard input is the source of the fork's ``vllm/utils/b12x_origin.py``. Nothing
-but PyTorch is imported, and what is not there is left out.
+but PyTorch is imported, and what is not there is left out. A machine where something
+is broken is what this is for: whatever cannot be asked is said, and the rest is told.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _SETTINGS = (
     *("VLLM_SM12X_AUTO_SELECT", "VLLM_NVFP4_GEMM_BACKEND", "VLLM_BATCH_INVARIANT"),
@@ -31,6 +37,19 @@ _PACKAGES = (
 _CUTLASS_DSL = "nvidia-cutlass-dsl"
 
 
+# What could not be asked, in words; an answer is given all the same.
+TROUBLE: list[str] = []
+
+
+def asked(what: str, ask: Callable[[], T], otherwise: T) -> T:
+    """The answer, or `otherwise` where a broken installation raises anything."""
+    try:
+        return ask()
+    except Exception as error:
+        TROUBLE.append(f"{what}: {type(error).__name__}: {error}")
+        return otherwise
+
+
 def packages() -> dict[str, str]:
     """Versions of the distributions that matter; the first on the path counts."""
     found: dict[str, str] = {}
@@ -42,18 +61,21 @@ def packages() -> dict[str, str]:
 
 
 def output(*command: str) -> str | None:
+    """What a program says, however it ends; None where there is none."""
     program = shutil.which(command[0])
     if program is None:
         return None
     try:
         done = subprocess.run(
             [program, *command[1:]],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             timeout=60,
-            check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        TROUBLE.append(f"{command[0]}: {error}")
         return None
     return done.stdout.strip()
 
@@ -64,8 +86,15 @@ def gpus() -> list[dict[str, str]]:
     said = output(
         "nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"
     )
-    rows = [line.split(", ") for line in (said or "").splitlines()]
-    return [dict(zip(fields, row, strict=True)) for row in rows if len(row) == 4]
+    found = []
+    for line in filter(None, map(str.strip, (said or "").splitlines())):
+        row = line.split(", ")
+        # A lost GPU has a row without a capability, or a sentence in its place.
+        if len(row) == len(fields) and re.fullmatch(r"\d+\.\d+", row[1]):
+            found.append(dict(zip(fields, row, strict=True)))
+        else:
+            TROUBLE.append(f"nvidia-smi: {line}")
+    return found
 
 
 def torch() -> dict[str, Any]:
@@ -75,10 +104,23 @@ def torch() -> dict[str, Any]:
     except Exception as error:  # whatever a broken installation raises
         return {"error": f"{type(error).__name__}: {error}"}
     found: dict[str, Any] = {"version": torch.__version__, "cuda": torch.version.cuda}
-    if torch.cuda.is_available():
-        found["capability"] = "{}.{}".format(*torch.cuda.get_device_capability())
-        found["device"] = torch.cuda.get_device_name()
+    found |= asked("PyTorch", lambda: devices(torch), {})
     return found
+
+
+def devices(torch: Any) -> dict[str, Any]:
+    """The first device, which vLLM starts with, and the capabilities of all."""
+    if not torch.cuda.is_available():
+        return {}
+    every = [
+        "{}.{}".format(*torch.cuda.get_device_capability(i))
+        for i in range(torch.cuda.device_count())
+    ]
+    return {
+        "capability": every[0],
+        "device": torch.cuda.get_device_name(0),
+        "capabilities": every,
+    }
 
 
 def vllm() -> dict[str, Any]:
@@ -121,14 +163,17 @@ def main() -> int:
     facts = {
         "python": platform.python_version(),
         "executable": sys.executable,
+        "prefix": sys.prefix,
+        "pip": asked("pip", lambda: find_spec("pip") is not None, False),
         "machine": f"{platform.system()} {platform.machine()}",
-        "gpus": gpus(),
+        "gpus": asked("nvidia-smi", gpus, []),
         "nvcc": nvcc.splitlines()[-1] if nvcc else None,
-        "packages": packages(),
+        "packages": asked("packages", packages, {}),
         "torch": torch(),
-        "vllm": vllm(),
-        "b12x": b12x(sys.stdin.read()),
+        "vllm": asked("vLLM's own files", vllm, {}),
+        "b12x": asked("b12x", lambda: b12x(sys.stdin.read()), {}),
         "settings": {k: os.environ[k] for k in _SETTINGS if k in os.environ},
+        "trouble": TROUBLE,
     }
     print(json.dumps(facts))
     return 0

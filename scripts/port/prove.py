@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from scripts import lock as lockfile
@@ -19,7 +20,7 @@ from scripts.files import write
 from scripts.port import readme
 from scripts.port.summary import Check, Proof
 from scripts.series import folder
-from scripts.series.export import write_series
+from scripts.series.adopt import adopt
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.series.table import NAME
@@ -52,7 +53,6 @@ REF_STEPS = tuple(
 
 RECORDED = "scripts/selection/recorded.tsv"
 """What the new release selects, written by the step `selection`."""
-
 
 AFTER = (
     f"read git diff {RECORDED}: what the new release selects otherwise",
@@ -175,23 +175,12 @@ def accept(
         What is left for a person to edit.
     """
     files = {p.name: (new.patches / p.name).read_bytes() for p in _patches(new)}
-    write_series(at.patches, files)
-    write(at.patches / NAME, (new.patches / NAME).read_bytes())
+    table = (new.patches / NAME).read_text(encoding="utf-8")
+    old, now = lockfile.load(at.lock), lockfile.load(new.lock)
+    follow = partial(readme.follow, old=old, new=now, renamed=renamed)
+    by_hand = adopt(at, files, table, now.tag, follow).by_hand
     if (new.root / RECORDED).is_file():
         write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
-    by_hand: tuple[str, ...] = ()
-    about = at.root / "README.md"
-    if about.is_file():
-        locks = lockfile.load(at.lock), lockfile.load(new.lock)
-        done = readme.ported(about.read_text(encoding="utf-8"), *locks, renamed)
-        write(about, done.text.encode("utf-8"))
-        by_hand = done.by_hand
-    image = at.root / "Containerfile"
-    if image.is_file():
-        old, now = (lockfile.load(x).tag for x in (at.lock, new.lock))
-        text = image.read_text(encoding="utf-8")
-        text = text.replace(f"vllm-openai:{old}\n", f"vllm-openai:{now}\n")
-        write(image, text.encode("utf-8"))
     write(at.lock, new.lock.read_bytes())
     return (*by_hand, *unlike(new), *AFTER)
 
@@ -202,11 +191,16 @@ def renamed(
     new: Checkout,
 ) -> dict[str, str | None]:
     """The file name that each patch has in the trial; None for one that left."""
-    names = iter(folder.names(new.patches))
-    return {
-        patch.name: next(names) if change else None
-        for patch, change in zip(patches, changes, strict=True)
-    }
+    kept = [p for p, change in zip(patches, changes, strict=True) if change]
+    return named(patches, kept, folder.names(new.patches))
+
+
+def named(
+    patches: Iterable[Patch], kept: Sequence[Patch], names: Sequence[str]
+) -> dict[str, str | None]:
+    """The name that each patch has among ``names``, those of the ones that are kept."""
+    now = {p.name: name for p, name in zip(kept, names, strict=True)}
+    return {patch.name: now.get(patch.name) for patch in patches}
 
 
 def _patches(new: Checkout) -> list[Path]:

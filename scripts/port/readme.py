@@ -39,7 +39,9 @@ def ported(
             series.
     """
     text = text.replace(old.local_version, new.local_version)
-    text = text.replace(f"pin is vLLM {old.version}", f"pin is vLLM {new.version}")
+    # The words may stand on two lines.
+    pin = rf"(pin\s+is\s+vLLM\s+){re.escape(old.version)}(?![\d.]*\d)"
+    text = re.sub(pin, rf"\g<1>{new.version}", text)
     moved = {
         name[:4]: to[:4] for name, to in renamed.items() if to and to[:4] != name[:4]
     }
@@ -49,6 +51,14 @@ def ported(
         by_hand += [f"README.md:{number}: {reason}" for reason in why]
         rows.append(_LINK.sub(lambda m: _link(m, renamed), row))
     return Ported("\n".join(rows), tuple(by_hand))
+
+
+def follow(
+    text: str, *, old: Lock, new: Lock, renamed: Mapping[str, str | None]
+) -> tuple[str, tuple[str, ...]]:
+    """`ported`, as `scripts.series.adopt` takes it."""
+    done = ported(text, old, new, renamed)
+    return done.text, done.by_hand
 
 
 def _link(match: re.Match[str], renamed: Mapping[str, str | None]) -> str:

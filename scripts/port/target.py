@@ -112,11 +112,22 @@ def sdist(lock: Lock, version: Version) -> Artifact:
             f"the index has no one source archive of vLLM {version}",
             where=index.masked(source.url),
             found="\n".join(o.filename for o in offers) or "no file of that version",
-            next="name another release",
+            next=_nearest(source, version),
         )
     found = announced(source, archives[0])
     write(row, json.dumps(asdict(found)).encode("utf-8"))
     return found
+
+
+def _nearest(source: index.Index, version: Version) -> str:
+    """The command for the release that is nearest, of those that have a source."""
+    names = [o.filename for o in source.offers(PROJECT)]
+    ends = Version("0"), Version("99999")
+    every = _final(names, *ends)
+    if not every:
+        return "name another release"
+    above = [v for v in every if v > version]
+    return f"the nearest there is: make port TO={above[0] if above else every[-1]}"
 
 
 def _noted(row: Path) -> Artifact | None:

@@ -14,6 +14,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from scripts import cache
@@ -24,15 +25,16 @@ from scripts.fetch import obtain
 from scripts.files import digest, write
 from scripts.git import Git
 from scripts.pin import pin
+from scripts.port import readme
+from scripts.port.prove import named
 from scripts.port.target import Target, git_tree
 from scripts.release import VERSION_FILE, read
-from scripts.series import folder
+from scripts.series.adopt import adopt
 from scripts.series.apply import sdist_base
-from scripts.series.export import write_series
-from scripts.series.mailbox import Patch
+from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
 from scripts.series.replay import Entry, Step
-from scripts.series.table import NAME, lanes_on, render
+from scripts.series.table import lanes_on, render
 from scripts.upstream import commit_steps
 
 Changes = Iterable[Mapping[str, Entry | None]]
@@ -50,7 +52,7 @@ def of_release(
     """
     new = _clone(at)
     pin(version, new.lock)
-    return _filled(new, patches, changes)
+    return _filled(at, new, patches, changes)
 
 
 def of_ref(
@@ -89,7 +91,7 @@ def of_ref(
     )
     kept = cache.object_path(lockfile.load(new.lock).sdist)
     write(kept, made.read_bytes())
-    return _filled(new, patches, changes)
+    return _filled(at, new, patches, changes)
 
 
 def _clone(at: Checkout) -> Checkout:
@@ -112,19 +114,23 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _filled(new: Checkout, patches: Sequence[Patch], changes: Changes) -> Checkout:
-    """The clone with the carried series as its patches."""
-    lock = lockfile.load(new.lock)
+def _filled(
+    at: Checkout, new: Checkout, patches: Sequence[Patch], changes: Changes
+) -> Checkout:
+    """The clone with the carried series as its patches, and all that follows."""
+    old, lock = lockfile.load(at.lock), lockfile.load(new.lock)
     git = Git(new.root / "build" / "make")
     git.path.mkdir(parents=True)
     git.run("init", "--quiet", ".")
     base = sdist_base(git, lock)
     steps = [Step(p, c) for p, c in zip(patches, changes, strict=True) if c]
     tip = commit_steps(git, base, steps)
-    write_series(new.patches, format_patches(git, base, tip))
-    made = folder.load(new.patches)
+    files = format_patches(git, base, tip)
+    made = [parse(name, data) for name, data in files.items()]
     lanes = lanes_on(made, lambda: obtain(lock.sdist))
-    write(new.patches / NAME, render(made, lanes).encode("utf-8"))
+    names = named(patches, [step.patch for step in steps], list(files))
+    follow = partial(readme.follow, old=old, new=lock, renamed=names)
+    adopt(new, files, render(made, lanes), lock.tag, follow)
     tree = git.text("rev-parse", f"{tip}^{{tree}}")
     lockfile.update(new.lock, {"series.patched-tree": tree})
     return new

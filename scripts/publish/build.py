@@ -19,7 +19,7 @@ from scripts.publish.provenance import LOCAL, Origin
 from scripts.publish.repository import Repository
 from scripts.series.mailbox import Patch
 from scripts.wheel import archive, overlay
-from scripts.wheel.inputs import arch_of, patched_tree
+from scripts.wheel.inputs import arch_of, patched_tree, require_tree
 from scripts.wheel.report import Report
 from scripts.wheel.verify import verify
 
@@ -111,6 +111,6 @@ def sdist_is_whole(lock: Lock, patches: Sequence[Patch], path: Path) -> bool:
     want = _Hash()
     sdist = obtain(lock.sdist)
     tree = patched_tree(sdist, patches)
-    archive.require_tree(lock, tree)
+    require_tree(lock, tree)
     archive.write_tar(lock, patches, sdist, tree, cast(IO[bytes], want))
     return want.sha256.digest() == have.digest()

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts import worktree
 from scripts.checkout import Checkout
 from scripts.files import write
 from scripts.git import Git
@@ -57,9 +57,7 @@ def trees(at: Checkout) -> Trees:
     git = Git(bench)
     upstream = own.root / "upstream"
     if git.resolve("refs/sm12x/base") != _head(upstream):
-        shutil.rmtree(upstream, ignore_errors=True)
-        git.run("worktree", "prune")
-        git.run("worktree", "add", "--detach", str(upstream), "refs/sm12x/base")
+        worktree.add(git, upstream, "refs/sm12x/base")
     return Trees(tree(bench, "HEAD"), tree(upstream, "HEAD"))
 
 

@@ -82,8 +82,7 @@ def _check_tree(found: str, expected: str | None, patches: list[Patch]) -> None:
             where="upstream.lock",
             expected=f"tree {expected}",
             found=f"tree {found}",
-            next="git checkout -- patches upstream.lock; a change to the series "
-            "is made in build/vllm and written by make export",
+            next=folder.EDITED,
         )
 
 

@@ -76,8 +76,8 @@ class Reader:
             where=f"patches/{self.name}:{min(self.i + 1, len(self.lines))}",
             expected=expected,
             found=shown,
-            next="restore it (git checkout -- patches), or edit in build/vllm "
-            "and run make export",
+            next=f"git checkout -- patches/{self.name} takes an edit of it back; a "
+            "change is made in build/vllm, and written by make export",
         )
 
 
@@ -127,6 +127,8 @@ def parse_file(r: Reader) -> FilePatch:
     ):
         r.i -= 1
         raise r.fail("the path leaves the source tree", "a path inside it", path)
+    if re.match(rb"(?:\w+ file mode|old mode|index \S+) 160000$", r.peek().rstrip()):
+        raise r.fail("a submodule cannot be in the series", "files", path)
     modes: dict[bytes, int] = {}
     words = (
         rb"(old mode|new mode|new file mode|deleted file mode) (100644|100755|120000)\n"

@@ -5,31 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
-from scripts.files import one_run, sweep, write
+from scripts.files import one_run
 from scripts.git import Git
-from scripts.series import folder
+from scripts.series import folder, quoted
+from scripts.series.adopt import Change, adopt
 from scripts.series.apply import make_commits, sdist_base
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
 from scripts.series.workbench import State, Workbench
 from scripts.upstream import Source
-
-
-class Change(Enum):
-    """What `export` did to one file of `patches/`."""
-
-    ADDED = "added"
-    """A patch under this name is new."""
-    CHANGED = "changed"
-    """The bytes differ from those on disk."""
-    REMOVED = "removed"
-    """No commit gives this name any more."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +28,8 @@ class Exported:
     patches: list[Patch]
     changes: dict[str, Change]
     tree: str
+    readme: bool = False
+    """Whether the README's table of patches had to follow."""
 
 
 def _same_trees(git: Git, base: str, ours: str, theirs: str) -> None:
@@ -69,12 +60,14 @@ def _ready(bench: Workbench) -> State:
             where=str(bench.path),
             next="end it (git status says how), then make export",
         )
-    if dirty := bench.dirty(untracked=False):
+    if dirty := bench.dirty():
+        new = set(bench.untracked())
         raise Finding(
             "export takes commits, and these files are not committed",
             where=str(bench.path),
-            found="\n".join(dirty),
-            next="git commit or git stash in build/vllm, then make export",
+            found="\n".join(f"{x} (never added)" if x in new else x for x in dirty),
+            next="git add what belongs to a patch and commit it, or git stash "
+            "--include-untracked, in build/vllm; then make export",
         )
     if not state.complete:
         raise Finding(
@@ -114,8 +107,8 @@ def export(
             raise Finding(
                 "patches/ changed since it was applied; exporting would undo that",
                 where=str(patches_dir),
-                next="git diff patches; then git checkout -- patches to keep the "
-                "commits, or make apply FORCE=1 to keep the files",
+                next="git diff -- patches shows what; then make export FORCE=1 to keep "
+                "the commits, or make apply FORCE=1 to keep the files",
             )
         git = bench.git
         head = git.text("rev-parse", "HEAD")
@@ -125,17 +118,25 @@ def export(
         _same_trees(git, state.base, tip, head)
         trees = _trees(git, lockfile.load(checkout.lock), state, patches, tip)
         bench.save(replace(state, exporting=True))
-        changes = write_series(patches_dir, files)
-        if table is not None:
-            write(patches_dir / "README.md", table(patches).encode("utf-8"))
+        made = table(patches) if table is not None else None
+        tag = lockfile.load(checkout.lock).tag
+        adopted = adopt(checkout, files, made, tag)
         lockfile.update(checkout.lock, trees)
         series = folder.fingerprint(patches)
         bench.move(replace(state, tip=tip, series=series, exporting=False))
-        return Exported(patches, changes, git.text("rev-parse", f"{tip}^{{tree}}"))
+        final = git.text("rev-parse", f"{tip}^{{tree}}")
+        return Exported(patches, adopted.changes, final, adopted.readme)
 
 
 def _read_back(name: str, data: bytes) -> Patch:
     try:
+        for at, text in quoted.diffs(data):
+            raise Finding(
+                "patch would take a part of the message for a diff",
+                where=f"patches/{name}:{at}",
+                expected="a message without diffs, indented ones too",
+                found=text.decode("utf-8", "replace"),
+            )
         return parse(name, data)
     except Finding as e:
         raise replace(
@@ -173,29 +174,3 @@ def _trees(
         "vllm.git.patched-tree": tree,
         "series.patched-tree": git.text("rev-parse", f"{other}^{{tree}}"),
     }
-
-
-def write_series(patches_dir: Path, files: dict[str, bytes]) -> dict[str, Change]:
-    """Replace the patches by `files`, name to bytes, in their order."""
-    patches_dir.mkdir(parents=True, exist_ok=True)
-    sweep(patches_dir)
-    changes: dict[str, Change] = {}
-    for name, data in files.items():
-        path = patches_dir / name
-        if not path.exists():
-            changes[name] = Change.ADDED
-        elif path.read_bytes() != data:
-            changes[name] = Change.CHANGED
-        else:
-            continue
-        write(path, data)
-    # The new series is on disk before an old patch goes.
-    listing = "# Applied in this order; written by make export.\n" + "".join(
-        f"{name}\n" for name in files
-    )
-    write(patches_dir / "series", listing.encode("utf-8"))
-    for path in sorted(patches_dir.glob("[0-9][0-9][0-9][0-9]-*.patch")):
-        if path.name not in files:
-            path.unlink()
-            changes[path.name] = Change.REMOVED
-    return changes

@@ -12,12 +12,18 @@ from scripts.errors import Finding, Unusable
 from scripts.series.mailbox import Patch, parse
 
 PATCHES = ROOT / "patches"
+EDITED = (
+    "git diff -- patches upstream.lock shows what was edited; a change to the "
+    "series is made in build/vllm, and written by make export"
+)
+"""What to do next where the series gives another tree than the lock names."""
 
 
 def names(folder: Path = PATCHES) -> list[str]:
     """File names in the order of `series`; `#` starts a comment.
 
     Raises:
+        Finding: It begins with a byte order mark.
         Unusable: There is no such file.
     """
     path = folder / "series"
@@ -28,8 +34,16 @@ def names(folder: Path = PATCHES) -> list[str]:
             "there is no series",
             where=str(path),
             expected="one patch file name a line",
-            next="git checkout -- patches",
+            next=f"git checkout -- {path}",
         ) from e
+    if text.startswith("\ufeff"):
+        raise Finding(
+            "series begins with a byte order mark, which is no part of a name",
+            where=f"{path}:1",
+            expected="plain UTF-8",
+            found=repr(text[0])[1:-1],
+            next=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {path}",
+        )
     return parse_names(text)
 
 
@@ -64,7 +78,7 @@ def load(folder: Path = PATCHES, until: str | None = None) -> list[Patch]:
                 "a patch of the series cannot be read",
                 where=f"patches/{name}",
                 found=e.strerror,
-                next="git checkout -- patches",
+                next=f"git checkout -- {folder / name}",
             ) from e
         patches.append(parse(name, data))
     if until is None:

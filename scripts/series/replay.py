@@ -91,7 +91,10 @@ def apply_file(patch: Named, change: FilePatch, before: Entry | None) -> Entry |
             names.
     """
     where = f"{_where(patch, change.at)} ({change.path})"
-    next_ = "git checkout -- patches undoes an edit; another upstream needs make port"
+    next_ = (
+        f"git diff -- patches/{patch.name} shows whether it was edited; another "
+        "upstream needs make port"
+    )
     if change.old_mode is None:
         if before is not None:
             raise Finding(
@@ -134,14 +137,16 @@ def apply_file(patch: Named, change: FilePatch, before: Entry | None) -> Entry |
         old, new = hunk_sides(hunk)
         # An empty side is counted from the line before it.
         start = hunk.old_start - 1 if hunk.old_count else hunk.old_start
-        if start < done or rows[start : start + len(old)] != old:
+        if start < done:
             raise Finding(
-                "the hunk does not stand at the lines that its header names",
+                "the hunk begins before the one above it ends",
                 f"{_where(patch, hunk.at)} ({change.path})",
-                f"its {len(old)} old lines from line {start + 1}",
-                "other lines",
+                f"line {done + 1} or later",
+                f"line {start + 1}",
                 next_,
             )
+        if rows[start : start + len(old)] != old:
+            raise _other_line(patch, change, hunk, rows[start:], next_)
         out += rows[done:start]
         out += new
         done = start + len(old)
@@ -166,6 +171,32 @@ def apply_file(patch: Named, change: FilePatch, before: Entry | None) -> Entry |
             next_,
         )
     return Entry(change.new_mode, result)
+
+
+def _other_line(
+    patch: Named, change: FilePatch, hunk: Hunk, rows: list[bytes], next_: str
+) -> Finding:
+    """The first line of a hunk that the file does not have there."""
+    there = iter([*rows, None])
+    here, found = hunk.at, None
+    line = b""
+    for here, line in enumerate(hunk.lines, hunk.at + 1):  # noqa: B007
+        if line[:1] not in (b" ", b"-"):
+            continue
+        found = next(there, None)
+        if found is None or found.rstrip(b"\n") != line[1:].rstrip(b"\n"):
+            break
+    return Finding(
+        "the file has another line where the hunk stands",
+        f"{_where(patch, here)} ({change.path})",
+        _shown(line[1:]),
+        "the end of the file" if found is None else _shown(found),
+        next_,
+    )
+
+
+def _shown(line: bytes) -> str:
+    return line.rstrip(b"\n").decode("utf-8", "backslashreplace")
 
 
 def replay(

@@ -46,10 +46,10 @@ def first_sentence(text: str) -> str:
     return match[0] if match else paragraph
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Markdown that shows `text` in a table.
 
-    >>> _cell("a | <b>")
+    >>> cell("a | <b>")
     'a \\\\| &lt;b>'
     """
     return text.replace("|", "\\|").replace("<", "&lt;")
@@ -59,10 +59,10 @@ def _row(patch: Patch, lane: str) -> str:
     found = trailers(patch.body)
     cells = (
         f"[{patch.number}]({patch.name})",
-        _cell(patch.subject),
-        _cell(first_sentence(description(patch.body))),
-        _cell(", ".join(found.get(Key.ORIGIN.value, []))),
-        _cell(" ".join(found.get(Key.REMOVE_WHEN.value, []))),
+        cell(patch.subject),
+        cell(first_sentence(description(patch.body))),
+        cell(", ".join(found.get(Key.ORIGIN.value, []))),
+        cell(" ".join(found.get(Key.REMOVE_WHEN.value, []))),
         "<br>".join(f"`{diff.path}`" for diff in patch.files),
         lane,
     )

@@ -70,6 +70,11 @@ _OPERATIONS = {
 }
 
 
+def _paths(listing: bytes) -> list[str]:
+    names = (x.decode("utf-8", "surrogateescape") for x in listing.split(b"\0"))
+    return [name for name in names if name]
+
+
 @dataclass(frozen=True)
 class Workbench:
     """The repository in `build/vllm`."""
@@ -120,19 +125,19 @@ class Workbench:
                 return kind
         return None
 
-    def dirty(self, against: str = "HEAD", untracked: bool = True) -> list[str]:
+    def dirty(self, against: str = "HEAD") -> list[str]:
         """Paths whose content is not that of the commit `against`."""
         changed = self.git.run("diff-index", "-z", "--name-only", against).stdout
         # The index may only be stale; refresh compares content before we say so.
         if changed:
             self.git.run("update-index", "-q", "--refresh", ok=(0, 1))
             changed = self.git.run("diff-index", "-z", "--name-only", against).stdout
-        if untracked:
-            changed += self.git.run(
-                "ls-files", "-z", "--others", "--exclude-standard"
-            ).stdout
-        names = {x.decode("utf-8", "surrogateescape") for x in changed.split(b"\0")}
-        return sorted(names - {""})
+        return sorted({*_paths(changed), *self.untracked()})
+
+    def untracked(self) -> list[str]:
+        """Files that git neither tracks nor ignores."""
+        args = ("ls-files", "-z", "--others", "--exclude-standard")
+        return _paths(self.git.run(*args).stdout)
 
     def losses(self, state: State) -> list[Loss]:
         """What an overwrite of branch and work tree would lose."""

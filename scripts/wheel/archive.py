@@ -34,7 +34,7 @@ from scripts.sdist import EXECUTABLE, FILE, members
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.wheel import metadata
-from scripts.wheel.inputs import Tree, patched_tree
+from scripts.wheel.inputs import Tree, patched_tree, require_tree
 from scripts.wheel.notice import NAME as NOTICE
 from scripts.wheel.notice import compose
 
@@ -106,26 +106,6 @@ def write_tar(
         for path, entry in packaged(lock, patches, sdist, tree):
             _add(tar, f"{top}/{path}", entry, lock.epoch)
             progress.advance(progress.task_ids[0], len(entry.data))
-
-
-def require_tree(lock: Lock, tree: Tree) -> None:
-    """Hold a derived tree against the lock.
-
-    Raises:
-        Finding: Upstream's tree or the patched one is another.
-    """
-    for what, expected, found in (
-        ("upstream's tree", lock.tree, tree.before),
-        ("the tree after the series", lock.patched_tree, tree.after),
-    ):
-        if expected != found:
-            raise Finding(
-                f"{what} is not the one in the lock",
-                where="upstream.lock",
-                expected=expected,
-                found=found,
-                next="make apply, then make export, which writes the lock",
-            )
 
 
 def packaged(

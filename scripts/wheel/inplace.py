@@ -19,7 +19,7 @@ from scripts.lock import Lock
 from scripts.series.folder import fingerprint
 from scripts.series.mailbox import Patch
 from scripts.wheel import journal
-from scripts.wheel.installed import Installed, alone, find
+from scripts.wheel.installed import Installed, alone, find, require_own
 from scripts.wheel.lane import require_overlay
 from scripts.wheel.manifest import (
     Manifest,
@@ -27,7 +27,7 @@ from scripts.wheel.manifest import (
     refuse_edits,
 )
 from scripts.wheel.payload import in_wheel
-from scripts.wheel.plan import plan, require_version
+from scripts.wheel.plan import plan, refuse_wheel, require_version
 
 
 class Status(Enum):
@@ -110,9 +110,16 @@ def revert(python: str, *, force: bool = False) -> Report:
 
     Raises:
         Finding: A patched file was edited since, or a backup is missing.
-        Unusable: No vLLM there that can be written, or another run is at work.
+        Unusable: No vLLM there that can be written, the fork's own wheel, or
+            another run is at work.
     """
     at = find(python)
+    upstream = at.version.partition("+")[0]
+    refuse_wheel(
+        at,
+        "install upstream's own in its place: "
+        f"{python} -m pip install --force-reinstall --no-deps vllm=={upstream}",
+    )
     with alone(at):
         return unpatch(at, force=force)
 
@@ -157,6 +164,7 @@ def unpatch(at: Installed, *, force: bool = False) -> Report:
         return Report(Status.CLEAN, at.site, at.version, None, (), (), repaired)
     if not force:
         refuse_edits(at, done, edited(at, done))
+    require_own(at, (c.path for c in done.all))
     _require_writable([(at.site / c.path).parent for c in done.all])
     journal.undo(at, journal.start_undo(at), force=force)
     files = tuple(c.path for c in done.changes)

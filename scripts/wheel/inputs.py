@@ -12,6 +12,7 @@ from scripts.files import digest
 from scripts.gitobj import blob_id, tree_id
 from scripts.lock import Artifact, Lock
 from scripts.sdist import members as sdist_members
+from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, changed_ids, replay, result
 
@@ -44,6 +45,27 @@ def patched_tree(sdist: Path, patches: Sequence[Patch]) -> Tree:
     changes = result(replay(patches, kept.get))
     after = tree_id(changed_ids(ids, changes))
     return Tree(tree_id(ids), after, changes, frozenset(touched - {*kept}))
+
+
+def require_tree(lock: Lock, tree: Tree) -> None:
+    """Hold a derived tree against the lock.
+
+    Raises:
+        Finding: Upstream's tree or the patched one is another: series or lock was
+            edited.
+    """
+    for what, expected, found in (
+        ("upstream's tree", lock.tree, tree.before),
+        ("the tree after the series", lock.patched_tree, tree.after),
+    ):
+        if expected != found:
+            raise Finding(
+                f"{what} is not the one in the lock",
+                where="upstream.lock",
+                expected=expected,
+                found=found,
+                next=folder.EDITED,
+            )
 
 
 def pinned(path: Path, artifact: Artifact) -> None:

@@ -4,30 +4,35 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import fcntl
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from scripts.errors import Finding, Unusable
-from scripts.wheel.metadata import read_record, record_hash
+from scripts.errors import Unusable
+from scripts.files import MAKE_ROOM
 
 # Runs in the other interpreter: its import system says where vLLM lies and
 # whether what is imported is what is installed. find_spec of a top-level name
-# imports nothing.
+# imports nothing. Whatever vLLM would be started with counts, the user's own site
+# folder and PYTHONPATH too; the current folder does not.
 _PROBE = """
+import sys
+sys.path[:] = [p for p in sys.path if p]
 import importlib.metadata as m, importlib.util as u, json
+said = {"prefixes": [sys.prefix, sys.base_prefix], "pycache": sys.pycache_prefix}
 try:
     d = m.distribution("vllm")
-    said = {"version": d.version, "site": str(d.locate_file("")),
-            "url": d.read_text("direct_url.json")}
+    said["site"] = str(d.locate_file(""))
+    said["url"] = d.read_text("direct_url.json")
+    said["version"] = d.version if d.read_text("METADATA") else None
 except m.PackageNotFoundError:
-    said = {}
+    pass
 s = u.find_spec("vllm")
 print(json.dumps({**said, "origin": s.origin if s else None}))
 """
@@ -43,6 +48,8 @@ class Installed:
     info: Path
     """The `.dist-info` folder."""
     version: str
+    pycache: Path | None = None
+    """PYTHONPYCACHEPREFIX of its interpreter: where all byte code lies then."""
 
     @property
     def record(self) -> str:
@@ -54,15 +61,17 @@ def find(python: str) -> Installed:
     """The vLLM of an environment.
 
     Args:
-        python: Path or name of the environment's interpreter. It is run as
-            `PYTHON -I`, so a user's own site folder does not count.
+        python: Path or name of the environment's interpreter. It is run with the
+            settings that are in force, so a user's own site folder and what
+            PYTHONPATH names count, as they do when vLLM is started.
 
     Raises:
         Unusable: It cannot be run, has no vLLM, or has one that was not
-            installed as files of its own (editable, shadowed, no RECORD).
+            installed as files of its own (editable, shadowed, no RECORD, behind
+            a link that leaves the environment).
     """
     said = _ask(python)
-    if "version" not in said:
+    if "site" not in said:
         raise Unusable(
             "there is no vLLM in the environment of this Python",
             where=python,
@@ -71,11 +80,15 @@ def find(python: str) -> Installed:
             next="name the Python that runs vLLM: "
             "make patch-installed PYTHON=/path/to/venv/bin/python",
         )
-    site = Path(said["site"])
-    infos = [p for p in site.glob("vllm-*.dist-info") if (p / "METADATA").is_file()]
+    site = Path(said["site"]).absolute()
+    every = sorted(site.glob("vllm-*.dist-info"))
+    infos = [p for p in every if (p / "METADATA").is_file()]
     origin = Path(said["origin"]) if said["origin"] else None
-    if _is_editable(said["url"]) or not infos:
+    if _is_editable(said["url"]) or not every:
         raise _not_plain("it is an editable install", site, said["origin"])
+    if not infos or said["version"] is None:
+        names = ", ".join(str(p / "METADATA") for p in every)
+        raise _not_plain("its installer's METADATA is gone", site, f"no {names}")
     if len(infos) > 1:
         names = ", ".join(sorted(p.name for p in infos))
         raise _not_plain("several versions lie over each other", site, names)
@@ -84,10 +97,43 @@ def find(python: str) -> Installed:
     init = site / "vllm" / "__init__.py"
     if origin is None or not init.exists() or not init.samefile(origin):
         raise _not_plain("another vllm shadows it", init, str(origin))
-    return Installed(site=site, info=infos[0], version=said["version"])
+    pycache = Path(said["pycache"]) if said["pycache"] else None
+    at = Installed(site, infos[0], said["version"], pycache)
+    for prefix in map(Path, said["prefixes"]):
+        if site.is_relative_to(prefix):
+            _require_inside(prefix, [site])
+    require_own(at, ["vllm/__init__.py", at.record])
+    return at
 
 
-def _ask(python: str) -> dict[str, str]:
+def require_own(at: Installed, paths: Iterable[str]) -> None:
+    """Refuse files whose folders are links that leave the environment.
+
+    Args:
+        at: The installed vLLM.
+        paths: Files below its site folder, there or not.
+
+    Raises:
+        Unusable: A folder of one lies elsewhere, where others may use it.
+    """
+    _require_inside(at.site, {(at.site / path).parent for path in paths})
+
+
+def _require_inside(root: Path, folders: Iterable[Path]) -> None:
+    real = root.resolve()
+    away = [f for f in sorted(folders) if not f.resolve().is_relative_to(real)]
+    if away:
+        raise Unusable(
+            "the installed vLLM is shared: a folder of it lies outside the environment",
+            where="\n".join(map(str, away)),
+            expected=f"folders of its own below {real}",
+            found="\n".join(f"a link to {f.resolve()}" for f in away),
+            next="install vLLM there as files of its own (uv pip install "
+            "--link-mode=copy --reinstall-package vllm), then run this again",
+        )
+
+
+def _ask(python: str) -> dict[str, Any]:
     program = shutil.which(python)
     if program is None:
         raise Unusable(
@@ -99,7 +145,7 @@ def _ask(python: str) -> dict[str, str]:
         )
     try:
         done = subprocess.run(
-            [program, "-I", "-c", _PROBE],
+            [program, "-c", _PROBE],
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -107,7 +153,7 @@ def _ask(python: str) -> dict[str, str]:
             timeout=_SECONDS,
             check=True,
         )
-        said: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as e:
         stderr = getattr(e, "stderr", None)
         raise Unusable(
@@ -163,66 +209,5 @@ def alone(at: Installed) -> Iterator[None]:
         raise Unusable(
             f"the installed vLLM cannot be changed: {e.strerror or e}",
             where=str(e.filename or at.site),
-            next="free the disk, or make the folder writable, and run it again: "
-            "it finishes or undoes what was begun",
+            next=f"{MAKE_ROOM}: it finishes or undoes what was begun",
         ) from e
-
-
-def edit_record(
-    record: bytes, rows: Mapping[str, tuple[str, int] | None], where: str = "RECORD"
-) -> bytes:
-    r"""RECORD with some rows changed; every other line keeps its bytes.
-
-    The format is that of "Recording installed projects" (PyPA
-    specifications): CSV with path, `sha256=` and unpadded urlsafe base64, size.
-
-    >>> edit_record(b"a,,1\r\nb,,2\r\n", {"b": None, 'c,"d': ("00", 3)})
-    b'a,,1\r\n"c,""d",sha256=AA,3\r\n'
-
-    Args:
-        record: The file's bytes.
-        rows: Path to hex SHA-256 and size in bytes, or None for a path whose
-            row goes. Rows that are not there yet are added at the end.
-        where: Name of the file, for messages.
-
-    Raises:
-        Finding: It is no CSV in UTF-8.
-    """
-    lines = record.splitlines(keepends=True)
-    # pip ends its lines with CR LF, uv with LF.
-    end = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
-    out: list[bytes] = []
-    left = dict(rows)
-    for line in lines:
-        try:
-            path = _path_of(line)
-        except (UnicodeDecodeError, csv.Error, StopIteration) as e:
-            raise Finding("RECORD cannot be read", where, "CSV", repr(line)) from e
-        if path not in rows:
-            out.append(line if line.endswith(b"\n") else line + end)
-        elif (new := left.pop(path, None)) is not None:
-            out.append(_row(path, *new) + end)
-    added = (_row(path, *new) + end for path, new in left.items() if new is not None)
-    return b"".join([*out, *added])
-
-
-def record_paths(record: bytes, where: str = "RECORD") -> set[str]:
-    """The paths that RECORD names.
-
-    Raises:
-        Finding: It is no CSV in UTF-8.
-    """
-    return {row.name for row in read_record(record, where)}
-
-
-def _path_of(line: bytes) -> str:
-    text = line.decode("utf-8")
-    if text.startswith('"'):
-        return next(csv.reader([text]))[0]
-    return text.partition(",")[0].rstrip("\r\n")
-
-
-def _row(path: str, sha256: str, size: int) -> bytes:
-    if any(c in path for c in ',"\r\n'):
-        path = '"' + path.replace('"', '""') + '"'
-    return f"{path},{record_hash(bytes.fromhex(sha256))},{size}".encode()

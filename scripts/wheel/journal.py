@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.errors import Finding, Unusable
-from scripts.files import sweep, sync_dir, write
+from scripts.files import MAKE_ROOM, sweep, sync_dir, write
 from scripts.wheel.installed import Installed
 from scripts.wheel.manifest import (
     BEFORE,
@@ -36,9 +36,11 @@ from scripts.wheel.manifest import (
     caches_of,
     edited,
     hashed,
+    kept,
     load,
     refuse_edits,
     state_of,
+    stray_caches,
 )
 
 
@@ -65,6 +67,7 @@ def commit(at: Installed, manifest: Manifest, new: Mapping[str, bytes]) -> None:
             if change.before:
                 _keep(target, saved)
             _beside(target).replace(target)
+        _drop_stray(at, manifest)
         for folder in _folders(at, manifest):
             sync_dir(folder)
         (home / JOURNAL).replace(home / MANIFEST)
@@ -79,7 +82,7 @@ def commit(at: Installed, manifest: Manifest, new: Mapping[str, bytes]) -> None:
                 f"the installed vLLM cannot be changed: {e.strerror or e}",
                 where=str(e.filename or at.site),
                 found="everything is as it was",
-                next="free the disk, or make the folder writable, and run it again",
+                next=MAKE_ROOM,
             ) from e
         raise
 
@@ -155,7 +158,9 @@ def start_undo(at: Installed) -> Manifest:
     bad = [
         f"{c.backup} of {c.path}"
         for c in manifest.all
-        if c.before and hashed(state_of(home / BEFORE / c.backup)) != hashed(c.before)
+        if c.before
+        and hashed(state_of(kept(home / BEFORE / c.backup, at.site / c.path)))
+        != hashed(c.before)
     ]
     if bad:
         raise Finding(
@@ -190,6 +195,7 @@ def undo(at: Installed, manifest: Manifest, *, force: bool = False) -> None:
                 (at.site / cache).unlink()
     for path, saved in old.items():
         _put_back(saved, at.site / path)
+    _drop_stray(at, manifest)
     for folder in reversed(manifest.absent):
         # Something of the user's may lie in it by now.
         with contextlib.suppress(OSError):
@@ -204,6 +210,12 @@ def undo(at: Installed, manifest: Manifest, *, force: bool = False) -> None:
     for changed in _folders(at, manifest):
         sync_dir(changed)
     _clear(at.info / FOLDER)
+
+
+def _drop_stray(at: Installed, manifest: Manifest) -> None:
+    for change in manifest.changes:
+        for cache in stray_caches(at, change.path):
+            cache.unlink(missing_ok=True)
 
 
 def _put_back(saved: Path, target: Path) -> None:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts.errors import Finding
-from scripts.wheel.installed import Installed, edit_record
+from scripts.wheel.installed import Installed
+from scripts.wheel.record import edit_record
 
 FOLDER, JOURNAL, MANIFEST, BEFORE = "sm12x", "journal.json", "manifest.json", "before"
 """State folder in `.dist-info` and the names in it; see scripts.wheel.journal."""
@@ -102,6 +103,13 @@ def load(path: Path) -> Manifest:
         ) from e
 
 
+def kept(saved: Path, target: Path) -> Path:
+    """Where the bytes of a backup are; a relative link is one from its old place."""
+    if saved.is_symlink():
+        return target.parent / saved.readlink()
+    return saved
+
+
 def state_of(path: Path) -> State | None:
     """What lies at `path` now, None if nothing does."""
     try:
@@ -143,6 +151,7 @@ def edited(at: Installed, manifest: Manifest, *, strict: bool = False) -> list[s
     """
     found = []
     saved = at.info / FOLDER / BEFORE / manifest.record.backup
+    saved = kept(saved, at.site / at.record)
     for change in (*manifest.changes, manifest.record):
         now = state_of(at.site / change.path)
         after = hashed(change.after)
@@ -170,6 +179,18 @@ def refuse_edits(at: Installed, manifest: Manifest, paths: Iterable[str]) -> Non
             next="keep a copy of your edits, then "
             "make patch-installed PYTHON=... REVERT=1 FORCE=1",
         )
+
+
+def stray_caches(at: Installed, path: str) -> list[Path]:
+    """Byte code files of a module below PYTHONPYCACHEPREFIX.
+
+    They lie outside the environment, may hold stale code that no date gives away
+    (PEP 552, unchecked), and are written anew where they are missed.
+    """
+    if at.pycache is None or not path.endswith(".py"):
+        return []
+    module = at.pycache / (at.site / path).relative_to("/")
+    return sorted(module.parent.glob(f"{module.stem}.*.pyc"))
 
 
 def caches_of(site: Path, path: str) -> list[str]:

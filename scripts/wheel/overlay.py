@@ -18,6 +18,7 @@ from scripts.files import sweep, whole
 from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
 from scripts.wheel import metadata, notice, payload, sbom, zipcopy
+from scripts.wheel.inputs import patched_tree, require_tree
 from scripts.wheel.lane import require_overlay
 from scripts.wheel.zipread import STORED, Archive, Member, bad, read
 
@@ -84,32 +85,33 @@ def build(
     base_wheel: Path,
     out_dir: Path,
     *,
-    sdist: Callable[[], Path] | None = None,
+    sdist: Callable[[], Path],
 ) -> Path:
     """Lay the series over the pinned upstream wheel.
 
     One run at a time may write a wheel of one name; the caller holds the lock.
 
     Args:
-        lock: The pin; its release number and date go into the wheel.
+        lock: The pin; its release number and date go into the wheel, so the
+            patched tree must be the one that it names.
         patches: The whole series.
         base_wheel: Upstream's wheel under its own name, digest verified.
         out_dir: Where the wheel goes; made if it is not there.
-        sdist: Gives upstream's sdist; called only if a patch touches
-            pyproject.toml (see `lane.belongs_to_source`).
+        sdist: Gives upstream's sdist, verified: the tree is derived from it.
 
     Returns:
         The path of the wheel.
 
     Raises:
-        Finding: The series belongs to the source lane or does not apply, or
-            the base wheel is not of the form that wheels have.
+        Finding: The series belongs to the source lane, does not apply or was
+            edited, or the base wheel is not of the form that wheels have.
         Unusable: `out_dir` cannot be written, or the disk is full.
     """
     require_overlay(patches, sdist)
     archive = read(base_wheel)
     artifact = base_artifact(lock, base_wheel)
     target = out_dir / wheel_name(lock, base_wheel.name)
+    require_tree(lock, patched_tree(sdist(), patches))
     entries = plan(lock, patches, archive, artifact, target.name)
     sweep(out_dir, target.name)
     with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:

@@ -14,7 +14,7 @@ from scripts.gitobj import blob_id
 from scripts.lock import Lock
 from scripts.series.folder import fingerprint
 from scripts.series.mailbox import Patch
-from scripts.wheel.installed import Installed, record_paths
+from scripts.wheel.installed import Installed, require_own
 from scripts.wheel.manifest import (
     Change,
     Manifest,
@@ -24,6 +24,7 @@ from scripts.wheel.manifest import (
     state_of,
 )
 from scripts.wheel.payload import derive, in_wheel
+from scripts.wheel.record import record_paths
 
 
 def plan(
@@ -34,9 +35,11 @@ def plan(
     Raises:
         Finding: A file is not the pinned release's, or the result is not what
             the series names.
+        Unusable: A folder lies outside the environment.
     """
     record = (at.site / at.record).read_bytes()
     touched = {c.path for p in patches for c in p.files if in_wheel(c.path)}
+    require_own(at, touched)
     names = record_paths(record, at.record) | touched
     present = {n for n in names if in_wheel(n) and (at.site / n).is_file()}
     _require_upstream(at, lock, patches, present)
@@ -92,18 +95,11 @@ def require_version(at: Installed, lock: Lock) -> None:
     Raises:
         Unusable: It is another version, or the fork's own wheel.
     """
+    refuse_wheel(at, "to change the series in it: make wheel, and install that")
     try:
         found = Version(at.version)
     except InvalidVersion:
         found = None
-    if found and "sm12x" in (found.local or "").split("."):
-        raise Unusable(
-            "the fork's own wheel is installed here, with its series in it",
-            where=str(at.info),
-            expected=f"upstream's vLLM {lock.version}",
-            found=at.version,
-            next="to change the series in it: make wheel, and install that",
-        )
     if found is None or found.public != Version(lock.version).public:
         raise Unusable(
             "the installed vLLM is not the pinned one",
@@ -111,6 +107,23 @@ def require_version(at: Installed, lock: Lock) -> None:
             expected=lock.version,
             found=at.version,
             next=f"install vLLM {lock.version} there, or make port to move the series",
+        )
+
+
+def refuse_wheel(at: Installed, next_: str) -> None:
+    """Refuse a vLLM that came with the series in it, as the fork's own wheel.
+
+    Raises:
+        Unusable: It is one.
+    """
+    _, _, local = at.version.partition("+")
+    if "sm12x" in local.split("."):
+        raise Unusable(
+            "the fork's own wheel is installed here, with its series in it",
+            where=str(at.info),
+            expected="upstream's vLLM, which the series is put into and taken out of",
+            found=at.version,
+            next=next_,
         )
 
 

@@ -14,14 +14,16 @@ from packaging.utils import parse_wheel_filename
 
 from scripts.console import note
 from scripts.errors import Finding, Unusable
-from scripts.files import digest, one_run, sync_dir, write
+from scripts.files import MAKE_ROOM, digest, one_run, sync_dir, write
 from scripts.lock import Lock
 from scripts.wheel import buildtools
 from scripts.wheel.archive import unpack
-from scripts.wheel.buildenv import Environment, compose, launcher_of, machine
+from scripts.wheel.buildenv import BOTH, Environment, compose, launcher_of, machine
 
 DEVICES = ("cuda", "empty")
 _PART = ".part-"
+# No index and no dependencies: nothing may bring another torch.
+_PIP = ("--no-index", "--no-deps", "--no-build-isolation")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ def build(
     base = dict(os.environ)
     with one_run(work / ".lock", "wheel-source"):
         tree = prepare(archive, work)
+        if dry_run:
+            device = target_device or "no device"
+            note(f"plan: {python} -m pip wheel {' '.join(_PIP)} {tree}")
+            note(f"for {device}, {BOTH}, of {archive.name}; then the tools it needs:")
         found = buildtools.require(tree, python, base, target_device)
         path = f"{found.bin}:{base.get('PATH', '')}"
         which = {n: shutil.which(n, path=path) for n in ("sccache", "ccache")}
@@ -96,10 +102,8 @@ def build(
         for line in environment.words:
             note(line)
         made = Path(tempfile.mkdtemp(prefix=f"wheel{_PART}", dir=work))
-        # No index and no dependencies: nothing may bring another torch.
-        pip = [found.program, "-m", "pip", "wheel", "--verbose", "--no-index"]
-        pip += ["--no-deps", "--no-build-isolation", "--wheel-dir", str(made)]
-        command = (*pip, str(tree))
+        pip = [found.program, "-m", "pip", "wheel", "--verbose", *_PIP]
+        command = (*pip, "--wheel-dir", str(made), str(tree))
         try:
             wheel = None if dry_run else _run(lock, command, environment, made, out_dir)
         finally:
@@ -138,7 +142,7 @@ def prepare(archive: Path, work: Path) -> Path:
         raise Unusable(
             f"cannot unpack the source: {e.strerror or e}",
             where=str(e.filename or work),
-            next="free the disk, or make the folder writable, and run it again",
+            next=MAKE_ROOM,
         ) from e
     write(stamp, sha256.encode("ascii"))
     return tree

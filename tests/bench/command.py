@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from scripts.console import err
-from scripts.errors import ForkError
+from scripts.__main__ import main
 
 
 def program() -> typer.Typer:
@@ -18,9 +17,4 @@ def program() -> typer.Typer:
 
 def run(app: typer.Typer, name: str) -> int:
     """Run it; 0 measured, 1 a finding, 2 usage or environment."""
-    try:
-        app(prog_name=name)
-    except ForkError as e:
-        err.print(str(e))
-        return e.exit_code
-    return 0
+    return main(app, name)

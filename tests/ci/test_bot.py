@@ -12,7 +12,8 @@ import pytest
 from ci import text
 from ci.bot import Result
 from ci.plan import Act, Quiet
-from scripts import lock
+from ci.steps import DOCUMENTS, Step
+from scripts import ROOT, lock
 from scripts.errors import Unusable
 from tests.ci.bot_help import (
     BESIDE,
@@ -249,3 +250,42 @@ def test_report_is_json(world: World) -> None:
     shown = as_text(done)
     assert f"branch: {BRANCH} at {world.tip()[:12]}" in shown
     assert "done:" in shown
+
+
+CI = (
+    "tests/scripts/test_container.py::test_it_stands_on_the_pinned_image",
+    "tests/scripts/test_docs.py::test_the_table_has_every_patch_in_order",
+    "tests/scripts/test_docs.py::test_the_versions_are_the_locks",
+)
+"""What of CI holds README and Containerfile to the lock."""
+
+
+@pytest.mark.slow
+def test_the_pull_request_passes_its_own_ci(world: World) -> None:
+    """On a repository that has what CI looks at, and CI's own tests."""
+    root = world.small.root
+    skip = shutil.ignore_patterns("__pycache__")
+    for name in ("scripts", "tests/scripts"):
+        shutil.copytree(ROOT / name, root / name, ignore=skip)
+    for name in ("tests/__init__.py", "pyproject.toml", "CONTRIBUTING.md", "Makefile"):
+        shutil.copy(ROOT / name, root / name)
+    image = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    image = image.replace(f":{lock.load().tag}\n", f":{lock.load(world.at.lock).tag}\n")
+    (root / "Containerfile").write_text(image, encoding="utf-8")
+    rows = "".join(f"| [{n[:4]}](patches/{n}) | words |\n" for n in world.small.names)
+    (root / "README.md").write_text(
+        f"The pin is vLLM 1.2.3; the wheel is `1.2.3+sm12x.1`.\n\n{rows}",
+        encoding="utf-8",
+    )
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "documents")
+    git(root, "push", "-q", "origin", "main")
+    world.release()
+    for node in CI:
+        assert node.partition("::")[0] in DOCUMENTS
+    step = Step("documents", ("-m", "pytest", "-q", "-p", "no:cacheprovider", *CI))
+    done = world.run(steps=(step,))
+    assert done.acts == OPENED, done
+    assert done.proposal is not None and done.proposal.proved, done.proposal
+    tip = world.tip()
+    assert f":v{NEW}\n" in git(world.remote, "show", f"{tip}:Containerfile")

@@ -18,6 +18,7 @@ WELL = Facts(
     python="3.12.3",
     executable="/venv/bin/python",
     machine="Linux aarch64",
+    prefix="/venv",
     gpus=(Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB"),),
     nvcc="Build cuda_13.0.r13.0/compiler.36424714_0",
     packages={

@@ -68,6 +68,47 @@ def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "next_"),
+    [
+        (["patch-installed"], "make patch-installed PYTHON=..."),
+        (["reproduce"], "make reproduce WHEEL=..."),
+        (["reproduce", ""], "make reproduce WHEEL=..."),
+        (["provenance", ""], "make provenance WHEEL=..."),
+        (["merge-series"], "make merge-series DIR=..."),
+        (["unmerge-series"], "make unmerge-series DIR=..."),
+        (["verify-wheel", "nowhere.whl"], "make verify-wheel WHEEL=..."),
+        (
+            ["verify-wheel", "README.md", "--key", "nowhere"],
+            "make verify-wheel KEY=...",
+        ),
+        (
+            ["kernel-cache", "--arch", "", "--site", ""],
+            "make kernel-cache ARCH=... SITE=...",
+        ),
+        (["port", ""], "make port TO=..."),
+        (["port-continue", "--reason", ""], "make port-continue REASON=..."),
+        (["apply", "--source", "svn"], "make apply SOURCE=..."),
+        (["install", "--nope"], "make install"),
+        (["no-such-verb"], "make, which lists every target"),
+        (["bot", "--to"], "make, which lists every target"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_a_bad_call_has_the_five_fields_and_the_make_form(
+    given: list[str], next_: str
+) -> None:
+    done = verb(*given)
+    assert done.returncode == 2
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("error: ")
+    labels = [line.strip().partition(":")[0] for line in rest if line[2] != " "]
+    assert set(labels) <= {"where", "expected", "found", "next"}
+    told = next(line for line in rest if line.startswith("  next:"))
+    assert told.removeprefix("  next:").strip().startswith(next_)
+    assert "Usage:" not in done.stderr
+
+
 def test_finding_exits_1_and_says_what_to_do(small: Small, tmp_path: Path) -> None:
     # ROOT is the package's place, so the package is copied, not linked.
     root = tmp_path / "a clone"

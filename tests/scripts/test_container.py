@@ -133,7 +133,10 @@ def fresh(root: Path, wheel: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_its_steps_on_a_hand_made_vllm(small: Small, tmp_path: Path) -> None:
+def test_its_steps_on_a_hand_made_vllm(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))
     given = context(tmp_path / "context", small.lock_path, small.patches)
     python = fresh(tmp_path / "image", wheel(tmp_path))
     site = site_of(tmp_path / "image")

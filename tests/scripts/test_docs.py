@@ -6,11 +6,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
 
 from scripts import ROOT, lock
+from scripts.cli import app
+from scripts.hardware import cuda
 from scripts.publish import changelog
+from scripts.selection import main
+from scripts.selection.cases import OURS
+from scripts.selection.report import KINDS, default, short
+from scripts.selection.table import SAME
 from scripts.series import folder
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,3 +91,66 @@ def test_an_issue_asks_for_the_doctor() -> None:
     for name in ("bug.yml", "hardware.yml"):
         text = (ROOT / ".github/ISSUE_TEMPLATE" / name).read_text(encoding="utf-8")
         assert "make doctor JSON=1" in text
+
+
+def rows(text: str, head: str) -> list[list[str]]:
+    """Cells of the table below a heading row, code marks left out."""
+    lines = text.partition(f"{head}\n")[2].splitlines()[1:]
+    table = takewhile(lambda line: line.startswith("|"), lines)
+    return [[c.strip(" `") for c in line.strip("|").split("|")] for line in table]
+
+
+NAMES = {
+    "FLASHINFER_CUTLASS": "FlashInfer's CUTLASS",
+    "FlashInferCutlass": "FlashInfer's CUTLASS",
+    "FLASHINFER_CUTEDSL_SM12X": "flashinfer_cutedsl_sm12x",
+    "B12X": "native `b12x",
+    "FlashInferB12x, by M": "FlashInfer's b12x, CUTLASS from M = 256",
+    "MARLIN": "Marlin",
+    "HUMMING": "Humming",
+}
+
+
+def test_the_first_table_is_what_is_recorded() -> None:
+    table = main.recorded().table
+    told = rows(README, "| NVFP4 layers on SM120 and SM121 | upstream | here |")
+    for capability in OURS:
+        wanted = []
+        for layer, scheme in KINDS:
+            found = default(table, layer, scheme, capability)
+            pair = [short(x) for x in (found.upstream, found.fork)]
+            pair = [pair[1] if x == SAME else x for x in pair]
+            wanted.append([f"{layer}, {scheme}", *(NAMES.get(x, x) for x in pair)])
+        assert told == wanted
+    assert README.index("## For an owner") < README.index("## The patches")
+
+
+def test_the_row_of_the_h100_is_the_records_and_the_matrix() -> None:
+    (row,) = re.findall(r"^\| selected by itself at 9.0, (.*) \|$", README, re.M)
+    about, *sides = row.split(" | ")
+    recorded = cuda.recorded()["rows"]
+    (kept,) = [r for r in recorded if r[0] == "selected at 9.0, MoE W4A4"]
+    assert sides == [NAMES[short(each)] for each in kept[1:3]]
+    found = default(main.recorded().table, "MoE", "W4A4", "9.0")
+    assert about == f"MoE W4A4 (the matrix: {NAMES[short(found.fork)]})"
+    said = " ".join(README.split())
+    assert "compiled files were empty modules" in said
+    assert "all around it was real" not in said
+
+
+def test_every_target_is_a_verb_or_is_named_as_none() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):.*## ", makefile, re.M))
+    verbs = {c.name for c in app.registered_commands}
+    _, _, text = README.partition("No verbs are")
+    named = set(re.findall(r"`(?:make )?([a-z0-9-]+)`", text.partition("which are")[0]))
+    assert named == targets - verbs
+
+
+def test_the_long_ones_say_so_in_their_first_line() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    taking = set(re.findall(r"^([a-z-]+):.*\n\t\$\(call takes,", makefile, re.M))
+    _, _, text = README.partition("What takes long,")
+    named = re.findall(r"`make\s+([a-z-]+)`", text.partition("\n\n")[0])
+    assert set(named) <= taking
+    assert {"test", "kernels", "evidence", "install", "mutants"} <= set(named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -110,6 +111,74 @@ def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = look(sys.executable, "")
     assert found.gpus == (Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB"),)
     assert found.capability == "12.1"
+
+
+SMI = {
+    "older": ("NVIDIA GeForce GTX 1080, 6.1, 580.95.05, 8192 MiB", ["6.1"], []),
+    "newer": ("NVIDIA X, 13.0, 610.1, 9 GiB", ["13.0"], []),
+    "two": (
+        "NVIDIA H100, 9.0, 580.95.05, 80 GiB\n"
+        "NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB",
+        ["9.0", "12.0"],
+        [],
+    ),
+    "lost": (
+        "NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB\n"
+        "NVIDIA RTX PRO 6000, [N/A], 580.95.05, [GPU is lost]\n"
+        "Unable to determine the device handle for GPU1: 0000:02:00.0: GPU is lost.",
+        ["12.0"],
+        ["[GPU is lost]", "device handle"],
+    ),
+    "NVML": (
+        "Failed to initialize NVML: Driver/library version mismatch",
+        [],
+        ["version mismatch"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "capabilities", "trouble"), SMI.values(), ids=SMI)
+def test_whatever_the_machine_names_it_answers(
+    said: str,
+    capabilities: list[str],
+    trouble: list[str],
+    site: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (site / "said").write_text(f"{said}\n", encoding="utf-8")
+    smi = site / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\ncat '{site}/said'; exit {9 if trouble else 0}\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{site}:{os.environ['PATH']}")
+    done = doctor()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == (1 if trouble else 0), done.stderr
+    for capability in capabilities:
+        assert re.search(rf"^On {capability}\b", done.stdout, re.M), done.stdout
+    for words in trouble:
+        assert f"{words}" in done.stdout.partition("Findings")[2]
+    if capabilities[:1] == ["13.0"]:
+        assert "On 13.0, not known: this Python has no vLLM" in done.stdout
+        assert "12.0, 12.1 only" in done.stdout
+
+
+def test_a_broken_installation_is_told_not_raised(site: Path) -> None:
+    distribution(site, "vllm", LOCK.version, **{"sm12x/manifest.json": "{"})
+    (site / "torch.py").write_text(
+        textwrap.dedent("""
+            __version__ = "2.14.0"
+            class version: cuda = "13.0"
+            class cuda:
+                is_available = staticmethod(lambda: True)
+                device_count = staticmethod(lambda: 1)
+                def get_device_capability(i): raise RuntimeError("unspecified launch")
+        """)
+    )
+    found = look(sys.executable, "raise ValueError('x')")
+    kinds = [trouble.partition(":")[0] for trouble in found.trouble]
+    assert kinds == ["PyTorch", "vLLM's own files", "b12x"]
+    assert found.torch == {"version": "2.14.0", "cuda": "13.0"}
+    assert "Traceback" not in doctor().stdout
 
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", "false"])

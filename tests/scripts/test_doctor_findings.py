@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.doctor.facts import Facts
-from scripts.doctor.findings import Level, remarks
+from scripts.doctor.facts import Facts, Gpu
+from scripts.doctor.findings import remarks
+from scripts.doctor.remark import Level
 from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, package, put
 
 FAULT, NOTE = Level.FAULT, Level.NOTE
@@ -19,8 +20,33 @@ PLANTED = {
         *(FAULT, "driver 570.86.10 is older", "install driver 580"),
     ),
     "another GPU": (
-        lambda w: replace(put("torch", capability="9.0")(w)),
+        lambda w: replace(put("torch", capability="9.0")(w), gpus=()),
         *(NOTE, "capability 9.0 is not SM12x", "CAPABILITY=12.1"),
+    ),
+    "a GPU of another kind first": (
+        lambda w: replace(
+            put("torch", capability="9.0", capabilities=["9.0", "12.1"])(w),
+            gpus=(Gpu("NVIDIA H100", "9.0", "580.95.05", "80 GiB"), *w.gpus),
+        ),
+        *(NOTE, "vLLM's first is of 9.0", "CUDA_VISIBLE_DEVICES=0"),
+    ),
+    "a newer GPU": (
+        lambda w: replace(put("torch", capability="13.0")(w), gpus=()),
+        *(NOTE, "capability 13.0 is not SM12x", "CAPABILITY=12.1"),
+    ),
+    "a lost GPU": (
+        lambda w: replace(w, trouble=("nvidia-smi: GPU 0000:01:00.0: GPU is lost",)),
+        *(FAULT, "GPU is lost", "nvidia-smi -q"),
+    ),
+    "another NVML": (
+        lambda w: replace(
+            w,
+            trouble=(
+                "nvidia-smi: Failed to initialize NVML: Driver/library version "
+                "mismatch",
+            ),
+        ),
+        *(FAULT, "version mismatch", "sudo reboot"),
     ),
     "no torch": (
         lambda w: replace(w, torch={"error": "ImportError: libcudart"}),
@@ -28,11 +54,11 @@ PLANTED = {
     ),
     "CPU torch": (
         lambda w: replace(w, gpus=(), torch={"version": "2.14.0+cpu", "cuda": None}),
-        *(FAULT, "has no CUDA", "pip install torch=="),
+        *(FAULT, "has no CUDA", "pip uninstall -y torch && /venv/bin/python -m pip"),
     ),
     "CUDA 12": (
         put("torch", cuda="12.8"),
-        *(FAULT, "built for CUDA 12.8", "CUDA 13"),
+        *(FAULT, "built for CUDA 12.8", "pip uninstall -y torch &&"),
     ),
     "hidden GPU": (
         put("torch", device=None, capability=None),
@@ -42,10 +68,10 @@ PLANTED = {
         lambda w: replace(w, nvcc="Build cuda_12.8.r12.8/compiler.35583870_0"),
         *(FAULT, "nvcc is of CUDA 12.8", "off PATH"),
     ),
-    "no triton": (package("triton", None), FAULT, "triton", "pip install triton"),
+    "no triton": (package("triton", None), FAULT, "triton", "pip install torch=="),
     "other vLLM": (
         put("vllm", version="0.32.0"),
-        *(FAULT, "vLLM 0.32.0 is not the pinned", "make wheel"),
+        *(FAULT, "vLLM 0.32.0 is not the pinned", "make install VENV=/venv"),
     ),
     "no series": (
         put("vllm", patches=None),
@@ -53,11 +79,15 @@ PLANTED = {
     ),
     "other patch": (
         put("vllm", patches=SERIES | {min(SERIES): "0" * 64}),
-        *(NOTE, "patches differ from those of this checkout: 0001", "make wheel"),
+        *(
+            NOTE,
+            "patches differ from those of this checkout: 0001",
+            "make install VENV=",
+        ),
     ),
     "other patch in place": (
         put("vllm", patches=SERIES | {min(SERIES): "0" * 64}, in_place="x"),
-        *(NOTE, "patches differ", "make patch-installed"),
+        *(NOTE, "patches differ", "python REVERT=1, then"),
     ),
     "no FlashInfer": (
         package("flashinfer-python", None),
@@ -71,7 +101,7 @@ PLANTED = {
     ),
     "other jit cache": (
         package("flashinfer-jit-cache", "0.7.1+cu130"),
-        *(FAULT, "flashinfer-jit-cache is 0.7.1", "flashinfer-jit-cache=="),
+        *(FAULT, "flashinfer-jit-cache is 0.7.1", "uninstall -y flashinfer-jit-cache"),
     ),
     "no CuTe DSL": (
         lambda w: replace(
@@ -94,8 +124,12 @@ PLANTED = {
         *(NOTE, "CUDA 12 and 13", "pip uninstall"),
     ),
     "mixed b12x": (
-        put("b12x", problem="b12x 1.5.1 is installed, but; run `pip install b12x`"),
-        *(FAULT, "b12x 1.5.1 is installed", "pip install b12x"),
+        put(
+            "b12x",
+            problem="b12x 1.5.1 is installed, but; run "
+            "`pip install --force-reinstall --no-deps b12x==1.5.1`",
+        ),
+        *(FAULT, "b12x 1.5.1 is installed", "/venv/bin/python -m pip install --force"),
     ),
     "bad switch": (
         put("settings", VLLM_SM12X_AUTO_SELECT="yes"),
@@ -143,4 +177,4 @@ def test_each_fault_is_found(
 def test_without_vllm_its_packages_are_not_judged() -> None:
     found = remarks(Facts("3.11", "python3", "Linux x86_64"), LOCK, SERIES)
     assert [r.level for r in found] == [NOTE, NOTE]
-    assert "make wheel" in found[1].mend
+    assert "make install VENV=" in found[1].mend

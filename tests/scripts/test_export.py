@@ -11,8 +11,9 @@ import pytest
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
+from scripts.series.adopt import Change
 from scripts.series.apply import Wanted, apply
-from scripts.series.export import Change, export
+from scripts.series.export import export
 from scripts.upstream import Source
 from tests.scripts.small import Small, git, message
 
@@ -157,6 +158,15 @@ def refusal(at: Checkout, **options: bool) -> str:
 def test_uncommitted_work_is_not_left_out_in_silence(at: Checkout) -> None:
     (bench(at) / "README.md").write_text("mine\n", encoding="utf-8")
     assert "README.md" in refusal(at)
+
+
+def test_a_new_file_that_was_never_added_is_listed(at: Checkout) -> None:
+    (bench(at) / "vllm/new.py").write_text("mine\n", encoding="utf-8")
+    (bench(at) / "docs/backends.md").write_text("mine\n", encoding="utf-8")
+    said = refusal(at)
+    assert "vllm/new.py (never added)" in said
+    assert "docs/backends.md\n" in said
+    assert "git add" in said
 
 
 def test_merge_is_refused(at: Checkout) -> None:

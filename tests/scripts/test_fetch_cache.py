@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scripts import cache
 from scripts.cache import cache_dir
-from scripts.errors import Unusable
+from scripts.errors import Finding, Unusable
 from scripts.fetch import obtain
 from scripts.lock import Artifact
 from tests.scripts.fetch_help import DATA, NAME
@@ -67,6 +68,33 @@ def test_altered_in_the_cache(
         assert obtain(artifact).read_bytes() == DATA
         assert len(site.fetched(NAME)) == 2
     assert "removed from the cache" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_wrong_size_is_the_locks_fault(
+    artifact: Artifact, remembered: bool, by: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = obtain(artifact)
+    if remembered:
+        monkeypatch.setattr(cache, "SETTLED", -1.0)
+        obtain(artifact)
+    wrong = replace(artifact, size=len(DATA) + by)
+    with pytest.raises(Finding, match="names a wrong size") as e:
+        obtain(wrong)
+    assert e.value.expected == f"{len(DATA) + by:,} bytes"
+    assert "git diff upstream.lock" in str(e.value.next)
+    assert path.read_bytes() == DATA
+    assert obtain(artifact) == path
+
+
+def test_what_is_no_file_is_not_deleted(artifact: Artifact, tmp_path: Path) -> None:
+    path = obtain(artifact)
+    path.rename(tmp_path / "mine")
+    path.mkdir()
+    with pytest.raises(Finding, match="not a regular file"):
+        obtain(artifact)
+    assert path.is_dir()
 
 
 def settle(path: Path) -> None:

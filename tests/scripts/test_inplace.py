@@ -23,8 +23,8 @@ from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.wheel import inplace
 from scripts.wheel.inplace import Status
-from scripts.wheel.installed import edit_record
 from scripts.wheel.metadata import read_record, row
+from scripts.wheel.record import edit_record
 from tests.scripts.inplace_help import INFO, pip, python_of, site_of, snapshot, wheel
 from tests.scripts.small_files import VERSION, upstream
 

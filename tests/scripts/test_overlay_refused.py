@@ -61,7 +61,10 @@ def test_a_wheel_that_is_not_pinned_is_refused(
     other = base.with_name(f"vllm-{VERSION}-py3-none-any.whl")
     base.rename(other)
     with pytest.raises(Finding, match="none that the lock pins"):
-        overlay.build(small.lock, folder.load(small.patches), other, tmp_path / "o")
+        overlay.build(
+            *(small.lock, folder.load(small.patches), other, tmp_path / "o"),
+            sdist=lambda: small.sdist,
+        )
 
 
 def test_damaged_member_is_refused(small: Small, base: Path, tmp_path: Path) -> None:

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated `patches/README.md`."""
+"""The generated `patches/README.md`, and the README's table of patches."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from scripts.checkout import Checkout
 from scripts.series import folder
+from scripts.series.apply import Wanted, apply
+from scripts.series.check import Rule
+from scripts.series.export import export
 from scripts.series.table import first_sentence, lanes_on, render
-from tests.scripts.small import Small, message
+from tests.scripts.check_help import found
+from tests.scripts.small import Small, git, message
 
 
 def rows(text: str) -> list[list[str]]:
@@ -76,3 +84,78 @@ def test_lane_of_compiled_files(small: Small) -> None:
 )
 def test_first_sentence(text: str, expected: str) -> None:
     assert first_sentence(text) == expected
+
+
+# The README's own table, whose words a person writes
+
+
+def readme(small: Small, words: dict[str, str] | None = None) -> Path:
+    """A README with one row a patch, in the order of the series now."""
+    rows = [
+        f"| [{name[:4]}](patches/{name}) | {(words or {}).get(name, f'of {name}')} |\n"
+        for name in small.names
+    ]
+    path = small.root / "README.md"
+    text = f"# Fork\n\n| patch | what |\n|---|---|\n{''.join(rows)}\nMore.\n"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_check_holds_the_readme_to_the_series(small: Small) -> None:
+    path = readme(small)
+    assert found(small) == []
+    path.write_text(path.read_text().replace("0002-", "0002-x"), encoding="utf-8")
+    assert found(small) == [("README.md", 6, Rule.TABLE)]
+    readme(small)
+    small.drop()
+    small.export()
+    assert found(small) == [("README.md", 7, Rule.TABLE)]
+    small.edit(message("docs: a new one"), "docs/backends.md", "- cutlass\n", "- c\n")
+    small.export()
+    assert found(small) == [("README.md", 7, Rule.TABLE)]
+
+
+@pytest.mark.parametrize("what", ["drop", "add", "reorder", "reword"])
+def test_export_mends_the_readme(
+    small: Small, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))
+    at = Checkout(small.root)
+    path = readme(small)
+    before = {name[5:]: f"of {name}" for name in small.names}
+    apply(Wanted(at))
+    bench = at.build / "vllm"
+    if what == "add":
+        (bench / "README.md").write_text("# Mine\n", encoding="utf-8")
+        git(
+            bench,
+            "commit",
+            "-qaF-",
+            stdin=message("docs: mine", "It says so. Yes.").encode(),
+        )
+    elif what == "reword":
+        new = message("config: other words")
+        git(bench, "commit", "-q", "--amend", "-F-", stdin=new.encode())
+    else:
+        todo = {"drop": "2d", "reorder": "1{h;d};2{G}"}[what]
+        settings = (
+            "-c",
+            f"sequence.editor=sed -i -e '{todo}'",
+            "-c",
+            "core.editor=true",
+        )
+        git(bench, *settings, "rebase", "-qi", "refs/sm12x/base")
+    done = export(at, table=render)
+    rows = re.findall(
+        r"^\| \[(\d{4})\]\(patches/(.*)\) \| (.*) \|$", path.read_text(), re.M
+    )
+    names = [patch.name for patch in done.patches]
+    assert [(number, name) for number, name, _ in rows] == [(n[:4], n) for n in names]
+    for _, name, words in rows:
+        new = {"docs-mine": "It says so.", "config-other": "of 0003-"}
+        want = next((w for k, w in new.items() if k in name), before.get(name[5:], "?"))
+        assert words.startswith(want), (name, words)
+    assert done.readme
+    assert path.read_text().startswith("# Fork\n\n| patch")
+    assert path.read_text().endswith("|\n\nMore.\n")
+    assert [p for p in found(small, refresh=False) if p[0] == "README.md"] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT
+from scripts import ROOT, worktree
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cpuenv import cpu_python, flashinfer_python
@@ -48,7 +48,7 @@ def unpatched_tree(
     """The pinned upstream, beside the patched one."""
     tree = tmp_path_factory.mktemp("unpatched") / "vllm"
     git = Git(patched_tree)
-    git.run("worktree", "add", "--quiet", "--detach", str(tree), "refs/sm12x/base")
+    worktree.add(git, tree, "refs/sm12x/base")
     yield tree
     git.run("worktree", "remove", "--force", str(tree))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from scripts.series import quoted
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import description, faults, read
@@ -77,9 +78,11 @@ def check_message(patch: Patch, data: bytes) -> Iterator[Problem]:
     first = body_line(patch, data)
     found = read(patch.body)
     trailers_at = found[0].line if found else None
+    ended: set[int] = set()
     for number, line in enumerate(patch.body.split("\n"), 1):
         here = first + number - 1
         if _ENDS_MESSAGE.match(line):
+            ended.add(here)
             yield Problem(
                 where, here, Rule.BODY, f"git am ends the message at {printable(line)}"
             )
@@ -90,6 +93,11 @@ def check_message(patch: Patch, data: bytes) -> Iterator[Problem]:
         if len(line) > WIDTH and " " in line.strip(" *->") and not trailer:
             long = f"{len(line)} characters, more than {WIDTH}"
             yield Problem(where, here, Rule.BODY, long)
+    for here, text in quoted.diffs(data):
+        if here in ended:
+            continue
+        shown = printable(text.decode("utf-8", "replace"))
+        yield Problem(where, here, Rule.BODY, f"patch takes this for a diff: {shown}")
     if not description(patch.body):
         yield Problem(
             where, first, Rule.DESCRIPTION, "no paragraph says what it gives and why"

@@ -33,6 +33,9 @@ def check(folder: Path) -> Iterator[Problem]:
     except UnicodeDecodeError as e:
         yield Problem(series, 1, Rule.SERIES, f"is not UTF-8: {e.reason}")
         return
+    if text.startswith("\ufeff"):
+        text = text.removeprefix("\ufeff")
+        yield Problem(series, 1, Rule.SERIES, "begins with a byte order mark")
     if "\r" in text:
         at = text[: text.index("\r")].count("\n") + 1
         yield Problem(series, at, Rule.SERIES, "has CRLF line ends")

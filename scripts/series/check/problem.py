@@ -53,7 +53,7 @@ class Rule(Enum):
     LANE = "lane"
     """The patch can be laid over a wheel."""
     TABLE = "table"
-    """`patches/README.md` is what the series says."""
+    """`patches/README.md`, and the README's table of patches, are the series."""
 
 
 class Severity(Enum):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from scripts.checkout import Checkout
 from scripts.console import note, say
 from scripts.errors import Finding
 from scripts.lock import Lock, load
-from scripts.series import table
+from scripts.series import about, table
 from scripts.series.check import canonical, chain, content, form, listing, style
+from scripts.series.check.causes import causes
 from scripts.series.check.layout import context
 from scripts.series.check.problem import (
     Problem,
@@ -45,7 +47,7 @@ class Report:
 
 
 def check(lock: Lock, folder: Path, read: Reader) -> Report:
-    """Look at the series with every rule; one fault does not hide another.
+    """Look at the series with every rule; one mistake is one error.
 
     Args:
         lock: The pin.
@@ -87,15 +89,17 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     problems += _source_lane(walk.steps)
     if len(readable) == len(patches):
         problems += _table(folder, readable, lanes)
-    return Report(in_order(_specific(problems)), readable, lanes)
+        problems += _about(folder.parent / about.NAME, readable)
+    return Report(in_order(causes(problems)), readable, lanes)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     """Bytes of the patches that `series` names and that are there."""
     try:
-        text = (folder / "series").read_text(encoding="utf-8", errors="replace")
+        raw = (folder / "series").read_bytes()
     except OSError:  # the listing rule says so
         return {}
+    text = raw.removeprefix(BOM_UTF8).decode("utf-8", "replace")
     found = {}
     for _, name in listing.entries(text):
         path = folder / name
@@ -158,7 +162,19 @@ def _table(
     if found != expected:
         rows, wanted = found.split("\n"), expected.split("\n")
         same = sum(1 for _ in _common(rows, wanted))
-        yield Problem(where, same + 1, Rule.TABLE, "is not current; make export")
+        wrapped = found.split() == expected.split()
+        what = "its lines were wrapped or joined" if wrapped else "is not current"
+        yield Problem(where, same + 1, Rule.TABLE, f"{what}; make export")
+
+
+def _about(readme: Path, patches: list[Patch]) -> Iterator[Problem]:
+    try:
+        text = readme.read_bytes().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return
+    if line := about.stale(text, patches):
+        what = "its table of patches is not the series; make export"
+        yield Problem(about.NAME, line, Rule.TABLE, what)
 
 
 def _common(a: list[str], b: list[str]) -> Iterator[str]:
@@ -166,16 +182,6 @@ def _common(a: list[str], b: list[str]) -> Iterator[str]:
         if one != other:
             return
         yield one
-
-
-def _specific(problems: list[Problem]) -> Iterator[Problem]:
-    """Without what another rule says more plainly of the same line."""
-    plain = {(p.path, p.line) for p in problems if p.rule is not Rule.CANONICAL}
-    for problem in problems:
-        if problem.rule is not Rule.CANONICAL or (
-            (problem.path, problem.line) not in plain
-        ):
-            yield problem
 
 
 def main(

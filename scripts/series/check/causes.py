@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One mistake, one error: what only follows from another problem is left out.
+
+It is said in the next run, if it is still so once the cause is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scripts.series.check.problem import Problem, Rule, Severity
+
+_LIST = "patches/series"
+
+
+def causes(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that no other one explains."""
+    found = list(problems)
+    gone: set[Rule] = set()
+    errors = [p for p in found if p.severity is Severity.ERROR]
+    rules = {p.rule for p in errors}
+    # A list that is wrong makes another series: chain, numbers and tree follow it.
+    if Rule.SERIES in rules:
+        gone |= {Rule.CHAIN, Rule.TREE, Rule.TABLE}
+    if any(p.rule is Rule.NAME and p.path == _LIST for p in errors):
+        gone |= {Rule.CHAIN, Rule.TREE, Rule.TABLE}
+    # Table and tree are written from patches that are in order.
+    if rules - {Rule.TABLE, Rule.TREE}:
+        gone |= {Rule.TABLE, Rule.TREE}
+    if Rule.TREE in rules:
+        gone.add(Rule.TABLE)
+    kept = [p for p in found if p.rule not in gone]
+    if Rule.SERIES in rules:
+        kept = [p for p in kept if p.rule is not Rule.NAME or p.path != _LIST]
+    return list(_plain(_one_order(kept)))
+
+
+def _one_order(problems: Iterable[Problem]) -> Iterable[Problem]:
+    """Of the numbers that are out of order, the first: the others follow."""
+    said = False
+    for problem in problems:
+        if problem.rule is Rule.NAME and "belongs" in problem.message:
+            if said:
+                continue
+            said = True
+        yield problem
+
+
+def _plain(problems: Iterable[Problem]) -> Iterable[Problem]:
+    """Without what another rule says more plainly of the same line."""
+    vague = {Rule.CANONICAL, Rule.PARSE}
+    found = list(problems)
+    plain = {(p.path, p.line) for p in found if p.rule not in vague}
+    for problem in found:
+        if problem.rule not in vague or (problem.path, problem.line) not in plain:
+            yield problem

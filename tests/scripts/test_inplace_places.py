@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an installed vLLM's files really lie: links, user sites, byte code apart."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import pytest
+
+from scripts.doctor import facts
+from scripts.errors import Unusable
+from scripts.lock import Lock
+from scripts.series.mailbox import Patch
+from scripts.wheel import inplace
+from scripts.wheel.inplace import Status
+from tests.scripts.inplace_help import (
+    INFO,
+    pip,
+    python_of,
+    site_of,
+    snapshot,
+    wheel,
+)
+from tests.scripts.small_files import VERSION
+
+Series = tuple[Lock, list[Patch]]
+KERNEL = "vllm/config/kernel.py"
+
+
+def move_out(path: Path, to: Path) -> None:
+    """Put a folder elsewhere, with a link in its place."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(to)
+    path.symlink_to(to)
+
+
+@pytest.mark.parametrize("name", ["vllm", "vllm/config", INFO, ""])
+def test_a_shared_folder_is_refused(
+    name: str, venv: Path, series: Series, tmp_path: Path
+) -> None:
+    """As a package cache has it that links folders."""
+    move_out(site_of(venv) / name, tmp_path / "cache/shared")
+    before = snapshot(tmp_path / "cache")
+    with pytest.raises(Unusable, match="lies outside the environment") as e:
+        inplace.patch_installed(python_of(venv), *series)
+    assert str(tmp_path / "cache/shared") in str(e.value.found)
+    assert snapshot(tmp_path / "cache") == before
+
+
+def test_a_folder_shared_since_is_not_reverted(
+    venv: Path, series: Series, tmp_path: Path
+) -> None:
+    inplace.patch_installed(python_of(venv), *series)
+    move_out(site_of(venv) / "vllm/config", tmp_path / "cache/config")
+    before = snapshot(tmp_path / "cache")
+    with pytest.raises(Unusable, match="lies outside the environment"):
+        inplace.revert(python_of(venv))
+    assert snapshot(tmp_path / "cache") == before
+
+
+def test_a_link_within_the_environment_is_no_matter(venv: Path, series: Series) -> None:
+    move_out(site_of(venv) / "vllm/config", site_of(venv) / "vllm/_config")
+    report = inplace.patch_installed(python_of(venv), *series)
+    assert report.status is Status.PATCHED
+
+
+@pytest.mark.parametrize("name", [KERNEL, f"{INFO}/RECORD"])
+def test_a_relative_link_comes_back(name: str, venv: Path, series: Series) -> None:
+    file = site_of(venv) / name
+    file.rename(file.with_name("beside"))
+    file.symlink_to("beside")
+    before = snapshot(site_of(venv))
+    report = inplace.patch_installed(python_of(venv), *series)
+    assert report.status is Status.PATCHED
+    assert not file.is_symlink()
+    again = inplace.patch_installed(python_of(venv), *series)
+    assert again.status is Status.ALREADY
+    assert inplace.revert(python_of(venv)).status is Status.REVERTED
+    assert snapshot(site_of(venv)) == before
+
+
+def test_the_forks_own_wheel_is_not_reverted(tmp_path: Path, venv: Path) -> None:
+    built = wheel(tmp_path, f"{VERSION}+sm12x.1")
+    pip(venv / "bin/python", "install", "--no-deps", "--no-index", str(built))
+    before = snapshot(site_of(venv))
+    with pytest.raises(Unusable, match="the fork's own wheel") as e:
+        inplace.revert(python_of(venv))
+    want = f"-m pip install --force-reinstall --no-deps vllm=={VERSION}"
+    assert str(e.value.next).endswith(f"{python_of(venv)} {want}")
+    assert snapshot(site_of(venv)) == before
+
+
+def test_no_metadata_is_called_so(venv: Path, series: Series) -> None:
+    (site_of(venv) / INFO / "METADATA").unlink()
+    with pytest.raises(Unusable, match="METADATA is gone") as e:
+        inplace.patch_installed(python_of(venv), *series)
+    assert "editable" not in str(e.value)
+
+
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """`pip install --target`, found by PYTHONPATH."""
+    python = bare(tmp_path / "v")
+    site = tmp_path / "target"
+    install(python, tmp_path, "--target", str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return python, site
+
+
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The user's own site folder, as an environment sees it that is no closed one."""
+    python = bare(tmp_path / "v", "--system-site-packages")
+    monkeypatch.setenv("PYTHONUSERBASE", str(tmp_path / "home"))
+    said = subprocess.run(
+        [python, "-c", "import site; print(site.getusersitepackages())"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    site = Path(said.stdout.strip())
+    install(python, tmp_path, "--target", str(site))
+    return python, site
+
+
+def bare(home: Path, *options: str) -> Path:
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", *options, home], check=True
+    )
+    return home / "bin/python"
+
+
+def install(python: Path, tmp_path: Path, *more: str) -> None:
+    built = wheel(tmp_path)
+    pip(python, "install", "--no-deps", "--no-index", *more, str(built))
+
+
+@pytest.mark.parametrize("place", [target, user])
+def test_both_see_what_vllm_would_be_started_from(
+    place: Callable[[Path, pytest.MonkeyPatch], tuple[Path, Path]],
+    tmp_path: Path,
+    series: Series,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    python, site = place(tmp_path, monkeypatch)
+    assert facts.look(str(python), "").vllm["site"] == str(site)
+    report = inplace.patch_installed(str(python), *series)
+    assert (report.status, report.site) == (Status.PATCHED, site)
+    seen = facts.look(str(python), "").vllm
+    assert seen["in_place"] == f"{VERSION}+sm12x.1"
+    assert inplace.revert(str(python)).status is Status.REVERTED
+
+
+def test_the_current_folder_is_not_looked_at(
+    venv: Path, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here/vllm").mkdir(parents=True)
+    (tmp_path / "here/vllm/__init__.py").touch()
+    (tmp_path / "here/json.py").write_text("raise SystemExit('not me')\n")
+    monkeypatch.chdir(tmp_path / "here")
+    report = inplace.patch_installed(python_of(venv), *series)
+    assert report.site == site_of(venv)
+
+
+def test_stale_byte_code_elsewhere_cannot_win(
+    venv: Path, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unchecked: no date or size would give it away (PEP 552)."""
+    prefix = tmp_path / "pycache"
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(prefix))
+    source = site_of(venv) / KERNEL
+
+    def compiled() -> None:
+        old, sys.pycache_prefix = sys.pycache_prefix, str(prefix)
+        try:
+            cache = cache_from_source(str(source))
+        finally:
+            sys.pycache_prefix = old
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(source), cache, invalidation_mode=mode, doraise=True)
+        assert Path(cache).is_relative_to(prefix)
+
+    def names() -> str:
+        done = subprocess.run(
+            [
+                python_of(venv),
+                "-c",
+                "import vllm.config.kernel as k; print(k.MoEBackend)",
+            ],
+            env=os.environ,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    compiled()
+    assert "sm12x" not in names()
+    inplace.patch_installed(python_of(venv), *series)
+    assert "sm12x" in names()
+    compiled()
+    inplace.revert(python_of(venv))
+    assert "sm12x" not in names()
