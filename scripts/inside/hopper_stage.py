@@ -11,6 +11,7 @@ same key. What is asked for and is not in the bundle is an error that names it.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import sys
@@ -208,7 +209,19 @@ class _Shelf:
             raise NotInBundle(f"{job.kind} {job.detail} ({job.key[:12]}): {job.text}")
         library = str(self.bundle / entry["library"])
         module = cute.runtime.load_module(library, enable_tvm_ffi=entry["tvm_ffi"])
-        return module[entry["symbol"]]
+        kernel = module[entry["symbol"]]
+        rest = _left_out(job) if entry["tvm_ffi"] else []
+        return (lambda *given: kernel(*given, *rest)) if rest else kernel
+
+
+def _left_out(job: Any) -> list[Any]:
+    """Defaults of the last parameters, which the caller of a compilation left out.
+
+    CuTe DSL's own object adds them to each call; a loaded function has to be given all.
+    """
+    target, *given = job.compile[0]
+    parameters = list(inspect.signature(target).parameters.values())[len(given) :]
+    return [p.default for p in parameters if p.default is not p.empty]
 
 
 def tests_on_path(root: Path) -> None:

@@ -58,6 +58,15 @@ def start(
         gating = importlib.import_module("b12x._lib.gating")
         gating.get_compute_capability = lambda device=None: capability
         kernel_weights.shorten_b12x()
+    dispatch = importlib.import_module(
+        "flashinfer.fused_moe.cute_dsl.blackwell_sm12x.moe_dispatch"
+    )
+    if hasattr(dispatch, "_is_sm120_nvfp4"):
+        # Since 0.7.4 direct micro goes further on 12.0, of a tensor on CUDA alone.
+        dispatch._is_sm120_nvfp4 = lambda _, mode: mode == "nvfp4" and capability == (
+            12,
+            0,
+        )
     if hasattr(gemm_base, "_get_stream_cache_buf"):
         # Since 0.7.4 the GEMM's scratch lies in a memory pool of a CUDA stream.
         gemm_base._get_stream_cache_buf = lambda _, size, *__, **___: torch.empty(

@@ -130,7 +130,7 @@ def _zero_workspaces() -> int:
         for scratch in (found.static, *found.dynamic.values()):
             for value in getattr(scratch, "__dict__", {}).values():
                 if isinstance(value, torch.Tensor):
-                    value.zero_()
+                    value.view(torch.uint8).zero_()
                     count += 1
     return count
 

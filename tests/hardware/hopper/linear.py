@@ -88,7 +88,7 @@ def call(stage: Any, a: dict[str, Any], b: dict[str, Any]) -> torch.Tensor:
         b["codes"],
         a["swizzled"],
         b["swizzled"],
-        torch.tensor(ALPHA, device=stage.device),
+        torch.tensor([ALPHA], device=stage.device),
         torch.bfloat16,
         backend="b12x",
     )
