@@ -221,7 +221,9 @@ def _left_out(job: Any) -> list[Any]:
     """
     target, *given = job.compile[0]
     parameters = list(inspect.signature(target).parameters.values())[len(given) :]
-    return [p.default for p in parameters if p.default is not p.empty]
+    found = [p.default for p in parameters if p.default is not p.empty]
+    # A function is for the compiler alone, as an epilogue is.
+    return [default for default in found if not callable(default)]
 
 
 def tests_on_path(root: Path) -> None:

@@ -179,7 +179,10 @@ class Calls:
         return self
 
     def doubled(self, regime: str) -> torch.Tensor:
-        """What the double makes of the same arguments."""
+        """What the double makes of the same arguments, with this GPU's reciprocals."""
+        from rcp import reciprocal
+
+        num.reciprocal = reciprocal
         a, w = self.last, self.wrapper
         gs1 = a.get("input_global_scale")
         gs1 = a["w1_alpha"] if gs1 is None else gs1

@@ -4,7 +4,7 @@
 Written from the source of FlashInfer 0.7.2.post1, which the docstrings name as
 file:line. ``fp4_common`` and ``utils`` lie under ``flashinfer/cute_dsl``, the others
 under ``flashinfer/fused_moe/cute_dsl/blackwell_sm12x``. It rounds where the kernels
-round. It does not model ``rcp.approx`` (1 ulp), nor the order of the BF16 atomics.
+round. It does not model the order of the BF16 atomics.
 Nothing here reads a CUDA value on the host, so it can run inside a graph capture.
 """
 
@@ -33,6 +33,15 @@ def round_e4m3(x: torch.Tensor) -> torch.Tensor:
     return (torch.round(x / step) * step).clamp(-448.0, 448.0)
 
 
+def reciprocal(x: torch.Tensor) -> torch.Tensor:
+    """Stands for rcp.approx.ftz.f32, which may be a unit in the last place away.
+
+    make hopper puts the instruction itself in its place. Where a quotient is a tie of
+    E2M1, as many are of BF16 data under a calibrated scale, that unit decides.
+    """
+    return 1.0 / x
+
+
 def quantize(x: torch.Tensor, gs: torch.Tensor, exact: bool) -> torch.Tensor:
     """FP4 values times their E4M3 block scale. ``gs`` is not multiplied back in.
 
@@ -43,9 +52,13 @@ def quantize(x: torch.Tensor, gs: torch.Tensor, exact: bool) -> torch.Tensor:
     b = x.float().unflatten(-1, (-1, BLOCK))
     gs = gs.float().reshape(-1, 1, 1)
     amax = b.abs().amax(-1, keepdim=True)
-    raw = amax / (6.0 * gs) if exact else (1.0 / gs) * (amax * (1.0 / 6.0))
+    raw = (
+        amax / (6.0 * gs)
+        if exact
+        else reciprocal(gs) * (amax * reciprocal(torch.full_like(amax, 6.0)))
+    )
     scale = round_e4m3(torch.where(gs == 0, 0.0, raw).clamp(max=448.0))
-    inverse = 1.0 / (scale * gs) if exact else (1.0 / scale) * (1.0 / gs)
+    inverse = 1.0 / (scale * gs) if exact else reciprocal(scale) * reciprocal(gs)
     q = round_e2m1(b * torch.where(scale == 0, 0.0, inverse))
     return (q * scale).flatten(-2)
 
