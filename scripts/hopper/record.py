@@ -83,6 +83,7 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
             here = whole["parts"].setdefault(name, dict(part) | {"rows": []})
             here["rows"] = [*here["rows"], *part["rows"]]
             here["failed"] = here["failed"] or part["failed"]
+            here["cut"] = here.get("cut") or part.get("cut", "")
     return whole
 
 
@@ -102,7 +103,10 @@ def save(record: Record, folder: Path = FOLDER) -> Path:
     for name, part in record["parts"].items():
         rows = ",\n".join(f"    {json.dumps(row)}" for row in part["rows"])
         columns = json.dumps(list(part["columns"]))
-        start = f'  "{name}": {{"columns": {columns}, "failed": "", "rows": ['
+        cut = json.dumps(part.get("cut", ""))
+        start = (
+            f'  "{name}": {{"columns": {columns}, "failed": "", "cut": {cut}, "rows": ['
+        )
         parts.append(f"{start}\n{rows}\n  ]}}")
     head = json.dumps({key: record[key] for key in ("machine", "bundle")}, indent=1)
     text = head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"

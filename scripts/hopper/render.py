@@ -43,6 +43,11 @@ def as_text(record: Mapping[str, Any], tree: str) -> str:
         rows = part(record)
         if rows:
             lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
+    lines += [
+        f"{name}: {part['cut']}"
+        for name, part in record["parts"].items()
+        if part.get("cut")
+    ]
     return "\n".join(lines)
 
 

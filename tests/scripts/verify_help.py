@@ -24,7 +24,11 @@ class Case:
         self.small = small
         self.base = add_wheel(small)
         self.wheel = overlay.build(
-            small.lock, folder.load(small.patches), self.base, folder_ / "built"
+            small.lock,
+            folder.load(small.patches),
+            self.base,
+            folder_ / "built",
+            sdist=lambda: small.sdist,
         )
         self.copy = folder_ / "copy" / BUILT
         self.copy.parent.mkdir()

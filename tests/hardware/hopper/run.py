@@ -73,27 +73,43 @@ def libraries() -> None:
         ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
 
 
-def part(name: str, make: Callable[[Any], Iterable[list[Any]]]) -> dict[str, Any]:
-    """One part's columns and rows; what it raised is in ``failed``."""
-    started = time.monotonic()
-    rows: list[list[Any]] = []
-    failed, columns = "", ()
-    try:
-        module = importlib.import_module(name)
-        columns = module.COLUMNS
-        for row in make(module):
-            rows.append(row)
-            at = f"{time.monotonic() - started:.1f}"
-            print(name, at, *row, sep="  ", flush=True)
-    except Exception as e:
-        traceback.print_exc()
-        at = traceback.extract_tb(e.__traceback__)[-1]
-        failed = (
-            f"{type(e).__name__}: {e}"[:800]
-            + f" ({Path(at.filename).name}:{at.lineno})"
-        )
-    print(f"{name}: {len(rows)} rows, {time.monotonic() - started:.0f} s", flush=True)
-    return {"columns": columns, "rows": rows, "failed": failed}
+class Results:
+    """What is known so far, on disk after each row: a killed run loses none."""
+
+    def __init__(self, out: Path, machine: dict[str, str], bundle: Any) -> None:
+        self.out = out
+        self.parts: dict[str, dict[str, Any]] = {}
+        self.whole = {"machine": machine, "bundle": bundle, "parts": self.parts}
+
+    def keep(self) -> None:
+        part = self.out.with_suffix(".part")
+        part.write_text(json.dumps(self.whole, indent=1), encoding="utf-8")
+        part.replace(self.out)
+
+    def part(self, name: str, make: Callable[[Any], Iterable[list[Any]]]) -> None:
+        """Run one; what it raised is in its ``failed``."""
+        started = time.monotonic()
+        rows: list[list[Any]] = []
+        found: dict[str, Any] = {"columns": (), "rows": rows}
+        self.parts[name] = found | {"failed": "it did not come to its end"}
+        failed = ""
+        try:
+            module = importlib.import_module(name)
+            self.parts[name]["columns"] = module.COLUMNS
+            for row in make(module):
+                rows.append(row)
+                at = f"{time.monotonic() - started:.1f}"
+                print(name, at, *row, sep="  ", flush=True)
+                self.keep()
+        except Exception as e:
+            traceback.print_exc()
+            place = traceback.extract_tb(e.__traceback__)[-1]
+            at = f"{Path(place.filename).name}:{place.lineno}"
+            failed = f"{type(e).__name__}: {e}"[:800] + f" ({at})"
+        took = time.monotonic() - started
+        print(f"{name}: {len(rows)} rows, {took:.0f} s", flush=True)
+        self.parts[name]["failed"] = failed
+        self.keep()
 
 
 def main() -> int:
@@ -110,26 +126,21 @@ def main() -> int:
     import hopper_stage
 
     hopper_stage.tests_on_path(CODE)
-    found: dict[str, Any] = {}
     names = wanted.parts.split(",")
-    machine = facts()
-    for name, make in (
-        ("instructions", lambda module: module.rows(HERE)),
-        ("sanitizer", lambda module: module.rows(HERE, wanted.capability)),
-    ):
-        if name in names:
-            names.remove(name)
-            found[name] = part(name, make)
-    if names:
+    told = {key: manifest[key] for key in ("tree", "ptxas", "replaced", "kinds")}
+    results = Results(wanted.out, facts(), told)
+    if "instructions" in names:
+        results.part("instructions", lambda module: module.rows(HERE))
+    if "sanitizer" in names:
+        results.part("sanitizer", lambda m: m.rows(HERE, wanted.capability))
+    rest = [name for name in names if name not in ("instructions", "sanitizer")]
+    if rest:
         libraries()
         major, minor = map(int, wanted.capability.split("."))
         stage = hopper_stage.run(HERE, (major, minor))
-        for name in names:
-            found[name] = part(name, lambda module: module.rows(stage))
-    told = {key: manifest[key] for key in ("tree", "ptxas", "replaced", "kinds")}
-    result = {"machine": machine, "bundle": told, "parts": found}
-    wanted.out.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    failed = [name for name, one in found.items() if one["failed"]]
+        for name in rest:
+            results.part(name, lambda module: module.rows(stage))
+    failed = [name for name, one in results.parts.items() if one["failed"]]
     print("failed: " + ", ".join(failed) if failed else "all parts came to their end")
     return 1 if failed else 0
 
