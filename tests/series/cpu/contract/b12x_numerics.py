@@ -128,7 +128,10 @@ def columns_at_once(regime: str, tokens: int, size: int) -> int:
 
 
 def _capturing(x: torch.Tensor) -> bool:
-    return x.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    """Whether no value may be read back: in a capture, and on a device without any."""
+    if x.device.type == "cuda":
+        return torch.cuda.is_current_stream_capturing()
+    return x.device.type != "cpu"
 
 
 def moe(
