@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.judge import table
-from scripts.hopper.known import REPORTS
+from scripts.hopper.known import APART, REPORTS
 from scripts.selection.report import columns
 
 Row = dict[str, Any]
@@ -43,6 +43,12 @@ def as_text(record: Mapping[str, Any], tree: str) -> str:
         rows = part(record)
         if rows:
             lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
+    lines += [""]
+    lines += [
+        f"{part}, {kernel}: {why}"
+        for (part, kernel), why in APART.items()
+        if part in record["parts"]
+    ]
     lines += [
         f"{name}: {part['cut']}"
         for name, part in record["parts"].items()

@@ -8,6 +8,8 @@ round. It does not model the order of the BF16 atomics.
 Nothing here reads a CUDA value on the host, so it can run inside a graph capture.
 """
 
+import functools
+
 import torch
 
 BLOCK = 16  # moe_dispatch:61
@@ -61,6 +63,24 @@ def quantize(x: torch.Tensor, gs: torch.Tensor, exact: bool) -> torch.Tensor:
     inverse = 1.0 / (scale * gs) if exact else reciprocal(scale) * reciprocal(gs)
     q = round_e2m1(b * torch.where(scale == 0, 0.0, inverse))
     return (q * scale).flatten(-2)
+
+
+def quantize_by_inverse(x: torch.Tensor, gs: torch.Tensor) -> torch.Tensor:
+    """``quantize`` in the order of direct micro, which inverts the global scale first.
+
+    scale = e4m3(amax (1 / gs) / 6), the product and quotient in FP64
+    (fp4_common:2058), and q = e2m1(x (1 / (scale / (1 / gs))))
+    (moe_direct_micro_kernel:714, 2206; fp4_common:2355). Read in the source; the
+    record of make hopper is of the order before.
+    """
+    b = x.float().unflatten(-1, (-1, BLOCK))
+    gs = gs.float().reshape(-1, 1, 1)
+    turned = torch.where(gs == 0, 0.0, 1.0 / gs)
+    amax = b.abs().amax(-1, keepdim=True)
+    raw = (amax.double() * turned.double() / 6.0).float()
+    scale = round_e4m3(raw.clamp(max=448.0))
+    step = torch.where(turned == 0, 0.0, scale / turned).clamp(min=1e-30)
+    return (round_e2m1(b * (1.0 / step)) * scale).flatten(-2)
 
 
 def unpack_e2m1(packed: torch.Tensor) -> torch.Tensor:
@@ -154,7 +174,11 @@ def moe(
     w1, sf1, w2, sf2 = weights
     gated, size = activation in GATED, w2.shape[2] * 2
     groups = -(-size // group)
-    exact = not gated or regime == "direct_micro"
+    quantised = (
+        quantize_by_inverse
+        if regime == "direct_micro"
+        else functools.partial(quantize, exact=not gated)
+    )
     scale1 = scales_from_mma(sf1, w1.shape[1], w1.shape[2] * 2 // BLOCK)
     scale2 = scales_from_mma(sf2, w2.shape[1], size // BLOCK)
     parts = x.new_zeros(*ids.shape, groups, w2.shape[1], dtype=torch.float32)
@@ -166,11 +190,11 @@ def moe(
             tokens = hit.any(1).nonzero()[:, 0]
             if not tokens.numel():
                 continue
-        fc1 = quantize(x[tokens], gs[0][e], exact) @ weight(w1[e], scale1[e]).T
+        fc1 = quantised(x[tokens], gs[0][e]) @ weight(w1[e], scale1[e]).T
         fc1 = fc1 * alphas[0][e]  # rows are [up, gate]: moe_static_kernel:1558
         up, gate = (fc1[:, :size], fc1[:, size:]) if gated else (None, fc1)
         mid = activate(gate, up, activation, swiglu).bfloat16()  # :2260
-        mid = quantize(mid, gs[1][e], exact)
+        mid = quantised(mid, gs[1][e])
         mid, down = (
             torch.nn.functional.pad(t, (0, groups * group - size))
             for t in (mid, weight(w2[e], scale2[e]))
