@@ -115,9 +115,9 @@ def _recorded(table: Table, capability: str, reason: str) -> Selection:
         case = Case(layer, scheme, capability, AUTO, PLAIN, SWITCH[0])
         choices.append(_choice(table, case, found.fork, found.why))
     source = f"as recorded in the repository, since {reason}"
-    pinned = lockfile.load().companions["flashinfer-python"]
+    pinned = lockfile.load().companions.get("flashinfer-python")
     asked = main.recorded_with()
-    if asked and asked != pinned:
+    if asked and pinned and asked != pinned:
         source += f"; asked with FlashInfer {asked}, and the pin has {pinned}, which "
         source += "may lack kernels that are named here"
     return Selection(capability, source, tuple(choices))
