@@ -116,9 +116,11 @@ def series(case: Series, home: Path) -> tuple[PatchResult, ...]:
 def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
     """Each patch and its mail; its repository is in a folder of its number."""
     made = []
+    # Apart: git gives each of them the first number.
+    (home / "mails").mkdir()
     for number in range(1, len(case.steps) + 1):
         mail = repository(case.change(number), home / str(number))
-        mail = mail.rename(home / f"{number:04}-{mail.name[5:]}")
+        mail = mail.rename(home / "mails" / f"{number:04}-{mail.name[5:]}")
         made.append((parse(mail.name, mail.read_bytes()), mail))
     return made
 

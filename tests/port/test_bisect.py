@@ -71,6 +71,11 @@ def test_mirror_keeps_history_of_its_paths_alone(history: Path, tmp_path: Path) 
     assert (again.path / "sm12x-done").stat().st_mtime_ns == made
 
 
+@pytest.mark.xfail(
+    reason="issue 20: the bisection does not ask the checks of names that the port "
+    "asks, so that a file which only they refuse gets no culprit",
+    strict=True,
+)
 def test_each_culprit_is_the_commit_of_its_file(history: Path, tmp_path: Path) -> None:
     root = tmp_path / "checkout"
     root.mkdir()
