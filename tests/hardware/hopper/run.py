@@ -14,12 +14,10 @@ import ctypes
 import importlib
 import importlib.metadata
 import json
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +32,13 @@ SAME = ("flashinfer-python", "nvidia-cutlass-dsl")
 
 
 def facts() -> dict[str, str]:
-    """Device, driver and software, and the day."""
-    query = "--query-gpu=name,driver_version,compute_cap"
-    said = subprocess.run(
-        ["nvidia-smi", query, "--format=csv,noheader", "--id=0"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    import torch
+    """Device, driver, software and day, and the packages that have to be the bundle's.
 
-    name, driver, capability = said.split(", ")
-    told = {"device": name, "capability": capability, "driver": driver}
-    told |= {"torch": torch.__version__, "python": sys.version.split()[0]}
-    told |= {name: importlib.metadata.version(name) for name in SAME}
-    return told | {"date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    Asked before anything says that the device is another.
+    """
+    import device
+
+    return device.facts() | {name: importlib.metadata.version(name) for name in SAME}
 
 
 def wrong(manifest: dict[str, Any]) -> str:
