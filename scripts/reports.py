@@ -22,6 +22,18 @@ from scripts.files import write as write_file
 SCHEMA = 1
 
 
+def of_series(tree: str, here: str) -> str:
+    """Whose record it is: of the patched tree that is here, or of another.
+
+    >>> of_series("ab12", "ab12")
+    'this series: patched tree ab12'
+    >>> of_series("ab12", "cd34")
+    'another series than this one: patched tree ab12'
+    """
+    same = "this series" if tree == here else "another series than this one"
+    return f"{same}: patched tree {tree}"
+
+
 @dataclass(frozen=True)
 class Report:
     """What one target found, and on what.
@@ -41,29 +53,17 @@ class Report:
     data: Mapping[str, Any]
 
 
-def write(
-    at: Checkout,
-    name: str,
-    data: Mapping[str, Any],
-    tree: str | None = None,
-    day: str | None = None,
-) -> Report:
+def write(at: Checkout, name: str, data: Mapping[str, Any]) -> Report:
     """Keep `data` as the report `name` of this checkout, whole or not at all.
 
-    Args:
-        at: The checkout.
-        name: The target.
-        data: The target's own JSON.
-        tree: Of a record: the patched tree that it is of, which may be another.
-        day: Of a record: when it was made, as `2026-11-25`.
+    What the repository has recorded is no report: it was not found here, nor now.
     """
     pin = lockfile.load(at.lock)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     report = Report(
         name=name,
         version=pin.version,
-        tree=tree or pin.patched_tree,
-        made=f"{day}T00:00:00Z" if day else now,
+        tree=pin.patched_tree,
+        made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         data=data,
     )
     text = json.dumps({"schema": SCHEMA, **vars(report)}, indent=1, sort_keys=True)

@@ -42,7 +42,8 @@ def cuda_verb(
 
     at = Checkout()
     found = cuda.recorded() if recorded else cuda.measured(at, python)
-    reports.write(at, "cuda", found, found["tree"], found["machine"]["date"])
+    if not recorded:
+        reports.write(at, "cuda", found)
     tree = lockfile.load(at.lock).patched_tree
     say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, tree))
     if recorded:

@@ -57,6 +57,7 @@ def hopper_verb(
     Results that break a bound exit 1; without a Hopper GPU a run exits 2.
     """
     from scripts import lock as lockfile
+    from scripts import reports
     from scripts.hopper import judge, record, render, runner
 
     at = Checkout()
@@ -80,6 +81,7 @@ def hopper_verb(
     made = record.merged(
         [record.load(path) for path in results or runner.found(bundle)]
     )
+    reports.write(at, "hopper", {"runs": [render.as_data(made)]})
     say(json.dumps(made, indent=1) if as_data else render.as_text(made, tree))
     if why := judge.broken(made):
         for line in why:

@@ -92,7 +92,9 @@ def _report(summary: object, form: Format) -> None:
     from scripts.port.summary import Outcome, Summary
 
     assert isinstance(summary, Summary)
-    reports.write(Checkout(), "port", render.as_data(summary))
+    # What was only tried does not take the place of what was done.
+    name = "port-dry-run" if summary.dry_run else "port"
+    reports.write(Checkout(), name, render.as_data(summary))
     shapes = {
         Format.TEXT: render.as_text,
         Format.JSON: render.as_json,

@@ -15,9 +15,10 @@ from scripts.errors import Finding
 def site_verb() -> None:
     """Write build/site: the series as static pages, for any browser.
 
-    Figures come from the reports of other targets in build/reports and from
-    nothing else. What was not measured here, or on another tree, is said on
-    the page. A report that cannot be read is said there too, and exits 1.
+    Figures come from the reports of other targets in build/reports, else from
+    what the repository has recorded, and from nothing else. What was not
+    measured here, or on another tree, is said on the page. A report that cannot
+    be read is said there too, and exits 1.
     """
     from scripts.site.found import State
     from scripts.site.main import build

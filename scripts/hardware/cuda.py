@@ -16,6 +16,7 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.hardware import gpu
+from scripts.reports import of_series
 from scripts.selection.report import columns
 
 SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
@@ -102,10 +103,9 @@ def as_text(found: Measured, tree: str) -> str:
     """The table, the machine, and whether it is of the series that is here."""
     lines = columns(map(str, row) for row in (found["columns"], *found["rows"]))
     machine = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
-    same = "this series" if found["tree"] == tree else "another series than this one"
     return "\n".join(
         [
-            *(f"{same}: patched tree {found['tree']}", found["title"], machine, ""),
+            *(of_series(found["tree"], tree), found["title"], machine, ""),
             *(*lines, "", *found["notes"]),
         ]
     )

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.judge import table
 from scripts.hopper.known import APART, REPORTS
+from scripts.reports import of_series
 from scripts.selection.report import columns
 
 Row = dict[str, Any]
@@ -27,9 +28,8 @@ def as_text(record: Mapping[str, Any], tree: str) -> str:
         tree: Id of the patched tree that is here.
     """
     bundle = record["bundle"]
-    same = "this series" if bundle["tree"] == tree else "another series than this one"
     machine = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
-    lines = [f"{same}: patched tree {bundle['tree']}", machine]
+    lines = [of_series(bundle["tree"], tree), machine]
     kinds = [
         f"{arch}: {sum(each.values())} kernels ("
         + ", ".join(f"{count} {kind}" for kind, count in sorted(each.items()))
@@ -39,22 +39,42 @@ def as_text(record: Mapping[str, Any], tree: str) -> str:
     ]
     replaced = [f"  {count:>8}  {name}" for name, count in bundle["replaced"].items()]
     lines += [*kinds, "replaced in their PTX, places:", *replaced, *_NOT_SHOWN]
+    for title, rows in _tables(record):
+        lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
+    return "\n".join([*lines, "", *_open(record)])
+
+
+def as_data(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a report: tables, and what has to be known of them."""
+    return {
+        "machine": record["machine"],
+        "notes": [*_NOT_SHOWN, *_open(record)],
+        "tables": [
+            {
+                "title": title,
+                "columns": [*rows[0]],
+                "rows": [[*row] for row in rows[1:]],
+            }
+            for title, rows in _tables(record)
+        ],
+    }
+
+
+def _tables(record: Mapping[str, Any]) -> Iterator[tuple[str, list[Sequence[Any]]]]:
+    """Titles and rows of the parts that ran, each with its column names first."""
     for title, part in _PARTS.items():
-        rows = part(record)
-        if rows:
-            lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
-    lines += [""]
-    lines += [
-        f"{part}, {kernel}: {why}"
-        for (part, kernel), why in APART.items()
-        if part in record["parts"]
+        if rows := part(record):
+            yield title, rows
+
+
+def _open(record: Mapping[str, Any]) -> list[str]:
+    """What is apart from the rest, and what was not run to its end."""
+    parts = record["parts"]
+    apart = [
+        f"{n}, {kernel}: {why}" for (n, kernel), why in APART.items() if n in parts
     ]
-    lines += [
-        f"{name}: {part['cut']}"
-        for name, part in record["parts"].items()
-        if part.get("cut")
-    ]
-    return "\n".join(lines)
+    cut = [f"{name}: {part['cut']}" for name, part in parts.items() if part.get("cut")]
+    return [*apart, *cut]
 
 
 def _cell(value: Any) -> str:

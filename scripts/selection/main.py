@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from scripts import ROOT
+from scripts import ROOT, reports
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cpuenv import asked_with
@@ -16,6 +18,7 @@ from scripts.selection import report, table
 from scripts.selection.matrix import Matrix, ask_both, trees
 
 _PRESENT = "FlashInfer present is "
+_ASKED = "Asked on {} of the patched tree {}."
 _SHOWN = 12
 """Lines of a difference that an error shows."""
 
@@ -35,7 +38,9 @@ def recorded() -> Matrix:
             found=e.strerror,
             next="make matrix UPDATE=1",
         ) from e
-    return Matrix(*table.parse(text))
+    said = re.search(_ASKED.format(r"([\d-]{10})", "([0-9a-f]{40})"), text)
+    day, tree = said.groups() if said else ("", "")
+    return Matrix(*table.parse(text), tree, day)
 
 
 def recorded_with() -> str:
@@ -50,7 +55,9 @@ def recorded_with() -> str:
 
 def asked(at: Checkout) -> Matrix:
     """Both trees' answers; see `matrix.ask_both`."""
-    return ask_both(trees(at))
+    found = ask_both(trees(at))
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    return replace(found, tree=lockfile.load(at.lock).patched_tree, day=day)
 
 
 def short(found: Matrix) -> str:
@@ -69,6 +76,11 @@ def short(found: Matrix) -> str:
         "by M: b12x for few tokens, CUTLASS for many, inside one operation.",
         *report.counts(found.table),
         "Asked on a CPU with a double of the GPU; no kernel was run.",
+        *(
+            [f"On {found.day}, of {reports.of_series(found.tree, lock.patched_tree)}."]
+            if found.day
+            else []
+        ),
     ]
     return "\n".join(lines)
 
@@ -135,5 +147,6 @@ def _rendered(found: Matrix) -> str:
         f"What vLLM {lock.local_version} selects for NVFP4 layers, beside "
         f"{lock.version}; make matrix UPDATE=1 writes it.",
         f"* is every value; = is as the fork. {_PRESENT}{asked}.{other}",
+        *([_ASKED.format(found.day, found.tree)] if found.day else []),
     )
     return table.render(found.table, found.backends, head)

@@ -39,6 +39,10 @@ class Matrix:
 
     table: Table
     backends: dict[str, tuple[str, ...]]
+    tree: str = ""
+    """Patched tree that was asked; empty of a record that does not say."""
+    day: str = ""
+    """When it was asked, as `2026-11-25`; empty as above."""
 
 
 def trees(at: Checkout) -> Trees:

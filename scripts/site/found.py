@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,6 +17,17 @@ from scripts.errors import ForkError
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Record:
+    """What the repository itself holds for one section."""
+
+    data: Mapping[str, Any]
+    tree: str
+    """Patched tree that it was made on; empty where it does not say."""
+    day: str
+    """When it was made, as `2026-11-25`; empty where it does not say."""
+
+
 class State(Enum):
     """What can be said of a report before its figures."""
 
@@ -23,6 +35,10 @@ class State(Enum):
     """Made on the patched tree that the lock names."""
     STALE = "of another tree"
     """Made on another one; its figures are shown, and marked."""
+    RECORDED = "as recorded, of this tree"
+    """Not run in this checkout; the repository has what was found on another day."""
+    RECORDED_STALE = "as recorded, of another tree"
+    """As that, and made on another tree, or on one that the record does not name."""
     MISSING = "not measured here"
     """The target was not run in this checkout."""
     BROKEN = "cannot be read"
@@ -45,9 +61,48 @@ class Found(Generic[T]):
     wrong: str = ""
     """Why it cannot be read, of a `BROKEN` one."""
 
+    @property
+    def when(self) -> str:
+        """The minute of a report, the day of a record.
 
-def find(at: Checkout, tree: str, name: str, make: str, kind: type[T]) -> Found[T]:
-    """Read the report `name`; never raises for what the file holds.
+        >>> Found("a", "make a", State.FRESH, made="2026-11-25T07:00:00Z").when
+        '2026-11-25 07:00 UTC'
+        >>> Found("a", "make a", State.RECORDED, made="2026-11-25").when
+        '2026-11-25'
+        """
+        day, at, time = self.made.partition("T")
+        return f"{day} {time[:5]} UTC" if at else day
+
+    @property
+    def recorded(self) -> bool:
+        return self.state in (State.RECORDED, State.RECORDED_STALE)
+
+    @property
+    def stale(self) -> bool:
+        return self.state in (State.STALE, State.RECORDED_STALE)
+
+    @property
+    def sign(self) -> str:
+        """What the navigation has behind a section; nothing where all is well."""
+        if self.state is State.MISSING:
+            return "○"
+        return "!" if self.stale or self.state is State.BROKEN else ""
+
+    @property
+    def current(self) -> T | None:
+        """The data, if it is of this tree."""
+        return None if self.stale else self.data
+
+
+def find(
+    at: Checkout,
+    tree: str,
+    name: str,
+    make: str,
+    kind: type[T],
+    recorded: Callable[[], Record] | None = None,
+) -> Found[T]:
+    """Read the report `name`, else the record; never raises for what either holds.
 
     Args:
         at: The checkout.
@@ -55,21 +110,23 @@ def find(at: Checkout, tree: str, name: str, make: str, kind: type[T]) -> Found[
         name: The report's name.
         make: The command that a reader is told to run for it.
         kind: Dataclass that `data` has to fit; what it does not name is ignored.
+        recorded: Reads what the repository holds, where it holds something.
     """
     try:
         # Some hand may have written the file, so its head is checked as well.
         report = reports.read(at, name)
         if report is None:
-            return Found(name, make, State.MISSING)
+            if recorded is None:
+                return Found(name, make, State.MISSING)
+            record = recorded()
+            kept = msgspec.convert(record.data, kind)
+            state = State.RECORDED if record.tree == tree else State.RECORDED_STALE
+            return Found(name, make, state, record.tree, "", record.day, kept)
         head = msgspec.convert(vars(report), reports.Report)
         data = msgspec.convert(head.data, kind)
     except (ForkError, ValueError, TypeError, AttributeError, OSError) as e:
         found = getattr(e, "found", None)
         wrong = f"{e.what}: {found}" if isinstance(e, ForkError) else str(e)
         return Found(name, make, State.BROKEN, wrong=wrong)
-    # A recorded table names the tree that it was measured on; the report's head
-    # has the lock's of the day on which the table was read.
-    own = head.data.get("tree")
-    measured = own if isinstance(own, str) else head.tree
-    state = State.FRESH if measured == tree else State.STALE
-    return Found(name, make, state, measured, head.version, head.made, data)
+    state = State.FRESH if head.tree == tree else State.STALE
+    return Found(name, make, state, head.tree, head.version, head.made, data)

@@ -53,6 +53,31 @@ class Hardware:
         return told(self.machine)
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of the kernels on a Hopper GPU."""
+
+    machine: Mapping[str, Value]
+    notes: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def release(self) -> str:
+        return shown(self.machine.get("flashinfer-python"))
+
+    @property
+    def told(self) -> str:
+        """The machine in one line."""
+        return told(self.machine)
+
+
+@dataclass(frozen=True)
+class Hopper:
+    """As `scripts.hopper.render.as_data` writes each run."""
+
+    runs: tuple[Run, ...]
+
+
 def bench_page(found: Mapping[str, Any]) -> bytes:
     """What `make bench-sm12x` found as one page: plots, and the tables below them.
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from scripts.files import one_run, write
 from scripts.selection.cases import DEVICES, OURS
 from scripts.series import folder
 from scripts.series.table import lanes_on
-from scripts.site import page
+from scripts.site import page, recorded
 from scripts.site.errors import Errors
 from scripts.site.evidence import Evidence
-from scripts.site.found import Found, State, find
-from scripts.site.hardware import Hardware
+from scripts.site.found import Found, Record, State, find
+from scripts.site.hardware import Hardware, Hopper
 from scripts.site.kernels import Kernels
 from scripts.site.matrix import Matrix
 from scripts.site.memory import Memory
@@ -34,16 +34,25 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "memory": ("make test", Memory),
     "engine": ("make engine", Table),
     "cuda": ("make cuda", Table),
+    "hopper": ("make hopper", Hopper),
     "test-sm12x": ("make test-sm12x", Hardware),
     "bench-sm12x": ("make bench-sm12x", Hardware),
     "kernels": ("make kernels", Kernels),
     "evidence": ("make evidence", Evidence),
     "port": ("make port TO=X.Y.Z", Port),
+    "port-dry-run": ("make port TO=X.Y.Z DRY_RUN=1", Port),
     "carry-matrix": ("make carry-matrix", Carry),
     "release": ("make release", Release),
     "reproduce": ("make reproduce WHEEL=...", Rebuilt),
 }
 """By report, the command that writes it and what its data has to fit."""
+
+RECORDS: Mapping[str, Callable[[], Record]] = {
+    "matrix": recorded.of_matrix,
+    "cuda": recorded.of_cuda,
+    "hopper": recorded.of_hopper,
+}
+"""By report, what is shown of the repository until the command was run."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,8 @@ class Made:
 def build(at: Checkout) -> Made:
     """Write `build/site/` of a checkout.
 
-    The pages follow from `patches/`, the lock and the reports, and from nothing
-    else: the same ones give the same bytes.
+    The pages follow from `patches/`, the lock, the reports and the repository's
+    records, and from nothing else: the same ones give the same bytes.
 
     Raises:
         Finding: A patch is not in the canonical form.
@@ -74,7 +83,7 @@ def build(at: Checkout) -> Made:
     patches = folder.load(at.patches)
     series = views(patches, lanes_on(patches, lambda: obtain(lock.sdist)))
     found = {
-        name: find(at, lock.patched_tree, name, make, kind)
+        name: find(at, lock.patched_tree, name, make, kind, RECORDS.get(name))
         for name, (make, kind) in SECTIONS.items()
     }
     ours = {capability: DEVICES[capability] for capability in OURS}

@@ -117,7 +117,7 @@ def environment() -> Environment:
 
 def headlines(found: Mapping[str, Found[Any]]) -> list[Headline]:
     """What the reports of this tree have to say first; none of a stale one."""
-    data = {n: f.data if f.state is State.FRESH else None for n, f in found.items()}
+    data = {name: each.current for name, each in found.items()}
     made = []
     if (errors := data["errors"]) and (row := errors.smallest):
         what = f"output error at weight sigma {row.sigma:g}"

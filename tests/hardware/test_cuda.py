@@ -11,9 +11,11 @@ import pytest
 from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
+from scripts.cli import hardware as verb
 from scripts.doctor.facts import Gpu
 from scripts.errors import Finding, Unusable
 from scripts.hardware import cuda, gpu
+from scripts.site import recorded
 
 FOUND = cuda.recorded()
 ROWS = {row[0]: row[1:] for row in FOUND["rows"]}
@@ -65,14 +67,16 @@ def test_a_table_of_another_series_says_so() -> None:
     assert other.startswith("another series than this one")
 
 
-def test_a_report_of_a_record_is_of_its_day_and_tree(tmp_path: Path) -> None:
+def test_what_is_recorded_is_no_report_of_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     at = Checkout(tmp_path)
     at.lock.write_bytes(lockfile.PATH.read_bytes())
-    made = reports.write(at, "cuda", FOUND, FOUND["tree"], FOUND["machine"]["date"])
-    assert made.made.startswith(FOUND["machine"]["date"])
-    assert reports.read(at, "cuda") == made and made.tree == FOUND["tree"]
-    now = reports.write(at, "cuda", FOUND)
-    assert now.tree == lockfile.load(at.lock).patched_tree and now.made > made.made
+    monkeypatch.setattr(verb, "Checkout", lambda: at)
+    verb.cuda_verb(recorded=True)
+    assert FOUND["machine"]["date"] in capsys.readouterr().out
+    assert reports.read(at, "cuda") is None
+    assert recorded.of_cuda().day == FOUND["machine"]["date"]
 
 
 def test_a_failed_part_is_not_kept(

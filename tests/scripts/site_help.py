@@ -91,9 +91,11 @@ def samples() -> dict[str, dict[str, Any]]:
         "memory": {"models": models},
         "engine": table,
         "cuda": table | {"title": EVIL},
+        "hopper": {"runs": [{"machine": machine, "notes": [EVIL], "tables": [table]}]},
         "kernels": _kernels(),
         "evidence": {"patches": [case | {"off_target": "none"}, other]},
         "port": _port(),
+        "port-dry-run": _port(),
         "carry-matrix": {"cells": [asdict(cell) for cell in cells], "patches": 3},
         "reproduce": {
             "name": "a.whl",

@@ -6,18 +6,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
+from scripts.cli import port as port_verb
 from scripts.cli import site as verb
 from scripts.errors import Finding
+from scripts.port.states import FileResult, PatchResult
+from scripts.port.states import State as PortState
+from scripts.port.summary import Summary
 from scripts.series import folder
-from scripts.site.found import State
-from scripts.site.main import SECTIONS, build
+from scripts.site.found import Record, State
+from scripts.site.main import RECORDS, SECTIONS, build
 from scripts.site.series import views
 from tests.scripts.site_help import EVIL, Page, samples
 from tests.scripts.small import Small, message
@@ -46,13 +52,83 @@ def test_every_report_has_a_sample() -> None:
 
 def test_without_a_report_the_page_says_what_makes_it(at: Checkout) -> None:
     made = build(at)
-    assert {found.state for found in made.reports} == {State.MISSING}
+    states = {found.name: found.state for found in made.reports}
+    assert {n for n, s in states.items() if s is not State.MISSING} == {*RECORDS}
     index = Page(made.index)
-    for name, (make, _) in SECTIONS.items():
+    for name in {*SECTIONS} - {*RECORDS}:
+        make, _ = SECTIONS[name]
         assert f"Not measured here: {make} writes this part." in index.words(name)
     # Nothing may be claimed that was not found.
     assert "In short" not in index.text
     assert "<svg" not in index.text
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_is_shown_as_one_with_its_day(
+    name: str, at: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the target was run here; and of another tree it says that too."""
+    make, _ = SECTIONS[name]
+    here = lockfile.load(at.lock).patched_tree
+    for tree, state in (
+        (here, State.RECORDED),
+        ("6" * 40, State.RECORDED_STALE),
+        ("", State.RECORDED_STALE),
+    ):
+        kept = Record(SAMPLES[name], tree, "2026-11-25")
+        monkeypatch.setitem(RECORDS, name, lambda kept=kept: kept)
+        made = build(at)
+        (found,) = (f for f in made.reports if f.name == name)
+        assert found.state is state
+        words = Page(made.index).words(name)
+        said = f"As recorded on 2026-11-25: the repository has it; {make} was not run"
+        assert said in words and f"From {make}, 2026-11-25" in words
+        assert "UTC" not in words and "Not measured" not in words
+        assert ("Stale" in words) == (tree != here)
+        row = re.search(rf"{name} {state.value} .*? 2026-11-25", words_of(made.index))
+        assert row, state
+    reports.write(at, name, SAMPLES[name])
+    assert "As recorded" not in page(at).words(name)
+
+
+def words_of(index: Path) -> str:
+    return Page(index).words("reports")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_that_cannot_be_read_is_said(
+    name: str, at: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> Record:
+        raise Finding("there is no recorded table", found="nothing")
+
+    for read in (lost, lambda: Record({"no": "table"}, "", "")):
+        monkeypatch.setitem(RECORDS, name, read)
+        made = build(at)
+        assert [found.name for found in made.broken] == [name]
+
+
+def test_the_repository_s_records_have_a_day_and_a_tree() -> None:
+    for name, read in RECORDS.items():
+        record = read()
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", record.day), name
+        assert re.fullmatch(r"[0-9a-f]{40}", record.tree), name
+
+
+def test_a_dry_run_is_not_the_last_port(
+    at: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_verb, "Checkout", lambda: at)
+    files = (FileResult("vllm/a.py", PortState.UNCHANGED),)
+    results = (PatchResult("0001-a.patch", "a subject", files),)
+    for target, dry_run in (("1.4.0", False), ("1.5.0", True)):
+        summary = Summary("1.2.3", target, results, dry_run=dry_run)
+        with pytest.raises(typer.Exit):
+            port_verb._report(summary, port_verb.Format.TEXT)
+    index = page(at)
+    done, tried = index.words("port"), index.words("port-dry-run")
+    assert done.startswith("The last port From 1.2.3 to 1.4.0")
+    assert tried.startswith("The last dry run of a port From 1.2.3 to 1.5.0")
 
 
 def test_reports_of_this_tree_are_shown(at: Checkout) -> None:
@@ -78,17 +154,6 @@ def test_reports_of_another_tree_are_marked_with_both_ids(at: Checkout) -> None:
         assert f"Stale: found on tree {old}" in words, name
         assert f"the lock names {new}" in words, name
     assert "In short" not in index.text
-
-
-def test_a_table_that_names_its_tree_is_of_that_tree(at: Checkout) -> None:
-    """A recorded one is, whatever the lock named when it was read."""
-    here, old = lockfile.load(at.lock).patched_tree, "6" * 40
-    for tree, state in ((here, State.FRESH), (old, State.STALE)):
-        reports.write(at, "cuda", SAMPLES["cuda"] | {"tree": tree})
-        made = build(at)
-        (found,) = (f for f in made.reports if f.name == "cuda")
-        assert (found.state, found.tree) == (state, tree)
-    assert f"Stale: found on tree {old}" in Page(made.index).words("cuda")
 
 
 @pytest.mark.parametrize(
@@ -204,8 +269,9 @@ def test_text_stays_text(small: Small, at: Checkout) -> None:
         Page(at.build / "site" / n) for n in ("index.html", "patches/0004.html")
     )
     shown = re.sub(r"\s+", " ", EVIL)
-    for name in ("errors", "memory", "engine", "cuda", "kernels", "evidence", "port",
-                 "carry-matrix", "release", "reproduce", "series"):  # fmt: skip
+    for name in ("errors", "memory", "engine", "cuda", "hopper", "kernels", "evidence",
+                 "port", "port-dry-run", "carry-matrix", "release", "reproduce",
+                 "series"):  # fmt: skip
         assert shown in index.words(name), name
     assert patch.words("content").count(shown) >= 3
     for one in (index, patch):
