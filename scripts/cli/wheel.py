@@ -16,7 +16,7 @@ from scripts.cli import app
 from scripts.console import note, say
 from scripts.errors import Unusable
 from scripts.fetch import obtain
-from scripts.files import one_run
+from scripts.files import one_run, write
 from scripts.lock import Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
@@ -86,6 +86,7 @@ def verify_verb(
 ) -> None:
     """Derive a wheel again from the lock and print what differs.
 
+    Ten lines: the kind of wheel, what differs first, by file, and where all of it is.
     A provenance statement beside it, NAME.whl.intoto.jsonl, is held against
     the same inputs; with --key one of them has to be signed by that key.
     """
@@ -118,6 +119,9 @@ def verify_verb(
     report = replace(report, differences=differences, provenance=beside.words)
     say(str(report))
     if not report.ok:
+        whole = at.build / "reports" / "verify-wheel.txt"
+        write(whole, report.whole.encode())
+        say(f"whole: {os.path.relpath(whole)}")
         raise typer.Exit(1)
 
 

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
+
+_SHOWN, _WIDTH = 5, 140
+"""How many differences, and how wide a line, of an answer."""
 
 
 class What(Enum):
@@ -47,6 +52,15 @@ class Difference:
     expected: str
     found: str
 
+    @property
+    def file(self) -> str:
+        """The member without the line or the part of it.
+
+        >>> Difference(What.RECORD, "a/RECORD:12 (b.py)", "", "").file
+        'a/RECORD'
+        """
+        return re.sub(r"(:\d+)?( \(.*\))?$", "", self.member)
+
     def __str__(self) -> str:
         return (
             f"{self.what.value}: {self.member}: "
@@ -69,6 +83,10 @@ class Report:
     """Members that the series changes or adds."""
     removed: int
     """Members of upstream that the series removes."""
+    kind: str = ""
+    """What kind of wheel this is, in words."""
+    next: str = ""
+    """What to do with one that differs."""
     provenance: str = ""
     """What was found beside the wheel, one line; empty if nobody looked."""
 
@@ -76,7 +94,13 @@ class Report:
     def ok(self) -> bool:
         return not self.differences
 
+    @property
+    def whole(self) -> str:
+        """Every difference, a line each."""
+        return "".join(f"{d}\n" for d in self.differences)
+
     def __str__(self) -> str:
+        """The kind, how much differs, the first difference of each of five files."""
         beside = [self.provenance] if self.provenance else []
         if self.ok:
             first = (
@@ -85,6 +109,29 @@ class Report:
                 f"the patched tree, {self.removed} removed; RECORD right for all"
             )
             return "\n".join([first, *beside])
-        lines = [str(d) for d in self.differences]
-        last = f"not ok: {self.wheel}: {len(lines)} difference(s)"
-        return "\n".join([*lines, *beside, last])
+        files = list(dict.fromkeys(d.file for d in self.differences))
+        kinds = Counter(d.what.value for d in self.differences)
+        counted = ", ".join(f"{count} {what}" for what, count in kinds.most_common())
+        lines = [
+            f"not ok: {self.wheel}: {self.kind}",
+            f"{len(self.differences)} differences in {len(files)} places: {counted}",
+            *(f"  {_cut(str(d))}" for d in self._first(files)),
+        ]
+        if len(files) > _SHOWN:
+            lines[-1] += f"; {len(files) - _SHOWN} more places"
+        return "\n".join([*lines, *beside, f"next: {self.next}"])
+
+    def _first(self, files: list[str]) -> list[Difference]:
+        """One of each file as far as they go, then more of them, file by file."""
+        seen: Counter[str] = Counter()
+        place = {file: number for number, file in enumerate(files)}
+        ranked = []
+        for each in self.differences:
+            ranked.append((seen[each.file], place[each.file], each))
+            seen[each.file] += 1
+        chosen = sorted(ranked, key=lambda r: r[:2])[:_SHOWN]
+        return [each for _, _, each in sorted(chosen, key=lambda r: (r[1], r[0]))]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."

@@ -15,17 +15,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts.console import bytes_progress
+from scripts.errors import Finding
 from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.wheel import claims
 from scripts.wheel.inputs import Tree, base_of, patched_tree, pinned
+from scripts.wheel.kind import NEXT, SBOM, kind_of, unread
 from scripts.wheel.report import Difference, Report, What
 from scripts.wheel.scan import Scan, by_name, differing, is_elf, scan
 from scripts.wheel.zipcopy import dos_time
 from scripts.wheel.zipread import STORED, Archive, Member, read
 
-NOTICE, SBOM = "NOTICE.sm12x", "vllm-sm12x.cdx.json"
+NOTICE = "NOTICE.sm12x"
 _OWN = {"vllm/_version.py", "METADATA", "RECORD", f"licenses/{NOTICE}", f"sboms/{SBOM}"}
 
 
@@ -45,11 +47,15 @@ def verify(
         All differences, and counts.
 
     Raises:
-        Finding: The file is no whole, plain zip archive, an input is not the
-            pinned one, or the series does not apply.
+        Finding: The file is no whole, plain zip archive, which says whether it is
+            damaged or only packed otherwise; an input is not the pinned one, or the
+            series does not apply.
     """
     base = base_of(lock, wheel)
-    ours = read(wheel)
+    try:
+        ours = read(wheel)
+    except Finding as e:
+        raise unread(wheel, e) if wheel.is_file() else e from e
     pinned(base_wheel, base)
     pinned(sdist, lock.sdist)
     theirs = read(base_wheel)
@@ -113,8 +119,14 @@ class _Check:
             *self._order(list(have), [n for n in old if n not in gone]),
             *self._claims(have, upstream, touched, own),
         ]
+        kind, more = kind_of(
+            *(self.lock, self.base, self.ours, self.theirs, self.scans),
+            *(found, [pair for pair in pairs if pair[0].name in changed]),
+        )
         return Report(
             wheel=self.ours.path.name,
+            kind=f"{kind.value}{', ' if more else ''}{more}",
+            next=NEXT[kind],
             differences=tuple(found),
             members=len(have),
             untouched=len(same) - len(changed),
