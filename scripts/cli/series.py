@@ -13,6 +13,7 @@ from scripts.cli import app
 from scripts.console import say
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
+from scripts.series.workbench import Workbench
 from scripts.upstream import UPSTREAM_URL, Source
 
 Url = Annotated[
@@ -50,7 +51,7 @@ def apply_verb(
     path = os.path.relpath(done.path)
     if done.backup:
         say(f"kept what stood in {path} as {done.backup}")
-        say(f"to have it back: git -C {path} checkout --detach {done.backup}")
+        say(Workbench(done.path).back(done.backup))
     if not done.changed:
         say(f"nothing to do: {path} holds {done.patches} patches, tree {done.tree}")
         return

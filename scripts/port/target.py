@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from scripts.port.languages import Kind, kind
 from scripts.release import PROJECT, REQUIREMENTS, kind_of
 from scripts.series.check.source import Source, Want
 from scripts.series.replay import Entry
+
+_ANY = Version("0"), Version("99999")
+"""After the first and before the last release."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,9 @@ def sdist(lock: Lock, version: Version) -> Artifact:
     if fetch.is_offline():
         raise Unusable(
             f"vLLM {version} is not known here, and the network may not be used",
-            next="unset SM12X_OFFLINE and PIP_NO_INDEX, or set UPSTREAM_DIR to a "
-            "folder that has its sdist",
+            next=f"{nearest(known(*_ANY), version, 'at hand')}; else unset "
+            "SM12X_OFFLINE and PIP_NO_INDEX, or set UPSTREAM_DIR to a folder that "
+            "has its sdist",
         )
     source = index.open_index()
     offers = [o for o in source.offers(PROJECT) if kind_of(o.filename, version)]
@@ -112,22 +116,33 @@ def sdist(lock: Lock, version: Version) -> Artifact:
             f"the index has no one source archive of vLLM {version}",
             where=index.masked(source.url),
             found="\n".join(o.filename for o in offers) or "no file of that version",
-            next=_nearest(source, version),
+            next=nearest(
+                _final((o.filename for o in source.offers(PROJECT)), *_ANY),
+                *(version, "there"),
+            ),
         )
     found = announced(source, archives[0])
     write(row, json.dumps(asdict(found)).encode("utf-8"))
     return found
 
 
-def _nearest(source: index.Index, version: Version) -> str:
-    """The command for the release that is nearest, of those that have a source."""
-    names = [o.filename for o in source.offers(PROJECT)]
-    ends = Version("0"), Version("99999")
-    every = _final(names, *ends)
-    if not every:
-        return "name another release"
-    above = [v for v in every if v > version]
-    return f"the nearest there is: make port TO={above[0] if above else every[-1]}"
+def nearest(every: Sequence[Version], version: Version, where: str) -> str:
+    """The command for the releases beside one that is not there.
+
+    >>> nearest([Version("0.31.0"), Version("0.33.0")], Version("0.32.9"), "there")
+    'make port TO=0.31.0 or TO=0.33.0, the nearest that are there'
+    >>> nearest([Version("0.31.0")], Version("0.40"), "at hand")
+    'make port TO=0.31.0, the nearest that is at hand'
+    >>> nearest([], Version("0.40"), "at hand")
+    'name another release, none is at hand'
+    """
+    below = [v for v in every if v < version][-1:]
+    beside = [*below, *[v for v in every if v > version][:1]]
+    if not beside:
+        return f"name another release, none is {where}"
+    are = "are" if len(beside) > 1 else "is"
+    asked = " or ".join(f"TO={v}" for v in beside)
+    return f"make port {asked}, the nearest that {are} {where}"
 
 
 def _noted(row: Path) -> Artifact | None:

@@ -185,6 +185,11 @@ class Workbench:
         self.git.run("clean", "--quiet", "--force", "-d")
         return ref
 
+    def back(self, ref: str) -> str:
+        """How a backup is had back."""
+        path = os.path.relpath(self.path)
+        return f"to have it back: git -C {path} checkout --detach {ref}"
+
     def move(self, state: State) -> None:
         """Put branch, index and work tree at `state.tip`; repeatable after a kill.
 
@@ -235,7 +240,7 @@ class Workbench:
                 next="copy them away, then make apply FORCE=1 (keeps a backup ref)",
             )
         if foreign:
-            note(f"kept the files edited since as {self.backup()}")
+            note(f"kept the files edited since; {self.back(self.backup())}")
         self._checkout(state)
         return self.state()
 

@@ -84,8 +84,11 @@ def find(python: str) -> Installed:
     every = sorted(site.glob("vllm-*.dist-info"))
     infos = [p for p in every if (p / "METADATA").is_file()]
     origin = Path(said["origin"]) if said["origin"] else None
-    if _is_editable(said["url"]) or not every:
+    if _is_editable(said["url"]):
         raise _not_plain("it is an editable install", site, said["origin"])
+    if not every:
+        found = f"no vllm-*.dist-info; it is imported from {said['origin']}"
+        raise _not_plain("no installer put it there", site, found)
     if not infos or said["version"] is None:
         names = ", ".join(str(p / "METADATA") for p in every)
         raise _not_plain("its installer's METADATA is gone", site, f"no {names}")

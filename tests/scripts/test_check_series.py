@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from codecs import BOM_UTF8
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import pytest
 
 from scripts import lock as lock_file
 from scripts.errors import Finding
-from scripts.series import folder
+from scripts.series import folder, table
 from scripts.series.check import Rule
 from tests.scripts.check_help import found, renew_table, report, tamper
 from tests.scripts.small import Small
@@ -160,6 +161,27 @@ def test_a_changed_context_line_is_shown_alone(small: Small) -> None:
     assert rows[problem.line - 1] == '     "cutlas",'
     words = 'expected     "cutlas",; found     "cutlass",'
     assert problem.message.endswith(words)
+
+
+def test_a_table_that_an_editor_wrapped_is_called_so(small: Small) -> None:
+    """At 72 columns, say; its words are the series', so that is no stale table."""
+    renew_table(small)
+    path = small.patches / table.NAME
+    text = path.read_text(encoding="utf-8")
+    editor = textwrap.TextWrapper(72, break_long_words=False, break_on_hyphens=False)
+    rows = [part for row in text.split("\n") for part in editor.wrap(row) or [""]]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    (problem,) = report(small, refresh=False).problems
+    first = next(
+        n
+        for n, (a, b) in enumerate(zip(rows, text.split("\n"), strict=False), 1)
+        if a != b
+    )
+    assert (problem.path, problem.line) == ("patches/README.md", first)
+    assert problem.message == "its lines were wrapped or joined; make export"
+    path.write_text(text.replace("overlay", "underlay"), encoding="utf-8")
+    (problem,) = report(small, refresh=False).problems
+    assert problem.message == "is not current; make export"
 
 
 def test_a_byte_order_mark_is_called_one(small: Small) -> None:

@@ -87,6 +87,17 @@ def test_editable_install_is_refused(
     assert "editable" in refused(venv, series, Unusable)
 
 
+def test_what_no_installer_put_there_is_not_called_editable(
+    venv: Path, series: tuple[Lock, list[Patch]]
+) -> None:
+    """As `setup.py install` of old left it."""
+    info = site_of(venv) / INFO
+    (info / "METADATA").rename(info / "PKG-INFO")
+    info.rename(info.with_suffix(".egg-info"))
+    said = refused(venv, series, Unusable)
+    assert "no installer put it there" in said and "editable" not in said
+
+
 def test_shadowed_install_is_refused(
     tmp_path: Path, venv: Path, series: tuple[Lock, list[Patch]]
 ) -> None:

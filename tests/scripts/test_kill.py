@@ -133,7 +133,9 @@ def cut_off_in_the_move(at: Checkout, root: Path) -> str:
     raise AssertionError("the move was never reached")
 
 
-def test_edits_after_a_kill_are_kept(at: Checkout, small: Small) -> None:
+def test_edits_after_a_kill_are_kept(
+    at: Checkout, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The move was cut off, and a person edited a file before the next run."""
     bench = at.build / "vllm"
     cut_off_in_the_move(at, small.root)
@@ -148,6 +150,8 @@ def test_edits_after_a_kill_are_kept(at: Checkout, small: Small) -> None:
         bench, "for-each-ref", "--format=%(refname)", "refs/sm12x/backup"
     ).splitlines()
     assert git(bench, "show", f"{ref}:setup.py") == "mine"
+    back = f"to have it back: git -C {os.path.relpath(bench)} checkout --detach {ref}"
+    assert back in capsys.readouterr().err
 
 
 def test_git_was_killed_in_the_middle(at: Checkout, small: Small) -> None:

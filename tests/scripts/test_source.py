@@ -13,6 +13,7 @@ from scripts.errors import Finding, Unusable
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.wheel import archive, source
+from scripts.wheel.buildenv import BOTH
 from tests.scripts.small import Small
 
 
@@ -40,6 +41,23 @@ def test_archive_that_is_cut_off_leaves_nothing(small: Small, tmp_path: Path) ->
     with pytest.raises(Finding, match="damaged"):
         source.prepare(path, tmp_path / "work")
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_dry_run_says_its_plan_before_it_asks_for_tools(
+    small: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = archive.build(small.lock, folder.load(small.patches), small.sdist, tmp_path)
+    python = str(tmp_path / "no-python")
+    with pytest.raises(Unusable) as e:
+        source.build(
+            *(small.lock, path, tmp_path, tmp_path / "work"),
+            python=python,
+            dry_run=True,
+        )
+    assert python in str(e.value)
+    said = capsys.readouterr().err
+    assert f"plan: {python} -m pip wheel " in said
+    assert f"for cuda, {BOTH}, of {path.name}" in said
 
 
 def test_unknown_device_is_refused(small: Small, tmp_path: Path) -> None:
