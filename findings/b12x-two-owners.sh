@@ -17,7 +17,7 @@
 # > said by pip and uv of it: nothing
 # Matters: vllm[b12x] installs both. After an upgrade of FlashInfer alone another b12x runs than
 #   pip lists, and a probe by find_spec or by version believes in one that is not there.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile pip==26.3 uv==0.13.9 \
@@ -62,8 +62,10 @@ orders() {
   done
 }
 seen=$(
-  orders pip > by-pip && orders uv > by-uv && cat by-pip
-  if diff by-pip by-uv >&2; then echo "uv: the same"; else echo "uv: other"; fi
+  orders pip > by-pip
+  orders uv > by-uv
+  cat by-pip
+  echo "uv: $(diff by-pip by-uv >&2 && echo the same || echo other)"
   echo "said by pip and uv of it: $(grep -ciE 'b12x|overwr|conflict' said || true)" | sed 's/ 0$/ nothing/'
 )
 echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2

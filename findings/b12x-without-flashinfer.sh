@@ -12,7 +12,7 @@
 # > flashinfer 0.6.17: find_spec yes, import: FileNotFoundError, an ImportError no
 # Matters: Optional imports are guarded by `except ImportError`: an engine that only wanted to know
 #   whether b12x is there dies while it is imported.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile --no-deps \

@@ -14,7 +14,7 @@
 # > loaded from the object without a header: CudaDialectJitCompiledFunction
 # Matters: Whoever ships compiled CuTe DSL kernels: which of them can be exported is not seen
 #   when they are compiled, and the way past the header is not in the documentation.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile --no-deps \

@@ -18,7 +18,7 @@
 # > signature: mA: Tensor([n0, n1], uint8)
 # Matters: A warm-up layer by layer repeats itself at no gain, and one that tries a few M on one
 #   layer leaves a compilation to a request; what has to be walked is M by the layers' N.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

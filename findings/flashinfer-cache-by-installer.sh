@@ -17,7 +17,7 @@
 # > key of sources, moved to another folder: another
 # Matters: A cache filled while an image is built with uv or --no-compile is not used in an image
 #   that pip filled: the kernels compile at the first request, and no message says why.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile pip==26.3 \

@@ -17,7 +17,7 @@
 # > scale made in inference_mode: RuntimeError: Inference tensors do not track version counter.
 # Matters: An engine that reloads or swaps weights in place (RL, sleep mode) goes on with the
 #   scales of the old ones: no error, wrong numbers.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

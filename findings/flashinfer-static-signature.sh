@@ -15,7 +15,7 @@
 # > static, 1024 rows an expert: 0.7.2.post1 compiles, 0.7.4 raises ValueError
 # Matters: Whoever fills FlashInfer's kernel cache ahead of time, shares its workspaces or calls
 #   the kernels by position reads a patch release as compatible, and the Python signatures agree.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

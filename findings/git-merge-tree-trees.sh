@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Finding: git merge-tree --write-tree of git 2.39 merges commits only, and cannot be told their base
-# Versions: git 2.39.5 (Debian 12)
+# Versions: git 2.39.5, Debian 12's 1:2.39.5-0+deb12u3, fetched by apt-get
 # Date: 2026-11-30
 # Behaviour: Given trees it says "not something we can merge" and exits 1, which is also its code
 #   for a conflict; --merge-base is an unknown option, exit 129. The base is found by history
@@ -13,14 +13,13 @@
 # > the same trees as commits with one parent: exit 0, merged
 # Matters: A tool that takes exit 1 for a conflict takes a refusal for one; and the manual that the
 #   web shows is that of a git that has --merge-base (2.40) and takes trees (2.45).
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
-if apt-get download git=1:2.39.5-0+deb12u3 > log 2>&1; then
-  dpkg -x git_*.deb git
-  export PATH=$dir/git/usr/bin:$PATH GIT_EXEC_PATH=$dir/git/usr/lib/git-core
-fi
-case $(git --version) in *" 2.39."*) ;; *) cat log >&2; echo "git 2.39 is not to be had" >&2; exit 2 ;; esac
+{ apt-get download -q git=1:2.39.5-0+deb12u3 && dpkg -x git_*.deb d; } >&2 || exit 2
+export PATH=$dir/d/usr/bin:$PATH GIT_EXEC_PATH=$dir/d/usr/lib/git-core
+export GIT_TEMPLATE_DIR=$dir/d/usr/share/git-core/templates
+[ "$(command -v git) $(git --version)" = "$dir/d/usr/bin/git git version 2.39.5" ] || exit 2
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_{AUTHOR,COMMITTER}_NAME=n GIT_{AUTHOR,COMMITTER}_EMAIL=n@example.org
 git init -q -b main r && cd r

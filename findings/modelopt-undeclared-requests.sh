@@ -14,7 +14,7 @@
 # > with requests: ModuleNotFoundError: No module named 'huggingface_hub'
 # Matters: A quantisation job in a slim image stops before it begins; a lock file made from the
 #   metadata, of pip, uv or Nix, repeats the fault everywhere.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

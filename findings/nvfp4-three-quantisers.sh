@@ -19,7 +19,7 @@
 # > block of zeros, its scale: 1 0.125 0.015625
 # Matters: A test that compares a kernel or a converter with another library's checkpoint bit for
 #   bit fails for no fault of its own; and whoever looks for dead blocks by scale 0 finds none.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

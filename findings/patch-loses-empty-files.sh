@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Finding: dpkg-source makes no empty file that a git patch adds, and quilt pop restores none that one deletes
-# Versions: dpkg-source 1.21.23, GNU patch 2.7.6, quilt 0.66 (Debian 12), git 2.39.5
+# Versions: dpkg-source 1.21.23, GNU patch 2.7.6, quilt 0.66, git 2.39.5: those of Debian 12,
+#   fetched by apt-get
 # Date: 2026-11-30
 # Behaviour: A git patch that adds b/__init__.py, empty, and one that deletes the empty
 #   a/__init__.py. git apply and patch do both. patch -E, which dpkg-source uses, takes the new
@@ -16,11 +17,20 @@
 # > quilt pop -a:   none of them
 # Matters: An empty __init__.py is what makes a package of Python: a distribution's build of a
 #   series lacks a module that every developer's has, and nothing failed on the way.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
-{ dpkg-source --version | head -n 1 && patch --version | head -n 1 && git --version \
-  && apt-get download quilt=0.67+really0.66-1 && dpkg -x quilt_*.deb q; } >&2 || exit 2
+{ apt-get download -q git=1:2.39.5-0+deb12u3 patch=2.7.6-7+deb12u1 dpkg-dev=1.21.23 \
+  libdpkg-perl=1.21.23 quilt=0.67+really0.66-1 && for deb in *.deb; do dpkg -x "$deb" d; done; } \
+  >&2 || exit 2
+export PATH=$dir/d/usr/bin:$PATH PERL5LIB=$dir/d/usr/share/perl5
+export GIT_EXEC_PATH=$dir/d/usr/lib/git-core GIT_TEMPLATE_DIR=$dir/d/usr/share/git-core/templates
+export QUILT_DIR=$dir/d/usr/share/quilt QUILT_PATCHES=debian/patches
+for tool in git patch dpkg-source quilt; do
+  [ "$(command -v $tool)" = "$dir/d/usr/bin/$tool" ] && $tool --version | sed -n 's/\.\?$//;1p'
+done > versions
+printf '%s\n' "git version 2.39.5" "GNU patch 2.7.6" "Debian dpkg-source version 1.21.23" 0.66 \
+  | diff - versions >&2 || exit 2
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_{AUTHOR,COMMITTER}_NAME=n GIT_{AUTHOR,COMMITTER}_EMAIL=n@example.org
 # git's own form of a series: one patch adds an empty __init__.py, one deletes another.
@@ -49,8 +59,7 @@ seen=$(
   dpkg-source -x p_1-1.dsc x >> log 2>&1
   echo "dpkg-source -x: $(have x)"
   cd x
-  export QUILT_PATCHES=debian/patches QUILT_DIR=$dir/q/usr/share/quilt
-  "$dir/q/usr/bin/quilt" --quiltrc /dev/null pop -qa >> ../log 2>&1
+  quilt --quiltrc /dev/null pop -qa >> ../log 2>&1
   echo "quilt pop -a:   $(have . | sed "s/^$/none of them/")"
 )
 echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2

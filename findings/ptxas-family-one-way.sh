@@ -16,7 +16,7 @@
 # > PTX sm_121f to sm_120  no   sm_120a no   sm_120f no   sm_121  yes  sm_121a yes  sm_121f yes
 # Matters: Whoever ships one PTX for RTX PRO 6000 and DGX Spark has to write sm_120f; with
 #   120a, or with the newer chip's 121f, one of the two is left out, and only at run time.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile --no-deps \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Finding: rattler-build applies a git patch without its executable bit and its CR LF, and reports success
-# Versions: py-rattler-build 0.73.0, git 2.39.5
+# Versions: py-rattler-build 0.73.0; git 2.39.5, Debian 12's, fetched by apt-get
 # Date: 2026-11-30
 # Behaviour: One patch of git's makes a script executable, adds a file with CR LF, adds an empty
 #   file and deletes an empty one. git apply does all of it. In the folder that rattler-build's
@@ -12,11 +12,15 @@
 # > rattler-build: run.sh plain, crlf 8 bytes, empty gone, new there, plain: changed
 # Matters: A conda recipe that carries patches builds something else than the same patches in
 #   Debian, Arch or by hand; a wrapper script that was patched in stops only when it is called.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile \
-  py-rattler-build==0.73.0 && git --version; } >&2 || exit 2
+  py-rattler-build==0.73.0 && apt-get download -q git=1:2.39.5-0+deb12u3 && dpkg -x git_*.deb d; } \
+  >&2 || exit 2
+export PATH=$dir/d/usr/bin:$PATH GIT_EXEC_PATH=$dir/d/usr/lib/git-core
+export GIT_TEMPLATE_DIR=$dir/d/usr/share/git-core/templates
+[ "$(command -v git) $(git --version)" = "$dir/d/usr/bin/git git version 2.39.5" ] || exit 2
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_{AUTHOR,COMMITTER}_NAME=n GIT_{AUTHOR,COMMITTER}_EMAIL=n@example.org
 git init -q -b main p-1 && cd p-1

@@ -18,7 +18,7 @@
 # > numpy, F8_E8M0: AttributeError
 # Matters: A tensor-parallel loader reads slices, so it works on every checkpoint of today,
 #   which keep FP4 as uint8, and stops at the first one that uses the type made for it.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Finding: FlashInfer's NVFP4 MoE kernels have the same instructions for sm_120a and sm_121a, in files that do not mix
+# Finding: FlashInfer's NVFP4 MoE kernels have the same instructions for sm_120a and sm_121a, in cubins marked for one alone
 # Versions: flashinfer-python 0.7.2.post1, nvidia-cutlass-dsl 4.8.0, nvidia-cuda-nvdisasm 13.5.37
 # Date: 2026-11-30
 # Behaviour: The micro and the static kernel for the layer of Qwen3-30B-A3B (128 experts, 2048,
 #   768, top 8), compiled for both with the same number of SMs: not one instruction differs.
-#   The files do: in the architecture of the ELF header's flags, for which a driver refuses the
-#   cubin of one on the other. Both compile with no driver, toolkit or GPU there.
+#   The files do: the flags of each ELF header name one architecture and its accelerated form,
+#   which by NVIDIA's manual runs on that one alone. Both compile with no driver or GPU there.
 # Output:
-# > micro:  1 kernel each, cubins differ, instructions the same, 448 FP4 mma
-# > static: 2 kernels each, cubins differ, instructions the same, 448 FP4 mma
+# > micro:  1 kernel each, instructions the same, 448 FP4 mma, for EF_CUDA_SM120 and EF_CUDA_SM121
+# > static: 2 kernels each, instructions the same, 448 FP4 mma, for EF_CUDA_SM120 and EF_CUDA_SM121
 # Matters: What was tested on an RTX PRO 6000 is the code that a DGX Spark runs, for these
 #   kernels; and yet a kernel cache or wheel with cubins has to hold each of them twice.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \
@@ -50,7 +50,8 @@ else:
 E
 export CUTE_DSL_NO_CACHE=1 CUTE_DSL_KEEP=cubin FLASHINFER_CUTE_DSL_DISABLE_CACHE=1
 export FLASHINFER_WORKSPACE_BASE=$dir
-nvdisasm=$(find v -name nvdisasm -type f)
+nvdisasm=$(echo v/lib/python*/site-packages/nvidia/cu13/bin/nvdisasm)
+mark() { "$nvdisasm" -c "$1" | grep -oE 'EF_CUDA_SM[0-9]+' | sort -u | paste -sd+; }
 seen=$(for kind in micro static; do
   for arch in sm_120a sm_121a; do
     mkdir -p $kind/$arch
@@ -59,11 +60,10 @@ seen=$(for kind in micro static; do
     # Instructions and the labels that they jump to, no directives.
     "$nvdisasm" -c $kind/$arch.cubin | grep -E '^ +/\*[0-9a-f]+\*/|^\.L_|^\.text' > $kind/$arch.sass
   done
-  cmp -s $kind/sm_120a.cubin $kind/sm_121a.cubin && files="the same" || files=differ
   cmp -s $kind/sm_120a.sass $kind/sm_121a.sass && code="the same" || code=differ
   kernels=$(grep -c '^\.text' $kind/sm_120a.sass) || true
   [ "$kernels" = 1 ] && kernels="1 kernel" || kernels="$kernels kernels"
-  printf '%-7s %s each, cubins %s, instructions %s, %s FP4 mma\n' $kind: "$kernels" "$files" "$code" \
-    "$(grep -c 'OMMA.SF' $kind/sm_120a.sass)"
+  printf '%-7s %s each, instructions %s, %s FP4 mma, for %s and %s\n' $kind: "$kernels" "$code" \
+    "$(grep -c 'OMMA.SF' $kind/sm_120a.sass)" "$(mark $kind/sm_120a.cubin)" "$(mark $kind/sm_121a.cubin)"
 done)
 echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2

@@ -19,7 +19,7 @@
 # > e2m1fn  of  nan: ml_dtypes   -0
 # Matters: A quantiser without a clamp passes its tests on this torch and fails on 2.11.0, or
 #   against a reference in numpy; a scale that became 0 or negative shows in one of them only.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0 \

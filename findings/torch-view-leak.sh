@@ -17,7 +17,7 @@
 # > parameter.detach().view(2, 2)  freed
 # Matters: A layer that keeps a swizzled or reshaped view of a weight for its kernel makes a
 #   reloaded model take twice the memory, and nothing in Python shows who holds it.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile torch==2.13.0; } >&2 || exit 2

@@ -17,7 +17,7 @@
 # > ptxas -arch sm_120a takes e4m3 by e2m1 of mxf8f6f4: yes
 # Matters: MXFP4 weights with MXFP8 activations (gpt-oss) run on these GPUs at the rate of BF16
 #   in a kernel that looks as if it used their FP4 units; who tunes it tunes something else.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile triton==3.9.0; } \

@@ -15,7 +15,7 @@
 # > CUDA 13.0, 12.0: general 12.0, FP4 12.0f
 # Matters: A wheel built on purpose for RTX PRO 6000 and DGX Spark does not load on the Spark; the
 #   list that works on both is the one that does not name the Spark.
-set -euo pipefail
+set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
 { "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile pip==26.3 \

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -113,7 +114,8 @@ def test_a_script_has_its_form(script: findings.Script) -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", script.header["Date"])
     assert "\n" not in script.header["Finding"]
     text = script.path.read_text(encoding="utf-8")
-    head, _, code = text.partition("set -euo pipefail\n")
+    # In a substitution too, where bash forgets -e otherwise.
+    head, _, code = text.partition("set -euo pipefail && shopt -s inherit_errexit\n")
     assert re.search(r"^# > \S", head, re.MULTILINE), "no output is stated"
     # The output is stated once, a folder of its own is made and goes, and what
     # was seen is held against what is stated at the very end.
@@ -128,6 +130,50 @@ def test_a_script_has_its_form(script: findings.Script) -> None:
         assert not loose, "not pinned"
     assert "://" not in text and "/work/" not in text
     assert not re.search(r"\b(?:from|import) (?:scripts|ci|tests)\b", code)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.name)
+def test_the_check_of_a_script_can_fail(
+    script: findings.Script, tmp_path: Path
+) -> None:
+    """Its own header and last line, around something else that was seen."""
+    text = script.path.read_text(encoding="utf-8")
+    stated = re.findall(r"^# > (.*)$", text, re.MULTILINE)
+    before, begins, _ = text.partition('cd "$dir"\n')
+    last = text.splitlines()[-1]
+    for number in range(len(stated) + 1):
+        seen = [f"{row}!" if n == number else row for n, row in enumerate(stated)]
+        path = tmp_path / "changed.sh"
+        what = shlex.quote("\n".join(seen))
+        path.write_text(f"{before}{begins}seen={what}\n{last}\n", encoding="utf-8")
+        done = subprocess.run(["bash", path], capture_output=True, check=False)
+        assert done.returncode == (0 if number == len(stated) else 1), seen
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.name)
+def test_no_script_prints_what_it_states_without_a_look(
+    script: findings.Script,
+) -> None:
+    text = script.path.read_text(encoding="utf-8")
+    code = text.partition("set -euo pipefail")[2]
+    fixed = [
+        row for row in re.findall(r"^# > (.*)$", text, re.MULTILINE) if row in code
+    ]
+    assert fixed == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.name)
+def test_tools_of_the_system_are_pinned_and_fetched(script: findings.Script) -> None:
+    """Those whose behaviour a distribution changes; by apt-get, into its folder."""
+    text = script.path.read_text(encoding="utf-8")
+    code = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    fetched = " ".join(re.findall(r"apt-get download -q((?:\\\n|[^\n;&>])*)", code))
+    packages = {"dpkg-source": "dpkg-dev"}
+    for tool in ("git", "patch", "quilt", "dpkg-source"):
+        used = re.search(rf"(?:^|[(;&|\"] ?|then |try ){tool} -{{0,2}}\w", code, re.M)
+        if used:
+            assert f" {packages.get(tool, tool)}=" in fetched, tool
+    assert all("=" in word for word in fetched.replace("\\", "").split())
 
 
 def test_shellcheck_passes() -> None:
