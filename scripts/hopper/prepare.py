@@ -28,10 +28,10 @@ from scripts import ROOT
 from scripts.cache import cache_dir
 from scripts.console import note
 from scripts.errors import Finding
-from scripts.files import digest, write
+from scripts.files import write
 from scripts.hopper import ptx, selftest
-from scripts.hopper.assemble import SHIM, Tools, assemble, link
-from scripts.hopper.assemble import __file__ as ASSEMBLE
+from scripts.hopper.assemble import Tools
+from scripts.hopper.library import made
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
 
@@ -44,10 +44,21 @@ them on the GPU at once."""
 SECONDS = 1200
 """Of one compilation, by the clock: only what hangs takes that long."""
 ARCHITECTURES = ("sm_120a", "sm_121a")
-PARTS = {
-    "sm_120a": ("regimes", "errors", "models", "graphs", "linear", "w4a16", "seed"),
+PARTS: dict[str, tuple[str, ...]] = {
+    "sm_120a": (
+        "kinds",
+        "regimes",
+        "errors",
+        "models",
+        "graphs",
+        "linear",
+        "w4a16",
+        "seed",
+    ),
     "sm_121a": ("seed",),
 }
+CHECKED = "kinds"
+"""What compute-sanitizer looks at: its kernels are made with the ABI, too."""
 CODE = (
     "scripts/inside",
     "tests/series/cpu",
@@ -117,14 +128,6 @@ def _salt(inputs: Inputs) -> str:
     return total.hexdigest()[:16]
 
 
-def _made_with(tools: Tools) -> str:
-    """Digest of what makes a library of what was compiled."""
-    total = hashlib.sha256(tools.version.encode())
-    for path in (Path(ptx.__file__), ptx.HELPERS, SHIM, Path(ASSEMBLE)):
-        total.update(path.read_bytes())
-    return total.hexdigest()[:16]
-
-
 def _compiled(
     inputs: Inputs, arch: str, tools: Tools, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[str, Future[dict[str, Any]]]]:
@@ -144,9 +147,12 @@ def _compiled(
         "limits": {"seconds": SECONDS, "bytes": asked.limits.bytes},
         "processes": os.cpu_count() or 1,
     }
+    checked: set[str] = set()
     for event in sweep.process(asked, arch, request):
         if event["event"] == "recorded":
             note(f"{arch}: {event['part']}, {event['rows']} rows")
+            if event["part"] == CHECKED:
+                checked.update(event["keys"])
         if event["event"] == "gone":
             raise Finding("FlashInfer has a name no longer", where=event["name"])
         if event["event"] != "compiled":
@@ -159,55 +165,17 @@ def _compiled(
             )
         folder = store / "compiled" / event["folder"]
         what = {"kind": event["kind"], "detail": event["detail"]}
-        yield event["key"], pool.submit(_library, tools, folder, inputs.out, what)
+        also = event["key"] in checked
+        yield (
+            event["key"],
+            pool.submit(made, tools, folder, inputs.out, what, also),
+        )
 
 
 def _no_shapes() -> Any:
     from scripts.kernels import shapes
 
     return shapes.Shapes(architectures={}, models=())
-
-
-def _library(
-    tools: Tools, folder: Path, out: Path, what: dict[str, Any]
-) -> dict[str, Any]:
-    """Translate, assemble and link what is in the folder; put it into the bundle."""
-    told: dict[str, Any] = json.loads((folder / "kernel.json").read_text("utf-8"))
-    ready = folder / f"library-{_made_with(tools)}.json"
-    library = ready.with_suffix(".so")
-    if not ready.exists():
-        text = (folder / "kernel.ptx").read_text(encoding="utf-8")
-        try:
-            made = ptx.translate(text)
-        except ptx.Untranslatable as e:
-            raise Finding(
-                "a kernel cannot be translated for Hopper",
-                where=f"{what['kind']} {what['detail']}",
-                found=str(e),
-                next="teach scripts/hopper/ptx.py an exact replacement",
-            ) from e
-        # To assemble takes longer than all else here.
-        name = hashlib.sha256(f"{tools.version}\0{made.text}".encode()).hexdigest()[:16]
-        source, cubin = folder / "hopper.ptx", folder / f"{name}.cubin"
-        source.write_text(made.text, encoding="utf-8")
-        if not cubin.exists():
-            assemble(tools, source, cubin.with_suffix(".part"))
-            cubin.with_suffix(".part").rename(cubin)
-        link(tools, folder / "host.o", cubin, library)
-        names = list(ptx.entries(text))
-        facts = {"replaced": made.counts, "entries": names, "cubin": digest(cubin)}
-        write(ready, json.dumps(facts).encode())
-    facts = json.loads(ready.read_text(encoding="utf-8"))
-    name = f"kernels/{told['symbol']}-{facts['cubin'][:8]}.so"
-    shutil.copyfile(library, out / name)
-    return {
-        **what,
-        "library": name,
-        "sha256": digest(library),
-        "symbol": told["symbol"],
-        "tvm_ffi": told["tvm_ffi"],
-        **facts,
-    }
 
 
 def _copy(inputs: Inputs) -> None:

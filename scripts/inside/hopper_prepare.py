@@ -45,9 +45,10 @@ class Preparing:
         )
         hopper_stage.tests_on_path(Path(self.request["root"]))
         for name in self.request["parts"]:
-            part = importlib.import_module(name)
+            part, before = importlib.import_module(name), set(stage.recorder.jobs)
             told = list(part.rows(stage))
-            self.say("recorded", part=name, rows=len(told))
+            new = [key for key in stage.recorder.jobs if key not in before]
+            self.say("recorded", part=name, rows=len(told), keys=new)
             gc.collect()
         cute.compile = real
         kernel_fork.prepare()

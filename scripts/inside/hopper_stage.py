@@ -51,6 +51,10 @@ class Stage:
     recorder: Any
     """The recorder of scripts/inside/kernel_record.py; on the GPU it finds kernels."""
     recording: bool
+    only: frozenset[str] = frozenset()
+    """Names of models, where not all are asked for."""
+    checked: bool = False
+    """Kernels are taken as compute-sanitizer has to see them: with the ABI."""
     used: dict[str, str] = field(default_factory=dict)
     """Kind of each kernel that was asked for, by key."""
 
@@ -207,7 +211,8 @@ class _Shelf:
         entry = self.kernels.get(job.key)
         if entry is None:
             raise NotInBundle(f"{job.kind} {job.detail} ({job.key[:12]}): {job.text}")
-        library = str(self.bundle / entry["library"])
+        name = entry["checked" if self.stage.checked else "library"]
+        library = str(self.bundle / name)
         module = cute.runtime.load_module(library, enable_tvm_ffi=entry["tvm_ffi"])
         kernel = module[entry["symbol"]]
         rest = _left_out(job) if entry["tvm_ffi"] else []

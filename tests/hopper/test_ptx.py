@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts.errors import Finding
-from scripts.hopper import ptx, selftest
+from scripts.hopper import abi, ptx, selftest
 from scripts.hopper.assemble import Tools, assemble
 
 SOURCE = selftest.SOURCE.read_text(encoding="utf-8")
@@ -130,3 +131,24 @@ def test_what_ptxas_refuses_is_named(tmp_path: Path) -> None:
     with pytest.raises(Finding, match="ptxas refuses") as refused:
         assemble(Tools.found(), source, tmp_path / "no.cubin")
     assert "cvt.rn.satfinite.e2m1x2.f32" in str(refused.value)
+
+
+@pytest.mark.slow
+def test_with_the_abi_the_stack_pointer_stays(tmp_path: Path) -> None:
+    """ptxas says of the usual translation alone that it drops the ABI."""
+    said = {}
+    usual = ptx.translate(SOURCE).text
+    for name, text in (("usual", usual), ("kept", abi.kept(usual))):
+        source = tmp_path / f"{name}.ptx"
+        source.write_text(text, encoding="utf-8")
+        command = [
+            Tools.found().ptxas,
+            "-arch",
+            ptx.TARGET,
+            source,
+            "-o",
+            tmp_path / "c",
+        ]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        said[name] = "disabling ABI" in done.stdout + done.stderr
+    assert said == {"usual": True, "kept": False}

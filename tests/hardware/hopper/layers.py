@@ -184,26 +184,34 @@ class Calls:
 
         num.reciprocal = reciprocal
         a, w = self.last, self.wrapper
+        ids = a["token_selected_experts"]
+        # Experts that no token takes are left out: there may be 500 of them.
+        used = ids[ids >= 0].unique()
+        used = used if len(used) else ids.new_zeros(1)
+        ids = torch.where(ids >= 0, torch.searchsorted(used, ids), -1).int()
         gs1 = a.get("input_global_scale")
         gs1 = a["w1_alpha"] if gs1 is None else gs1
         fold = gs1 is not a["w1_alpha"]
         alpha = a["w1_alpha"].float() * (gs1.float() if fold else 1.0)
         count = a["w1_weight"].size(0)
         gs = tuple(
-            t.float().expand(count) if t.numel() == 1 else t.float().flatten()
-            for t in (gs1, a["fc2_input_scale"])
+            t.float().flatten().expand(count)[used] for t in (gs1, a["fc2_input_scale"])
         )
         big = tuple(
-            a[n] for n in ("w1_weight", "w1_weight_sf", "w2_weight", "w2_weight_sf")
-        )
+            a[n].index_select(dim, used)
+            for n, dim in (
+                ("w1_weight", 0), ("w1_weight_sf", -1),
+                ("w2_weight", 0), ("w2_weight_sf", -1),
+            )
+        )  # fmt: skip
         size, tokens = big[2].shape[2] * 2, len(a["x"])
         return num.moe(
             a["x"],
             big,
-            a["token_selected_experts"],
+            ids,
             a["token_final_scales"].float(),
             gs,
-            (alpha.flatten(), a["w2_alpha"].float().flatten()),
+            (alpha.flatten()[used], a["w2_alpha"].float().flatten()[used]),
             w.activation,
             (w.swiglu_alpha, w.swiglu_beta, w.swiglu_limit),
             regime,

@@ -2,9 +2,9 @@
 """Layers of real models, through vLLM and the fork's experts class.
 
 Sizes are those of scripts/kernels/shapes.toml and of the project's facts. Each is run
-at the numbers of tokens around every cut between kernels, with all rows real, with
-padded ones (ids of -1), with one expert that takes every token, and with routing
-weights of zero.
+at the numbers of tokens around every cut between kernels with all rows real; at a cut
+and for few tokens also with padded ones (ids of -1), with one expert that takes every
+token, and with routing weights of zero.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ COLUMNS = (
     "rows", "kernel-reference", "double-reference", "kernel-double", "worst row",
 )  # fmt: skip
 MAX_TOKENS = 8192
+FEW = 200
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,24 @@ class Model:
 
 
 MODELS = (
-    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (1, 4)),
-    Model("Qwen3.6-35B-A3B", 256, 8, 2048, 512, (1,)),
-    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1,)),
-    Model("Nemotron-3-Nano", 128, 6, 2688, 1856, (1,), "relu2_no_mul"),
+    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (1, 2, 4, 8)),
+    Model("Qwen3.6-35B-A3B", 256, 8, 2048, 512, (1, 2, 4, 8)),
+    Model("Qwen3.5-122B-A10B", 256, 8, 3072, 1024, (4,)),
+    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, (1,)),
+    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2)),
+    Model("Nemotron-3-Nano", 128, 6, 2688, 1856, (1, 2), "relu2_no_mul"),
+    # Its experts work on 1024 columns; that and 2688 are from memory.
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4,), "relu2_no_mul"),
     Model("GLM-4.6", 160, 8, 5120, 1536, (8,)),
+    Model("MiniMax-M2", 256, 8, 3072, 1536, (8,)),
+    Model("gpt-oss-like", 128, 4, 3072, 3072, (8,), "swigluoai"),
 )
 
 
-def counts(built: layers.Built) -> list[int]:
+def counts(built: layers.Built) -> dict[int, bool]:
     """Numbers of tokens: few, and below, at and above each cut between kernels.
+
+    True where other rows are looked at too: of few tokens, and at a cut.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
     kernel's tiles as the fork's class asks its functions.
@@ -60,14 +69,16 @@ def counts(built: layers.Built) -> list[int]:
     cuts |= {(direct - 1) // key.top_k, key.static_tokens(), *key.dynamic_tokens()}
     # FlashInfer's gated kernel takes longer slices from there on.
     cuts |= {2048}
-    found = {n + d for n in cuts for d in (-1, 0, 1)}
-    return sorted(n for n in found if 1 <= n <= MAX_TOKENS)
+    found = sorted({n + d for n in cuts for d in (-1, 0, 1)})
+    return {n: n <= FEW or n in cuts for n in found if 1 <= n <= MAX_TOKENS}
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
     """A row for each model, number of ranks and number of tokens."""
     calls = layers.Calls().watch()
     for model in MODELS:
+        if stage.only and model.name not in stage.only:
+            continue
         sizes = {
             "experts": model.experts,
             "top-k": model.top_k,
@@ -82,18 +93,17 @@ def rows(stage: Any) -> Iterator[list[Any]]:
             except (ValueError, NotImplementedError) as e:
                 yield [*head, f"refused: {e}", *[""] * 6]
                 continue
-            for tokens in counts(built):
+            for tokens, more in counts(built).items():
                 stage.recorder.fresh()
-                yield from (
-                    [*head, *row] for row in _tokens(stage, calls, built, tokens)
-                )
+                made = _tokens(stage, calls, built, tokens, more)
+                yield from ([*head, *row] for row in made)
             del built
             if not stage.recording:
                 torch.cuda.empty_cache()
 
 
 def _tokens(
-    stage: Any, calls: layers.Calls, built: layers.Built, tokens: int
+    stage: Any, calls: layers.Calls, built: layers.Built, tokens: int, more: bool
 ) -> Iterator[list[Any]]:
     x, weights, ids = layers.inputs(stage, built.model, tokens, seed=tokens)
     if stage.recording:
@@ -101,6 +111,8 @@ def _tokens(
         yield [layers.regime(stage), tokens, "all"]
         return
     yield _row(stage, calls, built, "all", x, weights, ids)
+    if not more:
+        return
     some = torch.arange(tokens, device=ids.device) % 3 == 1
     padded = torch.where(some[:, None], -1, ids)
     one = torch.full_like(ids, -1)

@@ -107,6 +107,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--capability", default="12.0", help="12.0 or 12.1")
+    parser.add_argument("--models", default="", help="of the part models; else all")
     wanted = parser.parse_args()
     manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
     if why := wrong(manifest):
@@ -128,6 +129,7 @@ def main() -> int:
         libraries()
         major, minor = map(int, wanted.capability.split("."))
         stage = hopper_stage.run(HERE, (major, minor))
+        stage.only = frozenset(filter(None, wanted.models.split(",")))
         for name in rest:
             results.part(name, lambda module: module.rows(stage))
     failed = [name for name, one in results.parts.items() if one["failed"]]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,18 +19,27 @@ KINDS = (
     "micro", "direct micro", "static", "dynamic", "dynamic gated", "micro relu2",
     "static relu2", "dense",
 )  # fmt: skip
-# Only the kernels of CuTe DSL: PyTorch's own are no matter of ours.
-_FILTER = ("--kernel-regex", "kns=kernel_cutlass")
+# The kernels of CuTe DSL: PyTorch's own are no matter of ours. initcheck has to see all
+# that writes, of which PyTorch does a part.
+_OURS = "kernel_cutlass"
+_FILTER = ("--kernel-name", f"kns={_OURS}")
+_MORE = {
+    # cuda-bindings asks the driver for functions that it lacks.
+    "memcheck": ("--report-api-errors", "no", *_FILTER),
+    "racecheck": ("--racecheck-report", "analysis", *_FILTER),
+    "initcheck": (),
+    "synccheck": _FILTER,
+}
 _HAZARDS = re.compile(
     r"RACECHECK SUMMARY: (\d+) hazards? displayed \((\d+) errors?, (\d+)"
 )
-_ERRORS = re.compile(r"ERROR SUMMARY: (\d+) errors?")
+_REPORT = re.compile(r"^========= (\S.*)\n=========     at (\S+)", re.M)
 _LAUNCHES = re.compile(r"^kinds  .*  (\d+)$", re.M)
 SECONDS = 400
 
 
 def rows(bundle: Path, capability: str, processes: int = 6) -> Iterator[list[Any]]:
-    """A row for each tool and kind, in the order that they end in."""
+    """A row for each tool and kind."""
     with ThreadPoolExecutor(processes) as pool:
         waiting = [
             pool.submit(_one, bundle, capability, tool, kind)
@@ -43,19 +53,15 @@ def _one(bundle: Path, capability: str, tool: str, kind: str) -> list[Any]:
     out = (
         Path(os.environ.get("TMPDIR", "/tmp")) / f"{tool}-{kind.replace(' ', '-')}.json"
     )
-    command = ["compute-sanitizer", "--tool", tool, *_FILTER]
-    if tool == "memcheck":
-        # cuda-bindings asks the driver for functions that it lacks.
-        command += ["--report-api-errors", "no"]
-    if tool == "racecheck":
-        command += ["--racecheck-report", "analysis"]
-    command += [sys.executable, str(bundle / "run.py"), "--parts", "kinds"]
-    command += ["--capability", capability, "--out", str(out)]
-    environment = os.environ | {"HOPPER_KIND": kind}
+    command = ["compute-sanitizer", "--tool", tool, "--print-limit", "100000"]
+    command += [*_MORE[tool], sys.executable, str(bundle / "run.py")]
+    command += ["--parts", "kinds", "--capability", capability, "--out", str(out)]
+    # A tensor's memory is its own, so that what is beside it is nobody's.
+    apart = {"HOPPER_KIND": kind, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     try:
         done = subprocess.run(
             command,
-            env=environment,
+            env=os.environ | apart,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -64,16 +70,36 @@ def _one(bundle: Path, capability: str, tool: str, kind: str) -> list[Any]:
         )
     except subprocess.TimeoutExpired:
         return [tool, kind, "", "", "", f"not done within {SECONDS} s"]
-    said = done.stdout
+    return [tool, kind, *read(tool, done.stdout)]
+
+
+def read(tool: str, said: str) -> list[Any]:
+    """Errors, warnings, launches and reports, each with how often, of an output."""
+    reports = Counter(
+        f"{what} at +{at.rpartition('+')[2]}"
+        for what, at in _REPORT.findall(said)
+        if at.startswith(_OURS)
+    )
+    told = " | ".join(f"{n} x {what}" for what, n in reports.most_common(8))
     launches = _LAUNCHES.search(said)
     if launches is None:
-        return [tool, kind, "", "", "", "did not run: " + said.strip()[-600:]]
-    lines = [line[10:] for line in said.splitlines() if line.startswith("=========")]
+        return ["", "", "", "did not run: " + (told or said.strip()[-600:])]
     if tool == "racecheck":
         found = _HAZARDS.search(said)
-        counts = (int(found[2]), int(found[3])) if found else (-1, -1)
+        counts = [int(found[2]), int(found[3])] if found else [-1, -1]
+        told = "" if counts == [0, 0] else _hazards(said)
     else:
-        error = _ERRORS.search(said)
-        counts = (int(error[1]) if error else -1, 0)
-    report = "" if counts == (0, 0) else " | ".join(lines[1:9])[:900]
-    return [tool, kind, *counts, int(launches[1]), report]
+        finished = "ERROR SUMMARY: " in said
+        counts = [reports.total() if finished else -1, 0]
+    return [*counts, int(launches[1]), told]
+
+
+def _hazards(said: str) -> str:
+    """Of each hazard its accesses, without the kernel's name."""
+    lines = [
+        re.sub(rf"{_OURS}\S*\+", "+", line[10:].strip())
+        for line in said.splitlines()
+        if line.startswith("=========")
+        and ("Race" in line or "Access" in line or "access" in line)
+    ]
+    return " | ".join(lines)[:900]

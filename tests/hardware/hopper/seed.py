@@ -2,8 +2,8 @@
 """The series' own GPU tests by pytest, in the patched tree, with the real kernels.
 
 What they use besides is vLLM's compiled quantisation of activations and FlashInfer's
-CUTLASS GEMM, which are built for other GPUs: both are doubled in PyTorch, from vLLM's
-own emulation. Passed and skipped are told apart.
+CUTLASS GEMM, which are built for other GPUs: both are the doubles of the engine's
+tests. Passed and skipped are told apart.
 """
 
 from __future__ import annotations
@@ -76,11 +76,8 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 
 def _double_what_is_compiled() -> None:
     import flashinfer
+    import linear_double
     import vllm._custom_ops as ops
-    from vllm.model_executor.layers.quantization.utils import nvfp4_emulation_utils
-    from vllm.model_executor.layers.quantization.utils.nvfp4_utils import (
-        swizzle_blockscale,
-    )
 
     def quantise(
         input: torch.Tensor,
@@ -92,70 +89,38 @@ def _double_what_is_compiled() -> None:
         x = input.reshape(-1, input.shape[-1])
         if padded_n is not None:
             x = torch.nn.functional.pad(x, (0, padded_n - x.shape[1]))
-        values, scale = nvfp4_emulation_utils.ref_nvfp4_quant(
-            x, input_global_scale.float(), 16
-        )
-        scale = scale.to(torch.float8_e4m3fn)
-        codes = _codes(values)
-        packed = codes[:, 0::2] | codes[:, 1::2] << 4
-        return packed, swizzle_blockscale(scale) if is_sf_swizzled_layout else scale
+        packed, scale = linear_double.quantise(x, input_global_scale)
+        if is_sf_swizzled_layout:
+            swizzled = linear_double.swizzle(scale.view(torch.uint8))
+            scale = swizzled.view(torch.float8_e4m3fn)
+        return packed, scale
 
     ops.scaled_fp4_quant = quantise
     real = flashinfer.mm_fp4
 
-    def mm_fp4(
-        a: torch.Tensor,
-        b: torch.Tensor,
-        a_descale: torch.Tensor,
-        b_descale: torch.Tensor,
-        alpha: torch.Tensor | None = None,
-        out_dtype: torch.dtype = torch.bfloat16,
-        out: torch.Tensor | None = None,
-        *args: Any,
-        backend: str = "auto",
-        **kwargs: Any,
-    ) -> torch.Tensor:
-        if backend != "cutlass":
-            return real(
-                a, b, a_descale, b_descale, alpha, out_dtype, out, *args,
-                backend=backend, **kwargs,
-            )  # fmt: skip
-        sides = [_plain(a, a_descale), _plain(b.T, b_descale.T)]
-        made = (sides[0] @ sides[1].T * (1.0 if alpha is None else alpha)).to(out_dtype)
-        return made if out is None else out.copy_(made)
+    def mm_fp4(*args: Any, backend: str = "auto", **kwargs: Any) -> torch.Tensor:
+        chosen = linear_double.mm_fp4 if backend == "cutlass" else real
+        made: torch.Tensor = chosen(*args, backend=backend, **kwargs)
+        return made
 
     flashinfer.mm_fp4 = mm_fp4
 
 
-def _codes(values: torch.Tensor) -> torch.Tensor:
-    """Codes of E2M1 values."""
-    mag = values.abs()
-    code = torch.where(mag < 2, mag * 2, torch.where(mag < 4, mag + 2, mag / 2 + 4))
-    return code.to(torch.uint8) | (torch.signbit(values).to(torch.uint8) << 3)
-
-
-def _plain(packed: torch.Tensor, swizzled: torch.Tensor) -> torch.Tensor:
-    """An operand in FP32, its block scales out of the layout of 128 by 4."""
-    from contract import b12x_numerics as num
-
-    packed = packed.view(torch.uint8)
-    rows, columns = packed.shape[0], packed.shape[1] * 2
-    across = -(-(columns // 16) // 4)
-    tiles = swizzled.contiguous().view(torch.float8_e4m3fn).flatten()
-    tiles = tiles.view(-1, across, 32, 4, 4).permute(0, 3, 2, 1, 4)
-    scale = tiles.reshape(-1, across * 4)[:rows, : columns // 16].float()
-    return num.weight(packed, scale)
-
-
 @contextlib.contextmanager
 def _cuda_is_cpu() -> Iterator[None]:
-    """While recording: "cuda" is the CPU, a graph is nothing, comparisons hold."""
-    import sys
+    """While recording: "cuda" is the CPU, a graph is nothing, comparisons hold.
+
+    Nor does a test give back what the stage made for all.
+    """
     from types import SimpleNamespace
     from unittest import mock
 
+    from vllm.platforms import current_platform
+    from vllm.v1.worker import workspace
+
     sys.path.insert(0, str(Path(__file__).parents[1] / "sm12x"))
     from cuda_is_cpu import CudaIsCpu
+    from tests.kernels.moe.nvfp4_sm12x_utils import Checkpoint
 
     nothing = SimpleNamespace(replay=lambda: None)
     with (
@@ -166,7 +131,14 @@ def _cuda_is_cpu() -> Iterator[None]:
             graph=lambda *_, **__: contextlib.nullcontext(),
             synchronize=lambda *_: None,
         ),
-        mock.patch.object(torch.accelerator, "synchronize", lambda *_: None),
+        mock.patch.multiple(
+            torch.accelerator,
+            synchronize=lambda *_: None,
+            empty_host_cache=lambda: None,
+        ),
+        mock.patch.object(current_platform, "manual_seed_all", lambda _: None),
+        mock.patch.object(workspace, "reset_workspace_manager", lambda: None),
+        mock.patch.object(Checkpoint, "error", lambda *_: 0.0),
         mock.patch.object(torch.testing, "assert_close", lambda *_, **__: None),
         mock.patch.object(torch, "equal", lambda *_: True),
     ):
