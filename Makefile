@@ -17,7 +17,7 @@ flag = $(if $(filter-out 0,$($(1))),$(2))
 opt = $(if $($(1)),$(2) "$($(1))")
 # A comma, where a function would end an argument.
 , := ,
-# How long it takes is its first line.
+# How long it takes, on two cores, is its first line; the README has the same words.
 takes = @echo "make $@ takes $(1)" >&2
 
 .PHONY: help
@@ -45,7 +45,7 @@ help: ## This list, in groups | make
 
 .PHONY: install doctor patch-installed verify-wheel matrix test-sm12x bench-sm12x kernel-cache
 install: .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
-	$(call takes,minutes$(,) most of them the download of PyTorch and CUDA)
+	$(call takes,minutes$(,) nearly all of them the download of PyTorch and CUDA)
 	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
 
 doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to mend (PYTHON=/path/to/python CAPABILITY=12.1 JSON=1) | make doctor PYTHON=env/bin/python
@@ -58,7 +58,7 @@ verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what 
 	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
 
 matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
-	$(call takes,minutes the first time$(,) with some gigabytes in the cache; RECORDED=1 at once)
+	$(call takes,half a minute for trees that it has asked before$(,) else minutes$(,) and some gigabytes the first time; RECORDED=1 at once)
 	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
 
 test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1) | make test-sm12x
@@ -110,7 +110,7 @@ port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mende
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
-	$(call takes,tens of minutes on two cores)
+	$(call takes,some minutes a release)
 	@.venv/bin/python -m tests.bench.carry $(ARGS)
 
 bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
@@ -170,7 +170,7 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
 test: .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
-	$(call takes,tens of minutes on two cores; each test is named as it ends)
+	$(call takes,some twenty minutes with what it needs in the cache$(,) longer the first time; each test is named as it ends)
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
@@ -180,7 +180,7 @@ lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pr
 	.venv/bin/pre-commit run --all-files
 
 kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2) | make kernels
-	$(call takes,some six minutes on two cores the first time$(,) seconds from the cache)
+	$(call takes,some six minutes the first time$(,) seconds from the cache)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
@@ -190,19 +190,19 @@ hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every clai
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
 evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
-	$(call takes,some fourteen minutes on two cores for a series that it has not seen$(,) seconds after)
+	$(call takes,some fourteen minutes for a series that it has not seen$(,) seconds after)
 	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
 
 mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
-	$(call takes,hours for the whole series; an interrupted run resumes)
+	$(call takes,long$(,) and no whole run was timed; an interrupted one resumes)
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
 engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
-	$(call takes,minutes$(,) and an environment of some gigabytes the first time)
+	$(call takes,some six minutes once its environment is there$(,) some gigabytes)
 	@.venv/bin/python -m tests.engine $(ARGS)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
-	$(call takes,minutes)
+	$(call takes,some time$(,) which was not measured)
 	@.venv/bin/python -m tests.bench $(ARGS)
 
 site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
@@ -210,6 +210,7 @@ site: .venv/.tools ## build/site/index.html: the series as a page, drawn from wh
 
 .PHONY: findings
 findings: .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg) | make findings NAME=ptxas-setmaxnreg
+	$(call takes,some twenty-five minutes for all$(,) beside gigabytes of downloads; NAME= for one)
 	@$(run) findings $(call opt,NAME,)
 
 ## Housekeeping

@@ -21,7 +21,7 @@ def findings_verb(
     """Run the scripts of findings/: does each still see what its header states?
 
     Each installs pinned public packages into a temporary folder, so that this wants
-    the network, and for all of them some gigabytes of downloads and an hour. One that
+    the network, and for all of them some gigabytes of downloads. One that
     sees something else exits 1; where the others hold and one could not be run, 2.
     """
     from scripts import findings

@@ -17,7 +17,7 @@ from scripts.console import say
 
 MODEL = "nvidia/Qwen3-30B-A3B-NVFP4"
 """An NVFP4 mixture of experts that a card of 32 GB holds."""
-LINE = "NVFP4 MoE on SM120: FLASHINFER_CUTEDSL_SM12X"
+LINE = "NVFP4 W4A4 MoE on SM120: FLASHINFER_CUTEDSL_SM12X"
 """How the log says that the series is at work (patch 0008)."""
 
 
