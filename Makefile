@@ -179,7 +179,7 @@ test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build
 lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
 	.venv/bin/pre-commit run --all-files
 
-kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2) | make kernels
+kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1) | make kernels
 	$(call takes,some six minutes the first time$(,) seconds from the cache)
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 

@@ -44,6 +44,16 @@ class GitSource:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A companion that the series requires in place of the one that upstream pins."""
+
+    version: str
+    patch: str
+    """File name of the patch that says so."""
+    why: str
+
+
+@dataclass(frozen=True)
 class Lock:
     """The pin. Tree and commit ids are SHA-1, as upstream's repository."""
 
@@ -64,7 +74,17 @@ class Lock:
     patched_tree: str
     """Tree of the sdist after the whole series."""
     companions: Mapping[str, str]
-    """Distribution name to the version that upstream's requirements pin."""
+    """Distribution name to the version that the patched requirements pin."""
+    upstream_companions: Mapping[str, str]
+    """The same of upstream's requirements."""
+    own: Mapping[str, Own]
+    """Those of `companions` that are not upstream's."""
+
+    @property
+    def moved(self) -> dict[str, tuple[str, str]]:
+        """Version before and after the series, of each companion that it moves."""
+        before = self.upstream_companions
+        return {n: (before[n], o.version) for n, o in self.own.items() if n in before}
 
     @property
     def local_version(self) -> str:
@@ -147,7 +167,11 @@ def parse(text: str) -> Lock:
     sdist = _take(vllm, "vllm", "sdist", dict)
     wheels = _take(vllm, "vllm", "wheels", dict)
     git = _take(vllm, "vllm", "git", dict) if "git" in vllm else {}
-    companions = _take(doc, "upstream.lock", "companions", dict)
+    table = _take(doc, "upstream.lock", "companions", dict)
+    companions = {k: _take(table, "companions", k, str) for k in table}
+    has = "companions" in series
+    owned = _take(series, "series", "companions", dict) if has else {}
+    own = {k: _own(owned, k) for k in owned}
     return Lock(
         version=_take(vllm, "vllm", "version", str),
         tag=_take(vllm, "vllm", "tag", str),
@@ -165,8 +189,16 @@ def parse(text: str) -> Lock:
         ),
         release=_take(series, "series", "release", int),
         patched_tree=_take(series, "series", "patched-tree", str),
-        companions={k: _take(companions, "companions", k, str) for k in companions},
+        companions={**companions, **{k: one.version for k, one in own.items()}},
+        upstream_companions=companions,
+        own=own,
     )
+
+
+def _own(table: Any, name: str) -> Own:
+    where = f"series.companions.{name}"
+    values = _take(table, "series.companions", name, dict)
+    return Own(*(_take(values, where, key, str) for key in ("version", "patch", "why")))
 
 
 def load(path: Path = PATH) -> Lock:

@@ -46,14 +46,15 @@ tree = ""
 {_ARTIFACT}
 [vllm.wheels.aarch64]
 {_ARTIFACT}
+# What upstream's {REQUIREMENTS} pins.
+[companions]
+
+# [series.companions] has what the series requires in its place, with patch and reason.
 [series]
 # N of the fork's version X.Y.Z+sm12x.N; starts at 1 with each upstream release.
 release = 1
 # git's id of the sdist's tree after the whole series.
 patched-tree = ""
-
-# What upstream's {REQUIREMENTS} pins, and the series is written for.
-[companions]
 """
 
 
@@ -122,6 +123,7 @@ def pin(
         values["vllm.git"] = None
         values["series.release"] = 1
         values["series.patched-tree"] = values["vllm.sdist.tree"]
+        values["series.companions"] = None
     after = lock.edit(text, values)
     parsed = lock.parse(after)
     write(lock_path, after.encode("utf-8"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -157,6 +158,32 @@ def _one(text: str, pattern: str, where: str) -> str:
     return match[1]
 
 
+def _requirement(line: str) -> Requirement | None:
+    # As pip reads it: a comment starts the line or follows a blank.
+    bare = re.sub(r"(^|\s+)#.*$", "", line).strip()
+    try:
+        return Requirement(bare)
+    except InvalidRequirement:
+        return None  # an option of pip, such as -r common.txt
+
+
+def but_companions(requirements: str) -> list[str]:
+    """The lines of a requirements file without the versions of `COMPANIONS`.
+
+    >>> but_companions("-r common.txt\\ntorch==2.14.0\\nnumba == 0.65.0")
+    ['-r common.txt', 'torch', 'numba == 0.65.0']
+    """
+
+    def bare(line: str) -> str:
+        found = _requirement(line)
+        if found is None or canonicalize_name(found.name) not in COMPANIONS:
+            return line
+        found.specifier = SpecifierSet()
+        return str(found)
+
+    return list(map(bare, requirements.splitlines()))
+
+
 def companions(requirements: str, where: str) -> dict[str, str]:
     """Versions that a requirements file pins for `COMPANIONS`.
 
@@ -168,15 +195,8 @@ def companions(requirements: str, where: str) -> dict[str, str]:
         Finding: One is not pinned with `==`, or pinned to several versions.
     """
     pins: dict[str, set[str]] = {name: set() for name in COMPANIONS}
-    for line in requirements.splitlines():
-        # As pip reads it: a comment starts the line or follows a blank.
-        bare = re.sub(r"(^|\s+)#.*$", "", line).strip()
-        try:
-            requirement = Requirement(bare)
-        except InvalidRequirement:
-            continue  # an option of pip, such as -r common.txt
-        name: str = canonicalize_name(requirement.name)
-        if name in pins:
+    for requirement in map(_requirement, requirements.splitlines()):
+        if requirement and (name := canonicalize_name(requirement.name)) in pins:
             pins[name].add(str(requirement.specifier))
     for pinned, found in pins.items():
         if not re.fullmatch(r"==[^,;*]+", ";".join(found)):

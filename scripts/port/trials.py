@@ -34,6 +34,7 @@ from scripts.series.apply import sdist_base
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
 from scripts.series.replay import Entry, Step
+from scripts.series.required import lock_values, own_companions
 from scripts.series.table import lanes_on, render
 from scripts.upstream import commit_steps
 
@@ -86,6 +87,7 @@ def of_ref(
             "vllm.sdist.tree": found.tree,
             "series.release": 1,
             "series.patched-tree": found.tree,
+            "series.companions": None,
             **{f"companions.{k}": v for k, v in found.companions.items()},
         },
     )
@@ -132,7 +134,8 @@ def _filled(
     follow = partial(readme.follow, old=old, new=lock, renamed=names)
     adopt(new, files, render(made, lanes), lock.tag, follow)
     tree = git.text("rev-parse", f"{tip}^{{tree}}")
-    lockfile.update(new.lock, {"series.patched-tree": tree})
+    own = own_companions(git, base, tip, made)
+    lockfile.update(new.lock, {"series.patched-tree": tree, **lock_values(lock, own)})
     return new
 
 

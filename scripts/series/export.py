@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
@@ -17,6 +18,7 @@ from scripts.series.adopt import Change, adopt
 from scripts.series.apply import make_commits, sdist_base
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
+from scripts.series.required import lock_values, own_companions
 from scripts.series.workbench import State, Workbench
 from scripts.upstream import Source
 
@@ -116,12 +118,13 @@ def export(
         patches = [_read_back(name, data) for name, data in files.items()]
         tip = make_commits(git, state.base, patches)
         _same_trees(git, state.base, tip, head)
-        trees = _trees(git, lockfile.load(checkout.lock), state, patches, tip)
+        lock = lockfile.load(checkout.lock)
+        values = _trees(git, lock, state, patches, tip)
+        values |= lock_values(lock, own_companions(git, state.base, tip, patches))
         bench.save(replace(state, exporting=True))
         made = table(patches) if table is not None else None
-        tag = lockfile.load(checkout.lock).tag
-        adopted = adopt(checkout, files, made, tag)
-        lockfile.update(checkout.lock, trees)
+        adopted = adopt(checkout, files, made, lock.tag)
+        lockfile.update(checkout.lock, values)
         series = folder.fingerprint(patches)
         bench.move(replace(state, tip=tip, series=series, exporting=False))
         final = git.text("rev-parse", f"{tip}^{{tree}}")
@@ -159,11 +162,11 @@ def _trees(
     state: State,
     patches: list[Patch],
     tip: str,
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The lock's keys for the tree after the series, on each source."""
     tree = git.text("rev-parse", f"{tip}^{{tree}}")
     if state.source == Source.SDIST.value:
-        found = {"series.patched-tree": tree}
+        found: dict[str, Any] = {"series.patched-tree": tree}
         if lock.git.commit and git.resolve(f"{lock.git.commit}^{{tree}}"):
             other = make_commits(git, lock.git.commit, patches)
             found["vllm.git.patched-tree"] = git.text("rev-parse", f"{other}^{{tree}}")

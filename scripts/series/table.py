@@ -114,7 +114,7 @@ def lanes_on(patches: list[Patch], sdist: Callable[[], Path]) -> dict[str, str]:
             {Lane.SOURCE}
             if patch.name in source
             # What would need the bytes was looked at above.
-            else {lane(diff.path, None, None) for diff in patch.files}
+            else {lane(diff.path, b"", b"") for diff in patch.files}
         )
         for patch in patches
     }

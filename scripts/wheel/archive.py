@@ -9,7 +9,8 @@ everywhere, at three times the size; compare the tar where it matters.
 
 Beside the patched tree the archive differs in what carries the version
 (PKG-INFO, vllm/_version.py), in the list of files that setuptools reads where
-there is no git (SOURCES.txt), and in the notice of modification, which
+there is no git (SOURCES.txt), in the companions that the series requires in
+another version (PKG-INFO, requires.txt), and in the notice of modification, which
 pyproject.toml names so that a wheel built from it holds the notice too. A
 PKG-INFO is upstream's otherwise; a build writes it anew.
 """
@@ -157,7 +158,9 @@ def notice(lock: Lock, patches: Sequence[Patch], tree: Tree) -> bytes:
 def _versioned(lock: Lock, tree: Tree, path: str, data: bytes) -> bytes:
     versions = lock.version, lock.local_version
     if path in ("PKG-INFO", f"{_INFO}/PKG-INFO"):
-        return metadata.metadata(data, *versions, NOTICE)
+        return metadata.metadata(data, *versions, NOTICE, lock.moved)
+    if path == f"{_INFO}/requires.txt":
+        return metadata.requires(data, lock.moved, "", path)
     if path == "vllm/_version.py":
         return metadata.version_file(data, *versions)
     if path == f"{_INFO}/SOURCES.txt":

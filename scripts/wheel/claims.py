@@ -62,9 +62,21 @@ def check_version(
         ],
     }
     for name, (before, after) in files.items():
+        if name.endswith("METADATA"):
+            allowed["METADATA"] += _required(lock, before)
         yield from line_changes(
             name, before, after, allowed[name.rpartition("dist-info/")[2]]
         )
+
+
+def _required(lock: Lock, before: bytes) -> Iterator[str]:
+    """Changed lines of the companions that the series requires."""
+    for line in before.decode("utf-8", "replace").split("\n\n")[0].splitlines():
+        for name, own in lock.own.items():
+            old = f"=={lock.upstream_companions[name]}"
+            if line.startswith(f"Requires-Dist: {name}") and line.endswith(old):
+                yield f"-{line}"
+                yield f"+{line.removesuffix(old)}=={own.version}"
 
 
 def check_record(

@@ -55,6 +55,8 @@ class Report:
     """Files of the series that no wheel holds: tests, documentation."""
     repaired: bool
     """Whether a run that was cut off had to be undone first."""
+    moved: tuple[str, ...] = ()
+    """Companions that it requires in another version than upstream does, for pip."""
 
     def __str__(self) -> str:
         words = {
@@ -67,6 +69,8 @@ class Report:
         lines = [words[self.status] + f": {len(self.files)} files in {self.site}"]
         if self.repaired:
             lines.insert(0, "undid a run that was cut off")
+        if self.moved:
+            lines.append(f"it requires now: pip install {' '.join(self.moved)}")
         if self.left_out:
             lines.append(f"not installed: {len(self.left_out)} files outside vllm/")
         return "\n".join(lines)
@@ -134,8 +138,9 @@ def patch(at: Installed, lock: Lock, patches: Sequence[Patch]) -> Report:
 
     def report(status: Status, manifest: Manifest) -> Report:
         files = tuple(c.path for c in manifest.changes)
+        moved = tuple(f"{n}=={own.version}" for n, own in lock.own.items())
         return Report(
-            status, at.site, at.version, manifest.fork, files, left_out, repaired
+            status, at.site, at.version, manifest.fork, files, left_out, repaired, moved
         )
 
     if done is not None:

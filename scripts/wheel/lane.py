@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import Finding
+from scripts.release import REQUIREMENTS, but_companions
 from scripts.sdist import members
+from scripts.series.diff import FilePatch
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Tree, replay
 
@@ -24,7 +26,7 @@ from scripts.series.replay import Entry, Tree, replay
 class Lane(Enum):
     """Where a changed file takes effect."""
 
-    OVERLAY = auto()  # a file under vllm/, as it stands in the wheel
+    OVERLAY = auto()  # a file under vllm/, or the version of a companion in METADATA
     SOURCE = auto()  # compiled, executed by the build, or turned into metadata
     NEITHER = auto()  # never part of a wheel: tests, documentation, tools
 
@@ -71,7 +73,7 @@ def lane(path: str, before: bytes | None, after: bytes | None) -> Lane:
     Args:
         path: Relative to the source tree.
         before: Its bytes before, None if it is new. Only looked at for
-            pyproject.toml.
+            pyproject.toml and requirements/cuda.txt.
         after: Its bytes after, None if it is deleted.
     """
     if path.startswith("vllm/"):
@@ -84,6 +86,11 @@ def lane(path: str, before: bytes | None, after: bytes | None) -> Lane:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError):
             same = False
         return Lane.NEITHER if same else Lane.SOURCE
+    if path == REQUIREMENTS and before is not None and after is not None:
+        # The wheel is of this target, and its METADATA carries these versions.
+        sides = (x.decode("utf-8", "replace") for x in (before, after))
+        old, new = map(but_companions, sides)
+        return Lane.OVERLAY if old == new else Lane.SOURCE
     if path.startswith(_FOLDERS) or path.startswith("rust-toolchain"):
         return Lane.SOURCE
     if path in _FILES:
@@ -91,6 +98,16 @@ def lane(path: str, before: bytes | None, after: bytes | None) -> Lane:
     if Path(path).suffix in _COMPILED and path.split("/")[0] not in _APART:
         return Lane.SOURCE
     return Lane.NEITHER
+
+
+def _sides(change: FilePatch) -> tuple[bytes, bytes]:
+    """What a change has of its file before and after, which is all that it changes."""
+    lines = [line for hunk in change.hunks for line in hunk.lines]
+    before, after = (
+        b"".join(line[1:] for line in lines if line[:1] in (b" ", sign))
+        for sign in (b"-", b"+")
+    )
+    return before, after
 
 
 def source_tree(sdist: Path, want: Callable[[str], bool]) -> Tree:
@@ -114,6 +131,10 @@ def belongs_to_source(
         Finding: A change to pyproject.toml does not apply.
     """
     states: dict[tuple[str, str], tuple[bytes | None, bytes | None]] = {}
+    for patch in patches:
+        for change in patch.files:
+            if change.path == REQUIREMENTS and change.old_mode and change.new_mode:
+                states[patch.name, REQUIREMENTS] = _sides(change)
     if sdist and any(c.path == PYPROJECT for p in patches for c in p.files):
         tree = source_tree(sdist(), PYPROJECT.__eq__)
         now = tree(PYPROJECT)
@@ -146,7 +167,7 @@ def require_overlay(
         raise Finding(
             "the series changes what is compiled or read by the build",
             where="\n".join(f"patches/{p.name}:{at} ({path})" for p, path, at in bad),
-            expected="files under vllm/, tests and documentation",
+            expected="files under vllm/, companions' versions, tests, documentation",
             found=f"{len(bad)} change(s) of the source lane",
             next="make wheel-source",
         )

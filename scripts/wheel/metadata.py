@@ -57,14 +57,55 @@ def version_file(data: bytes, old: str, new: str) -> bytes:
     return data
 
 
-def metadata(data: bytes, old: str, new: str, notice: str) -> bytes:
-    """METADATA with another version and one more licence file.
+def requires(
+    data: bytes,
+    moved: Mapping[str, tuple[str, str]],
+    start: str = "Requires-Dist: ",
+    where: str = "METADATA",
+) -> bytes:
+    """Requirements with other versions of some distributions.
+
+    Args:
+        data: METADATA, or another file with a line for each requirement.
+        moved: Version before and after, by the distribution's name.
+        start: What a line begins with.
+        where: Name of the file, for messages.
+
+    Raises:
+        Finding: One is not required there in the version before, exactly once.
+    """
+    for name, (old, new) in moved.items():
+        line = rf"^({re.escape(start + name)}(?:\[[^]]*\])?==){re.escape(old)}$"
+        found = re.findall(line.encode(), data, re.MULTILINE)
+        if len(found) != 1:
+            raise Finding(
+                f"{name} is not required as upstream requires it",
+                where=where,
+                expected=f"one line {start}{name}=={old}",
+                found=f"{len(found)} of them",
+                next="compare with the upstream wheel, and with upstream.lock",
+            )
+        data = data.replace(
+            found[0] + f"{old}\n".encode(), found[0] + f"{new}\n".encode()
+        )
+    return data
+
+
+def metadata(
+    data: bytes,
+    old: str,
+    new: str,
+    notice: str,
+    moved: Mapping[str, tuple[str, str]],
+) -> bytes:
+    """METADATA with another version, other companions and one more licence file.
 
     Args:
         data: Upstream's bytes.
         old: The version in it.
         new: The version to write.
         notice: The licence file's name in .dist-info/licenses/.
+        moved: As `requires` takes it.
 
     Raises:
         Finding: A header is not there exactly once.
@@ -77,6 +118,7 @@ def metadata(data: bytes, old: str, new: str, notice: str) -> bytes:
         raise Finding("METADATA names no licence file", where="METADATA")
     last = head.rindex(found[-1]) + len(found[-1])
     head = head[:last] + f"License-File: {notice}\n".encode() + head[last:]
+    head = requires(head, moved)
     return head[:-1] + blank + body
 
 

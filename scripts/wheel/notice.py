@@ -37,6 +37,10 @@ def render(lock: Lock, patches: Sequence[Patch], payload: Payload) -> bytes:
             "The version was changed in vllm/_version.py and in METADATA; METADATA,",
             "RECORD, this notice and the SBOM tell of it. Every other file, and every",
             "compiled file, is upstream's byte for byte.",
+            *(
+                f"METADATA requires {name} {new}, where upstream's requires {old}."
+                for name, (old, new) in lock.moved.items()
+            ),
         ],
     )
 

@@ -149,7 +149,11 @@ def plan(
             data(payload.VERSION_FILE), lock.version, lock.local_version
         ),
         f"{info}METADATA": metadata.metadata(
-            data(f"{old_info}METADATA"), lock.version, lock.local_version, notice.NAME
+            data(f"{old_info}METADATA"),
+            lock.version,
+            lock.local_version,
+            notice.NAME,
+            lock.moved,
         ),
         f"{info}licenses/{notice.NAME}": notice.render(lock, patches, change),
         f"{info}sboms/{sbom.NAME}": sbom.render(lock, patches, artifact, filename),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ from scripts.wheel.manifest import (
     record_after,
     state_of,
 )
+from scripts.wheel.metadata import requires
 from scripts.wheel.payload import derive, in_wheel
 from scripts.wheel.record import record_paths
 
@@ -45,6 +47,7 @@ def plan(
     _require_upstream(at, lock, patches, present)
     payload = derive(patches, present, lambda path: (at.site / path).read_bytes())
     new = {p: e.data for p, e in payload.put.items()}
+    new |= _required(at, lock)
     # build_py drops a module's executable bit, so no wheel has one.
     runs = {
         p
@@ -78,6 +81,23 @@ def plan(
     )
     new[at.record] = record_after(at, manifest, record)
     return manifest, new
+
+
+def _required(at: Installed, lock: Lock) -> dict[str, bytes]:
+    """METADATA with the companions that the series requires.
+
+    Raises:
+        Finding: It requires one in another version than upstream does.
+    """
+    path = f"{at.info.name}/METADATA"
+    data = (at.site / path).read_bytes()
+    # Who builds vLLM without them, as distributions do, has nothing to correct.
+    named = {
+        name: versions
+        for name, versions in lock.moved.items()
+        if re.search(rf"^Requires-Dist: {re.escape(name)}\b".encode(), data, re.M)
+    }
+    return {path: requires(data, named, where=path)} if named else {}
 
 
 def _absent(at: Installed, changes: Sequence[Change]) -> tuple[str, ...]:

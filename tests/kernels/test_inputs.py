@@ -14,14 +14,14 @@ from scripts.errors import Finding, Unusable
 from scripts.kernels import shapes
 from scripts.kernels.versions import environment
 
-PINS = {"flashinfer-python": "0.7.2.post1", "nvidia-cutlass-dsl": "4.8.0"}
+PINS = {"flashinfer-python": "0.7.4", "nvidia-cutlass-dsl": "4.8.0"}
 PARTS = ("", "-libs-base", "-libs-core", "-libs-cu13")
 
 
 def made(root: Path, **other: str) -> Path:
     """An environment that has the distributions' metadata, and nothing else."""
     found = {f"nvidia-cutlass-dsl{part}": "4.8.0" for part in PARTS}
-    found |= {"flashinfer-python": "0.7.2.post1", "requests": "2.0"}
+    found |= {"flashinfer-python": "0.7.4", "requests": "2.0"}
     found |= {name.replace("_", "-"): version for name, version in other.items()}
     site = root / "lib" / "python3.11" / "site-packages"
     for name, version in found.items():
@@ -44,7 +44,7 @@ def test_the_pinned_compiler_is_taken(tmp_path: Path) -> None:
     [
         ({"nvidia_cutlass_dsl": "4.7.1"}, "nvidia-cutlass-dsl 4.8.0"),
         ({"nvidia_cutlass_dsl_libs_cu13": "4.8.1"}, "nvidia-cutlass-dsl-libs-cu13"),
-        ({"flashinfer_python": "0.7.3"}, "flashinfer-python 0.7.2.post1"),
+        ({"flashinfer_python": "0.7.2.post1"}, "flashinfer-python 0.7.4"),
     ],
     ids=["cutlass-dsl", "one of its libraries", "FlashInfer"],
 )

@@ -196,7 +196,9 @@ def test_real_archive(tmp_path: Path) -> None:
     )
     touched = {c.path for p in folder.load() for c in p.files}
     written = {"PKG-INFO", "pyproject.toml", "vllm/_version.py", "NOTICE.sm12x"}
-    written |= {f"vllm.egg-info/{n}" for n in ("PKG-INFO", "SOURCES.txt")}
+    written |= {
+        f"vllm.egg-info/{n}" for n in ("PKG-INFO", "SOURCES.txt", "requires.txt")
+    }
     differ = {n for n in {*before, *after} if before.get(n) != after.get(n)}
     assert differ == touched | written
     listed = after["vllm.egg-info/SOURCES.txt"][1].decode().splitlines()

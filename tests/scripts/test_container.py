@@ -142,7 +142,7 @@ def test_its_steps_on_a_hand_made_vllm(
     site = site_of(tmp_path / "image")
     before = contents(site)
     said = build(given, tmp_path, python)
-    assert said[-1].startswith("patched vLLM 1.2.3 to 1.2.3+sm12x.1: 2 files")
+    assert said[-2].startswith("patched vLLM 1.2.3 to 1.2.3+sm12x.1: 2 files")
     kernel = "vllm/config/kernel.py"
     assert (site / kernel).read_bytes() == (small.repo / kernel).read_bytes()
     # Nothing beside vLLM, and out again with the tools that lie in the image.

@@ -70,6 +70,26 @@ def test_pyproject(before: bytes | None, after: bytes | None, want: Lane) -> Non
     assert lane("pyproject.toml", before, after) is want
 
 
+PINS = b"-r common.txt\ntorch==2.14.0  # new\nnumba == 0.65.0\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "want"),
+    [
+        (PINS.replace(b"2.14.0", b"2.15.0"), Lane.OVERLAY),
+        (PINS.replace(b"0.65.0", b"0.66.0"), Lane.SOURCE),
+        (PINS + b"torch==2.14.0\n", Lane.SOURCE),
+        (PINS.replace(b"torch", b"torch[x]"), Lane.SOURCE),
+        (PINS.replace(b"-r common.txt\n", b""), Lane.SOURCE),
+        (None, Lane.SOURCE),
+    ],
+)
+def test_a_companions_version_is_metadata(after: bytes | None, want: Lane) -> None:
+    """Of the wheel's own target; what another target requires is not in it."""
+    assert lane("requirements/cuda.txt", PINS, after) is want
+    assert lane("requirements/rocm.txt", PINS, after) is Lane.SOURCE
+
+
 def test_series_that_only_lints(small: Small) -> None:
     small.edit(message("lint: less"), "pyproject.toml", '"SIM", ', "")
     small.export()

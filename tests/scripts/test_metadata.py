@@ -45,7 +45,7 @@ def test_metadata_headers_only() -> None:
         b"Name: vllm\nVersion: 1\nLicense-File: A\nLicense-File: B\n"
         b"X: y\n\nVersion: 1\n"
     )
-    assert metadata.metadata(text, "1", "1+a", "N") == (
+    assert metadata.metadata(text, "1", "1+a", "N", {}) == (
         b"Name: vllm\nVersion: 1+a\nLicense-File: A\nLicense-File: B\n"
         b"License-File: N\nX: y\n\nVersion: 1\n"
     )
@@ -56,7 +56,7 @@ def test_metadata_headers_only() -> None:
 )
 def test_metadata_of_another_form(data: bytes) -> None:
     with pytest.raises(Finding):
-        metadata.metadata(data, "1", "1+a", "N")
+        metadata.metadata(data, "1", "1+a", "N", {})
 
 
 @given(

@@ -3,29 +3,32 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from scripts import lock as lockfile
 from scripts.cpuenv import flashinfer_python, package_folder
 from tests.series.flashinfer_calls import Uses, bind, uses
 from tests.series.flashinfer_release import Name, Release, differences
 
 HERE = Path(__file__).parent
 KNOWN = tomllib.loads((HERE / "flashinfer-differences.toml").read_text("utf-8"))
-BREAKS = KNOWN["not-on-sm12x"]
+HANDLED = KNOWN["mended"] | KNOWN["gone"]
+MENDED = "tests/utils_/test_flashinfer_renamed.py"
 OTHER = HERE / "requirements-flashinfer-other.txt"
 
 
 @pytest.fixture(scope="module")
-def pinned() -> Release:
+def required() -> Release:
     (site,) = flashinfer_python().parent.parent.glob("lib/python*/site-packages")
     return Release(site)
 
 
 @pytest.fixture(scope="module")
-def other() -> Release:
+def pinned() -> Release:
     return Release(package_folder(OTHER))
 
 
@@ -50,19 +53,37 @@ def misfits(release: Release, found: Uses) -> dict[str, str]:
 
 @pytest.mark.upstream
 @pytest.mark.slow
-def test_every_call_binds(pinned: Release, other: Release, found: Uses) -> None:
+def test_every_call_binds(pinned: Release, required: Release, found: Uses) -> None:
     assert len(found.calls) > 200 and len(found.names) > 150
     assert misfits(pinned, found) == {}
-    assert misfits(other, found).keys() <= BREAKS.keys()
+    named_before = "flashinfer.gemm.gemm_base._get_cache_buf"
+    assert misfits(required, found).keys() == {*KNOWN["gone"], named_before} - {
+        # A class is no call of vLLM's.
+        "flashinfer.comm.trtllm_alltoall.MnnvlMoe",
+    }
 
 
 @pytest.mark.upstream
 @pytest.mark.slow
 def test_every_difference_is_known(
-    pinned: Release, other: Release, found: Uses
+    pinned: Release, required: Release, found: Uses
 ) -> None:
-    told = differences(pinned, other, sorted(found.names))
-    assert told.keys() == BREAKS.keys() | KNOWN["nothing-follows"].keys(), told
+    told = differences(pinned, required, sorted(found.names))
+    assert told.keys() == HANDLED.keys() | KNOWN["nothing-follows"].keys(), told
+
+
+@pytest.mark.upstream
+@pytest.mark.slow
+def test_what_follows_has_its_test(patched_tree: Path) -> None:
+    """And what asks for FlashInfer by its version gets it from neither release."""
+    text = (patched_tree / MENDED).read_text(encoding="utf-8")
+    for name, test in HANDLED.items():
+        assert f"def {test}(" in text, name
+    own = lockfile.load().moved["flashinfer-python"]
+    decode = "vllm/models/deepseek_v41/nvidia/specialized_decode/__init__.py"
+    said = (patched_tree / decode).read_text(encoding="utf-8")
+    (wanted,) = re.findall(r'^FLASHINFER_VERSION = "(.+)"$', said, re.MULTILINE)
+    assert wanted not in own
 
 
 FLASHINFER = {

@@ -98,7 +98,7 @@ def test_doctor_asks_the_vllm_that_is_there(environment: str, capability: str) -
     patches = folder.load()
     seen = facts.look(environment, facts.guard_of(patches))
     assert seen.vllm["patches"] == {p.name: p.sha256 for p in patches if p.files}
-    assert seen.b12x["live"] == "flashinfer-python 0.7.2.post1"
+    assert seen.b12x["live"] == "flashinfer-python 0.7.4"
     (answer,) = selection.select(seen, capability)
     assert answer.source == "asked of this environment's vLLM, on a double of the GPU"
     moe = answer.choices[0]

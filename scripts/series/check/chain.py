@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from scripts.errors import Finding
 from scripts.gitobj import tree_id
-from scripts.lock import Lock
+from scripts.lock import Lock, Own
+from scripts.release import REQUIREMENTS
 from scripts.series.check.places import place
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.check.source import Source
 from scripts.series.mailbox import FilePatch, Patch
 from scripts.series.replay import Entry, apply_file, changed_ids
+from scripts.series.required import required
 from scripts.series.trailers import named_test, read
 
 
@@ -123,6 +125,7 @@ def check_trees(lock: Lock, source: Source, walk: Walk) -> Iterator[Problem]:
     if not walk.whole:
         return
     changes = walk.steps[-1].tree if walk.steps else {}
+    yield from _check_companions(lock, source, walk)
     found = tree_id(changed_ids(source.ids, changes))
     if found != lock.patched_tree:
         yield Problem(
@@ -130,6 +133,32 @@ def check_trees(lock: Lock, source: Source, walk: Walk) -> Iterator[Problem]:
             1,
             Rule.TREE,
             f"after the series: {lock.patched_tree}, found {found}; make export",
+        )
+
+
+def _check_companions(lock: Lock, source: Source, walk: Walk) -> Iterator[Problem]:
+    before = source.files.get(REQUIREMENTS)
+    after = walk.steps[-1].tree.get(REQUIREMENTS) if walk.steps else None
+    patches = [step.patch for step in walk.steps]
+    found: dict[str, Own] = {}
+    if before and after:
+        old, new = (e.data.decode("utf-8", "replace") for e in (before, after))
+        try:
+            found = required(old, new, patches)
+        except Finding as e:
+            yield Problem(REQUIREMENTS, 1, Rule.TREE, f"{e.what}; found {e.found}")
+            return
+    if lock.own != found:
+        said, real = (
+            ", ".join(f"{name} {own.version} ({own.patch})" for name, own in x.items())
+            for x in (lock.own, found)
+        )
+        yield Problem(
+            "upstream.lock",
+            1,
+            Rule.TREE,
+            f"series.companions: {said or 'none'}, the series requires "
+            f"{real or 'none'}; make export",
         )
 
 
