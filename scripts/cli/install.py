@@ -38,8 +38,8 @@ def install_verb(
     """Build the wheel, install it with all that it requires, then ask the doctor.
 
     The environment's own pip installs, or uv where it has none. PyTorch and CUDA's
-    libraries are several gigabytes; to say what would come, a pip before 23.3 brings
-    them too. A fault that the doctor finds exits 1.
+    libraries are several gigabytes; a dry run brings what metadata it needs. A fault
+    that the doctor finds exits 1.
     """
     from scripts import lock as lockfile
     from scripts.doctor.facts import look

@@ -62,12 +62,7 @@ def plan(venv: Path, wheel: Path, *, again: bool, dry_run: bool) -> Plan:
     python = python_of(venv)
     there = python.exists()
     if dry_run:
-        # Without an environment, for one that this Python would make.
-        asked = _installer(python if there else Path(sys.executable))
-        extra = () if there else ("--ignore-installed",) if "-m" in asked else ()
-        report = ("--quiet", "--report", "-") if "-m" in asked else ()
-        command = (*asked, "--dry-run", *report, *extra, str(wheel))
-        return Plan(python, (command,))
+        return Plan(python, (_resolution(python, wheel, there=there),))
     install = _installer(python) if there else (str(python), "-m", "pip", "install")
     commands = [(*install, str(wheel))]
     if not there:
@@ -76,6 +71,20 @@ def plan(venv: Path, wheel: Path, *, again: bool, dry_run: bool) -> Plan:
         force = (*install, "--no-deps", "--force-reinstall", str(wheel))
         commands.insert(0, force)
     return Plan(python, tuple(commands))
+
+
+def _resolution(python: Path, wheel: Path, *, there: bool) -> tuple[str, ...]:
+    # By uv where it would install, else by our own pip: one before 23.3, which an
+    # environment may have, brings gigabytes to say what would come.
+    asked = _installer(python) if there else ()
+    if asked[1:2] == ("pip",):
+        return (*asked, "--dry-run", str(wheel))
+    ours = (sys.executable, "-m", "pip")
+    where = ("--python", str(python)) if there else ()
+    # Without an environment, for one that this Python would make.
+    fresh = () if there else ("--ignore-installed",)
+    report = ("--quiet", "--report", "-")
+    return (*ours, *where, "install", "--dry-run", *report, *fresh, str(wheel))
 
 
 def _installer(python: Path) -> tuple[str, ...]:

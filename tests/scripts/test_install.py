@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
+from scripts import ROOT
 from scripts.errors import Unusable
 from scripts.wheel import install
 from tests.scripts.clone_help import Clone, clone
@@ -20,6 +22,7 @@ from tests.scripts.small_wheel import BUILT, add_wheel, wheel_files
 from tests.scripts.test_doctor_mends import wheel
 
 UV = shutil.which("uv", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
+REQUIREMENTS = ROOT / "requirements.txt"
 VERSION = "1.2.3+sm12x.1"
 
 pytestmark = pytest.mark.slow
@@ -113,6 +116,18 @@ def test_a_dry_run_says_what_would_come_and_writes_nothing(
     assert venv.exists() == (kind != "none yet")
     if venv.exists():
         assert "vllm" not in versions(venv / "bin/python")
+
+
+def test_a_dry_run_is_by_a_pip_that_brings_metadata_alone(with_pip: Path) -> None:
+    """Before 23.3 pip brought each package whole, gigabytes of them here."""
+    made = install.plan(with_pip, Path("a.whl"), again=False, dry_run=True)
+    (command,) = made.commands
+    assert command[:4] == (sys.executable, "-m", "pip", "--python")
+    (pin,) = re.findall(r"^pip==(.*)$", REQUIREMENTS.read_text("utf-8"), re.M)
+    assert Version(pin) >= Version("23.3")
+    assert Version(versions(Path(sys.executable))["pip"]) >= Version(pin)
+    real = install.plan(with_pip, Path("a.whl"), again=False, dry_run=False)
+    assert real.commands[0][0] == str(with_pip / "bin/python")
 
 
 def test_the_same_version_built_anew_replaces_the_old(
