@@ -84,7 +84,7 @@ def pull_body(
         "",
         *(f"- `{subject}`" for subject in commits),
         "",
-        *_companions(before, after),
+        *companions(before, after),
     ]
     if summary.outcome is not Outcome.PROVED:
         rows += ["**Not proved:** some steps were left out, see below.", ""]
@@ -92,13 +92,19 @@ def pull_body(
     return framed(mark, "\n".join(rows))
 
 
-def _companions(before: Lock, after: Lock) -> list[str]:
-    names = sorted({*before.companions, *after.companions})
-    pairs = [(n, before.companions.get(n), after.companions.get(n)) for n in names]
+def companions(before: Lock, after: Lock) -> list[str]:
+    """What upstream pins beside vLLM, before and now, and what the series requires."""
+    required = [
+        f"The series requires {name} {own.version} in its place: {own.why}"
+        for name, own in after.own.items()
+    ]
+    end = [*required, ""] if required else []
+    was, now = before.upstream_companions, after.upstream_companions
+    pairs = [(n, was.get(n), now.get(n)) for n in sorted({*was, *now})]
     if not (moved := [pair for pair in pairs if pair[1] != pair[2]]):
-        return ["What upstream pins beside vLLM stays as it was.", ""]
+        return ["What upstream pins beside vLLM stays as it was.", "", *end]
     rows = [f"| {n} | {old or 'none'} | {new or 'none'} |" for n, old, new in moved]
-    return ["| upstream pins | before | now |", "|---|---|---|", *rows, ""]
+    return ["| upstream pins | before | now |", "|---|---|---|", *rows, "", *end]
 
 
 def issue_body(mark: Mark, summary: Summary | None, said: Sequence[str]) -> str:

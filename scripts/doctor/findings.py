@@ -136,7 +136,8 @@ def _flashinfer(facts: Facts, lock: Lock) -> Iterator[Remark]:
         yield fault("FlashInfer is not installed", install)
         return
     if found != pinned:
-        yield fault(f"FlashInfer is {found}; the series is for {pinned}", install)
+        why = f". {lock.own[name].why}" if name in lock.own else ""
+        yield fault(f"FlashInfer is {found}; the series is for {pinned}{why}", install)
     for other in ("flashinfer-cubin", "flashinfer-jit-cache"):
         # FlashInfer refuses to be imported beside another version of these.
         there = facts.packages.get(other)

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packaging.version import Version
+
 from scripts.errors import ForkError
-from scripts.lock import Lock
+from scripts.lock import Lock, Own
 from scripts.release import REQUIREMENTS, companions
 from scripts.series.check.source import Source
 
@@ -28,8 +30,31 @@ def told(lock: Lock, new: Source, name: str) -> Iterator[str]:
     if not found:
         yield f"{name} pins no companions in {REQUIREMENTS} that can be read"
     for what, version in lock.companions.items():
-        if what in found and found[what] != version:
+        theirs = found.get(what)
+        if theirs is None:
+            continue
+        if what in lock.own:
+            follows = _own(lock.own[what], theirs)
+            yield f"other companions: {name} pins {what} {theirs}; {follows}"
+        elif theirs != version:
             yield (
-                f"other companions: {name} pins {what} {found[what]}, the series is "
+                f"other companions: {name} pins {what} {theirs}, the series is "
                 f"written for {version}"
             )
+
+
+def _own(own: Own, theirs: str) -> str:
+    """What follows where the series requires a companion of its own."""
+    if theirs == own.version:
+        return f"so does the series, and {own.patch} has nothing left to do: drop it"
+    if Version(theirs) < Version(own.version):
+        return (
+            f"that is too old: the series requires {own.version} ({own.patch}). "
+            f"{own.why} So upstream's own calls need that release too: "
+            "tests/series/test_flashinfer_calls.py binds them to both"
+        )
+    return (
+        f"that is newer than {own.version}, which the series requires ({own.patch}) "
+        "and was tested with: drop the patch rather than take the release back, then "
+        "make kernels, make matrix and the tests of tests/series with the new one"
+    )

@@ -149,13 +149,13 @@ def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
 
 
 def unlike(new: Checkout) -> list[str]:
-    """What was really asked and tested with, where the new upstream pins another.
+    """What was really asked and tested with, where the new release has another.
 
     A FlashInfer that a test takes for its age alone is none of it.
     """
     pins = lockfile.load(new.lock).companions
     return [
-        f"asked and tested with {name} {version}; upstream pins {pins[name]}"
+        f"asked and tested with {name} {version}; it is to have {pins[name]}"
         for name, version in asked_with(new.root).items()
         if pins.get(name, version) != version
     ]

@@ -142,7 +142,8 @@ def _rendered(found: Matrix) -> str:
     lock = lockfile.load()
     pinned = lock.companions["flashinfer-python"]
     asked = asked_with()["flashinfer-python"]
-    other = "" if asked == pinned else f" {lock.version} pins {pinned}: not asked."
+    fork = lock.local_version
+    other = "" if asked == pinned else f" {fork} requires {pinned}: not asked."
     head = (
         f"What vLLM {lock.local_version} selects for NVFP4 layers, beside "
         f"{lock.version}; make matrix UPDATE=1 writes it.",

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ci import text
 from ci.steps import KEPT, steady, telling
+from scripts.lock import Lock, Own
+from tests.scripts.small import Small
 
 MARK = text.Mark("0.34.0", "0123456789abcdef")
 
@@ -54,3 +57,17 @@ def test_only_what_stays_is_quoted() -> None:
     kept = telling([*reversed(named), "50 failed"])
     assert kept == [*named[: KEPT - 1], "50 failed"]
     assert steady("took 3 s in 12.5 seconds", Path("/x")) == "took 3 s"
+
+
+def test_what_upstream_pins_and_what_the_series_requires_are_apart(
+    small: Small,
+) -> None:
+    def on(pin: str) -> Lock:
+        return replace(small.lock, upstream_companions={"torch": pin})
+
+    said = text.companions(on("2.14.0"), on("2.15.0"))
+    assert "| torch | 2.14.0 | 2.15.0 |" in said
+    own = replace(on("2.14.0"), own={"torch": Own("2.16.0", "p", "It is wrong.")})
+    said = text.companions(on("2.14.0"), own)
+    assert said[0] == "What upstream pins beside vLLM stays as it was."
+    assert "The series requires torch 2.16.0 in its place: It is wrong." in said

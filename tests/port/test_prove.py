@@ -84,7 +84,7 @@ def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
     (folder / "requirements-flashinfer-old.txt").write_text(rows, encoding="utf-8")
     assert prove.unlike(Checkout(small.root)) == []
     (folder / "requirements-flashinfer.txt").write_text(rows, encoding="utf-8")
-    said = f"asked and tested with {name} 0.0.1; upstream pins {version}"
+    said = f"asked and tested with {name} 0.0.1; it is to have {version}"
     assert prove.unlike(Checkout(small.root)) == [said]
     (folder / "requirements-flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
     assert prove.unlike(Checkout(small.root)) == []

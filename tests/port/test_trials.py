@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
-from scripts.port import prove, render, run
+from scripts.lock import Own
+from scripts.port import companions, prove, render, run
 from scripts.port.run import Wanted, port
 from scripts.port.summary import Check, Outcome
 from scripts.selection import main, table
 from scripts.series.apply import Wanted as Asked
 from scripts.series.apply import apply
+from scripts.series.check.source import Source
+from scripts.series.replay import Entry
 from tests.port.releases import BESIDE, KERNEL, go, release
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import VERSION, upstream
@@ -104,6 +108,26 @@ def test_other_companions_are_said_before_anything_else(small: Small) -> None:
     assert f"**{rows[2]}**" in render.as_markdown(done)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ("2.14.0", "too old: the series requires 2.15.0 (0004-x.patch). It is wrong."),
+        ("2.15.0", "so does the series, and 0004-x.patch has nothing left to do"),
+        ("2.16.0", "newer than 2.15.0, which the series requires (0004-x.patch)"),
+    ],
+)
+def test_a_companion_of_the_series_own_is_said_with_what_follows(
+    small: Small, theirs: str, said: str
+) -> None:
+    own = {"torch": Own("2.15.0", "0004-x.patch", "It is wrong.")}
+    lock = replace(small.lock, own=own, companions={"torch": "2.15.0"})
+    data = CUDA.replace("torch==2.13.0", f"torch=={theirs}").encode()
+    tree = Source({}, {PINS: Entry(0o100644, data)})
+    (row,) = companions.told(lock, tree, "vllm-1.3.0")
+    assert row.startswith(f"other companions: vllm-1.3.0 pins torch {theirs}; ")
+    assert said in row
+
+
 def test_the_record_names_what_was_asked_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,9 +136,8 @@ def test_the_record_names_what_was_asked_with(
     monkeypatch.setattr(main, "asked_with", lambda: {"flashinfer-python": "0.0.1"})
     text = main.whole(kept)
     pinned = lockfile.load().companions["flashinfer-python"]
-    assert (
-        f"FlashInfer present is 0.0.1. {lockfile.load().version} pins {pinned}" in text
-    )
+    fork = lockfile.load().local_version
+    assert f"FlashInfer present is 0.0.1. {fork} requires {pinned}" in text
     place = tmp_path / "recorded.tsv"
     place.write_text(text, encoding="utf-8")
     monkeypatch.setattr(table, "RECORDED", place)
