@@ -48,7 +48,7 @@ def install_verb(
     python = install.python_of(venv)
     at = Checkout()
     wheel = build_wheel(at, arch, Path("dist"))
-    there = python.exists() and look(str(python), "").vllm.get("version")
+    there = python.exists() and look(str(python)).vllm.get("version")
     again = there == lockfile.load(at.lock).local_version
     todo = install.plan(venv, wheel, again=again, dry_run=dry_run)
     if dry_run:

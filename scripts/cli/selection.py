@@ -95,7 +95,7 @@ def diagnose(
 
     patches = folder.load(at.patches)
     series = {patch.name: patch.sha256 for patch in patches}
-    found = facts.look(python, facts.guard_of(patches))
+    found = facts.look(python)
     diagnosis = render.Diagnosis(
         found,
         selection.select(found, capability),

@@ -7,16 +7,15 @@ import json
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.errors import Unusable
 from scripts.selection.ask import INSIDE
-from scripts.series.mailbox import Patch
 
-ORIGIN = "vllm/utils/b12x_origin.py"
-"""The fork's guard, which the environment's vLLM may not have."""
+ORIGIN = INSIDE / "b12x_origin.py"
+"""Tells where `b12x` comes from, with the standard library alone."""
 _SECONDS = 180
 
 
@@ -107,12 +106,11 @@ def read(text: str) -> Facts:
     return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)
 
 
-def look(python: str, guard: str) -> Facts:
+def look(python: str) -> Facts:
     """Start `python` and let it look around.
 
     Args:
         python: Path or name of the interpreter that runs vLLM, or would.
-        guard: Source of `ORIGIN`.
 
     Raises:
         Unusable: It cannot be run, or says something else.
@@ -128,7 +126,7 @@ def look(python: str, guard: str) -> Facts:
     try:
         done = subprocess.run(
             [program, str(INSIDE / "look_around.py")],
-            input=guard,
+            input=ORIGIN.read_text(encoding="utf-8"),
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -144,19 +142,3 @@ def look(python: str, guard: str) -> Facts:
             found=(said or str(e)).strip()[-1000:],
             next="make doctor PYTHON=/path/to/venv/bin/python",
         ) from e
-
-
-def guard_of(patches: Sequence[Patch]) -> str:
-    """The series' `ORIGIN`, which a patch adds as a new file.
-
-    Returns:
-        Its source; nothing if no patch adds it.
-    """
-    for patch in patches:
-        for change in patch.files:
-            if change.path == ORIGIN and change.old_mode is None:
-                added = b"".join(
-                    line[1:] for hunk in change.hunks for line in hunk.lines
-                )
-                return added.decode("utf-8")
-    return ""

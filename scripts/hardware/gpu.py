@@ -18,7 +18,7 @@ def found(python: str = sys.executable) -> Gpu:
     Raises:
         Unusable: There is none.
     """
-    gpus = look(python, "").gpus
+    gpus = look(python).gpus
     if not gpus:
         raise Unusable(
             "there is no NVIDIA GPU here",

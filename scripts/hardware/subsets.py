@@ -61,7 +61,7 @@ SUBSETS = (
             f"{_MOE}/test_nvfp4_sm12x_selection.py",
             f"{_LINEAR}/test_nvfp4_sm12x_linear.py",
             "tests/model_executor/test_b12x_warmup_draft.py",
-            "tests/utils_/test_b12x_origin.py",
+            "tests/utils_/test_b12x_in_use.py",
         ),
         1,
     ),

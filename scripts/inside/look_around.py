@@ -2,7 +2,7 @@
 """Say what a machine and an environment are, as JSON; for `make doctor`.
 
 Runs in the environment's own interpreter, as ``python look_around.py < B12X_ORIGIN``,
-whose standard input is the source of the fork's ``vllm/utils/b12x_origin.py``. Nothing
+whose standard input is the source of ``b12x_origin.py`` beside it. Nothing
 but PyTorch is imported, and what is not there is left out. A machine where something
 is broken is what this is for: whatever cannot be asked is said, and the rest is told.
 """
@@ -146,7 +146,7 @@ def vllm() -> dict[str, Any]:
 
 
 def b12x(source: str) -> dict[str, str | None]:
-    """Where ``b12x`` comes from, by the fork's own guard."""
+    """Where ``b12x`` comes from, by ``b12x_origin.py``."""
     if not source:
         return {}
     module: dict[str, Any] = {"__name__": "b12x_origin"}

@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.doctor import facts, render, selection
-from scripts.doctor.facts import Facts, Gpu, guard_of, look
+from scripts.doctor import render, selection
+from scripts.doctor.facts import Facts, Gpu, look
 from scripts.doctor.findings import remarks
 from scripts.errors import Unusable
-from scripts.series import folder
 from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, put
 
 # Selection
@@ -43,13 +42,6 @@ def test_a_vllm_that_cannot_be_asked_is_said() -> None:
 
 
 # Looking
-
-
-def test_the_guard_is_the_series_own() -> None:
-    source = guard_of(folder.load())
-    assert "def find_b12x() -> B12xOrigin:" in source
-    compile(source, facts.ORIGIN, "exec")
-    assert guard_of([]) == ""
 
 
 @pytest.fixture
@@ -79,7 +71,7 @@ def test_looking_finds_packages_patches_and_settings(
     distribution(site, "nvidia_cutlass_dsl_libs_cu13", "4.8.0")
     (site / "torch.py").write_text("raise OSError('libcudart.so is missing')\n")
     monkeypatch.setenv("VLLM_SM12X_AUTO_SELECT", "moe")
-    found = look(sys.executable, guard_of(folder.load()))
+    found = look(sys.executable)
     assert found.vllm["patches"] == {"0001-x.patch": "ab"}
     assert found.vllm["in_place"] == LOCK.local_version
     assert found.packages[f"{DSL}-libs-cu13"] == "4.8.0"
@@ -98,7 +90,7 @@ def test_looking_reads_the_wheel_s_bill(site: Path) -> None:
     distribution(
         *(site, "vllm", LOCK.local_version), **{"sboms/vllm-sm12x.cdx.json": bill}
     )
-    assert look(sys.executable, "").vllm["patches"] == {"0001-x.patch": "cd"}
+    assert look(sys.executable).vllm["patches"] == {"0001-x.patch": "cd"}
 
 
 def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +100,7 @@ def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{site}:{os.environ['PATH']}")
-    found = look(sys.executable, "")
+    found = look(sys.executable)
     assert found.gpus == (Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB"),)
     assert found.capability == "12.1"
 
@@ -162,7 +154,9 @@ def test_whatever_the_machine_names_it_answers(
         assert "12.0, 12.1 only" in done.stdout
 
 
-def test_a_broken_installation_is_told_not_raised(site: Path) -> None:
+def test_a_broken_installation_is_told_not_raised(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distribution(site, "vllm", LOCK.version, **{"sm12x/manifest.json": "{"})
     (site / "torch.py").write_text(
         textwrap.dedent("""
@@ -174,7 +168,10 @@ def test_a_broken_installation_is_told_not_raised(site: Path) -> None:
                 def get_device_capability(i): raise RuntimeError("unspecified launch")
         """)
     )
-    found = look(sys.executable, "raise ValueError('x')")
+    broken = site / "broken.py"
+    broken.write_text("raise ValueError('x')\n")
+    monkeypatch.setattr("scripts.doctor.facts.ORIGIN", broken)
+    found = look(sys.executable)
     kinds = [trouble.partition(":")[0] for trouble in found.trouble]
     assert kinds == ["PyTorch", "vLLM's own files", "b12x"]
     assert found.torch == {"version": "2.14.0", "cuda": "13.0"}
@@ -184,7 +181,7 @@ def test_a_broken_installation_is_told_not_raised(site: Path) -> None:
 @pytest.mark.parametrize("python", ["/nonexistent/python", "false"])
 def test_a_python_that_cannot_be_run(python: str) -> None:
     with pytest.raises(Unusable, match=r"make doctor PYTHON="):
-        look(python, "")
+        look(python)
 
 
 # The command
