@@ -72,7 +72,7 @@ def carry(
         summary,
         checks=tuple(checks),
         by_hand=by_hand,
-        notes=(*summary.notes, *unlike(work)),
+        beside=tuple(unlike(work)),
         written="",
     )
     return summary, quoted

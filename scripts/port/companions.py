@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from scripts.cpuenv import asked_with
 from scripts.errors import ForkError
 from scripts.lock import Lock, Own
 from scripts.release import REQUIREMENTS, companions
@@ -39,8 +40,14 @@ def told(lock: Lock, new: Source, name: str) -> Iterator[str]:
         elif theirs != version:
             yield (
                 f"other companions: {name} pins {what} {theirs}, the series is "
-                f"written for {version}"
+                f"written for {version}{_asked(what, theirs)}"
             )
+
+
+def _asked(what: str, pinned: str) -> str:
+    """What a proof would have in its place, where it has the package at all."""
+    asked = asked_with().get(what, pinned)
+    return "" if asked == pinned else f"; a proof asks and tests with {asked}"
 
 
 def _own(own: Own, theirs: str) -> str:

@@ -18,7 +18,7 @@ from scripts.console import note
 from scripts.cpuenv import asked_with
 from scripts.files import write
 from scripts.port import readme
-from scripts.port.summary import Check, Proof
+from scripts.port.summary import Beside, Check, Proof
 from scripts.series import folder
 from scripts.series.adopt import adopt
 from scripts.series.mailbox import Patch
@@ -148,14 +148,14 @@ def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
     return f"cd {where} && PYTHONPATH=. {shlex.join([sys.executable, *argv])}"
 
 
-def unlike(new: Checkout) -> list[str]:
+def unlike(new: Checkout) -> list[Beside]:
     """What was really asked and tested with, where the new release has another.
 
     A FlashInfer that a test takes for its age alone is none of it.
     """
     pins = lockfile.load(new.lock).companions
     return [
-        f"asked and tested with {name} {version}; it is to have {pins[name]}"
+        Beside(name, version, pins[name])
         for name, version in asked_with(new.root).items()
         if pins.get(name, version) != version
     ]

@@ -17,8 +17,9 @@ _QUIET = (State.UNCHANGED, State.MOVED)
 
 def as_text(summary: Summary) -> str:
     """For a terminal: one line a patch, then what a person has to do."""
-    rows = [f"{summary.source} to {summary.target}: {summary.outcome.value}", ""]
-    rows += [*summary.first, ""] if summary.first else []
+    rows = [f"{summary.source} to {summary.target}: {summary.said}", ""]
+    first = [*summary.first, *(one.said for one in summary.beside)]
+    rows += [*first, ""] if first else []
     for patch in summary.patches:
         rows.append(f"{patch.name[:4]}  {patch.state.value:<20}  {patch.subject}")
         rows += [f"      {row}" for row in _details(patch)]
@@ -186,6 +187,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
             }
             for c in summary.checks
         ],
+        "beside": [vars(one) for one in summary.beside],
         "first": list(summary.first),
         "next": next_step(summary),
         "notes": list(summary.notes),
@@ -197,9 +199,10 @@ def as_data(summary: Summary) -> dict[str, Any]:
 def as_markdown(summary: Summary) -> str:
     """For a pull request."""
     rows = [
-        f"## {summary.source} to {summary.target}: {summary.outcome.value}",
+        f"## {summary.source} to {summary.target}: {summary.said}",
         "",
         *(f"**{row}**\n" for row in summary.first),
+        *(f"**{one.said}**\n" for one in summary.beside),
         _counted(summary),
         "",
         "| patch | state | what there is to know |",

@@ -62,13 +62,13 @@ def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summa
     if carried and wanted_.prove_ref and version is None:
         new = trials.of_ref(at, work.target, work.patches, changes)
         checks = tuple(prove.prove(new, steps=prove.REF_STEPS))
-        first = (*summary.first, *prove.unlike(new), NO_PIN)
-        summary = replace(summary, checks=checks, first=first)
+        beside = tuple(prove.unlike(new))
+        first = (*summary.first, NO_PIN)
+        summary = replace(summary, checks=checks, first=first, beside=beside)
     elif carried and wanted_.proof and version is not None:
         new = trials.of_release(at, str(version), work.patches, changes)
         checks = tuple(prove.prove(new))
-        first = (*summary.first, *prove.unlike(new))
-        summary = replace(summary, checks=checks, first=first)
+        summary = replace(summary, checks=checks, beside=tuple(prove.unlike(new)))
         if summary.outcome is Outcome.PROVED:
             left = prove.accept(at, new, prove.renamed(work.patches, changes, new))
             written = "patches/, upstream.lock, README.md, Containerfile and the "

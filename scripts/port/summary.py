@@ -50,6 +50,22 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A package that the proof had beside vLLM, where it is to have another."""
+
+    name: str
+    asked: str
+    """Version that answers and tests are of."""
+    wanted: str
+    """Version that the target pins, or that the series requires there."""
+
+    @property
+    def said(self) -> str:
+        what = f"asked and tested with {self.name} {self.asked}"
+        return f"{what}; it is to have {self.wanted}, with which nothing was run"
+
+
+@dataclass(frozen=True)
 class Culprit:
     """Which upstream commit broke a file of a patch."""
 
@@ -71,6 +87,8 @@ class Summary:
     unused: tuple[str, ...] = ()
     """Resolutions that no case asked for."""
     checks: tuple[Check, ...] = ()
+    beside: tuple[Beside, ...] = ()
+    """Of the proof; empty where it had what the target pins, or was not run."""
     culprits: tuple[Culprit, ...] = ()
     history: tuple[str, ...] = ()
     """Trees between the two that were looked at for reverts."""
@@ -98,6 +116,14 @@ class Summary:
             return Outcome.REFUTED
         passed = self.checks and all(c.proof is Proof.PASSED for c in self.checks)
         return Outcome.PROVED if passed else Outcome.CARRIED
+
+    @property
+    def said(self) -> str:
+        """The outcome in words; a proof beside other packages says so at once."""
+        if not self.beside:
+            return self.outcome.value
+        names = ", ".join(f"{b.name} {b.asked}" for b in self.beside)
+        return f"{self.outcome.value}, beside {names} and not what it is to have"
 
     @property
     def red(self) -> tuple[Alert, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.checkout import Checkout
 from scripts.port import prove, render
-from scripts.port.summary import Check, Outcome, Proof, Summary
+from scripts.port.summary import Beside, Check, Outcome, Proof, Summary
 from tests.scripts.small import Small
 
 
@@ -84,8 +84,20 @@ def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
     (folder / "requirements-flashinfer-old.txt").write_text(rows, encoding="utf-8")
     assert prove.unlike(Checkout(small.root)) == []
     (folder / "requirements-flashinfer.txt").write_text(rows, encoding="utf-8")
-    said = f"asked and tested with {name} 0.0.1; it is to have {version}"
-    assert prove.unlike(Checkout(small.root)) == [said]
+    found = prove.unlike(Checkout(small.root))
+    assert found == [Beside(name, "0.0.1", version)]
+    # A proof with it is not called one: the first line of each form says which.
+    passed = (Check("tests", Proof.PASSED),)
+    done = Summary("a", "b", (), checks=passed, beside=tuple(found))
+    assert done.outcome is Outcome.PROVED
+    head = f"a to b: proved, beside {name} 0.0.1 and not what it is to have"
+    said = f"asked and tested with {name} 0.0.1; it is to have {version}, "
+    said += "with which nothing was run"
+    assert render.as_text(done).splitlines()[:3] == [head, "", said]
+    assert render.as_markdown(done).startswith(f"## {head}\n\n**{said}**\n")
+    assert render.as_data(done)["beside"] == [
+        {"name": name, "asked": "0.0.1", "wanted": version}
+    ]
     (folder / "requirements-flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
     assert prove.unlike(Checkout(small.root)) == []
 
