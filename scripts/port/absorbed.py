@@ -8,11 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+
+from tree_sitter import Node
 
 from scripts.port.guards import Sides, objections
-from scripts.port.languages import Kind, kind, tree
+from scripts.port.languages import Kind, kind, prose, tree
 from scripts.port.merge import Space
-from scripts.port.outline import is_docstring
+from scripts.port.rows import added_rows
 from scripts.port.states import Evidence
 from scripts.port.symbols import Lines, atoms, deltas, renames, symbols
 from scripts.series.replay import Entry
@@ -72,9 +75,9 @@ def but_for_prose(
     path: str, base: bytes, ours: bytes, theirs: bytes, space: Space
 ) -> bool:
     """Whether upstream has a change exactly, apart from docstrings and comments."""
-    if kind(path) is not Kind.PYTHON:
+    if kind(path) is not Kind.PYTHON or not _may_be(path, base, ours, theirs):
         return False
-    bare = [without_prose(data) for data in (base, ours, theirs)]
+    bare = [without_prose(path, data) for data in (base, ours, theirs)]
     if None in bare or bare[0] == bare[2]:
         return False
     old, now, new = (data or b"" for data in bare)
@@ -82,41 +85,57 @@ def but_for_prose(
     return merged == now and exactly(path, old, now, new, space)
 
 
+def _may_be(path: str, base: bytes, ours: bytes, theirs: bytes) -> bool:
+    """Whether every line of code that a patch adds stands in upstream's file.
+
+    It saves a merge: where a line is missing, the change is not there.
+    """
+    root = tree(path, theirs)
+    if root is None or root.has_error:
+        return False
+    spans = [(n.start_point[0], n.end_point[0] + 1) for n in prose(root)]
+    said = {row + 1 for first, stop in spans for row in range(first, stop)}
+    rows = theirs.split(b"\n")
+    added = added_rows(base, theirs) - said
+    return {rows[row - 1].strip() for row in added} <= {
+        row.strip() for row in ours.split(b"\n")
+    }
+
+
 def prose_apart(path: str, ours: bytes, theirs: bytes) -> bool:
     """Whether two files of Python differ in docstrings and comments alone."""
     if kind(path) is not Kind.PYTHON:
         return False
-    bare = without_prose(ours)
-    return bare is not None and bare == without_prose(theirs)
+    bare = without_prose(path, ours)
+    return bare is not None and bare == without_prose(path, theirs)
 
 
-def without_prose(data: bytes) -> bytes | None:
+@lru_cache(maxsize=192)
+def without_prose(path: str, data: bytes) -> bytes | None:
     r"""Python without docstrings, comments and blank lines; None if it is none.
 
-    >>> without_prose(b"def f():\n    'A.'\n    # b\n    return 1\n")
+    >>> without_prose("x.py", b"def f():\n    'A.'\n    # b\n    return 1\n")
     b'def f():\n    return 1\n'
     """
-    root = tree("x.py", data)
+    root = tree(path, data)
     if root is None or root.has_error:
         return None
     spans: list[tuple[int, int, bytes]] = []
-    todo = [root]
-    while todo:
-        node = todo.pop()
-        if node.type == "comment":
-            spans.append((node.start_byte, node.end_byte, b""))
-        elif node.parent is not None and is_docstring(node):
-            rest = [n for n in node.parent.named_children if n.type != "comment"]
-            new = b"pass" if len(rest) == 1 else b""
-            spans.append((node.start_byte, node.end_byte, new))
-        else:
-            todo += node.named_children
+    for node in prose(root):
+        new = b"pass" if node.type != "comment" and _alone(node) else b""
+        spans.append((node.start_byte, node.end_byte, new))
     out, done = [], 0
     for start, end, new in sorted(spans):
         out += [data[done:start], new]
         done = end
     rows = b"".join([*out, data[done:]]).split(b"\n")
     return b"".join(row.rstrip() + b"\n" for row in rows if row.strip())
+
+
+def _alone(node: Node) -> bool:
+    """Whether a statement is the only one of its block."""
+    assert node.parent is not None
+    return sum(n.type != "comment" for n in node.parent.named_children) == 1
 
 
 Pinned = tuple[Entry | None, Entry | None]
@@ -142,10 +161,11 @@ def in_another_form(
     changes = deltas(before, wanted)
     to = renames(list(changes), before, new)
     pin, bare = (symbols(path, e.data if e else None) for e in pinned)
-    mine = {n: _gain(pin.get(n, ()), before.get(n, ())) for n in (*pin, *before)}
+    mine = _gains(pin, before)
     none: Counter[bytes] = Counter()
-    gains = {n: _gain(pin.get(n, ()), x) - mine.get(n, none) for n, x in bare.items()}
-    pool = (_atoms(bare) - _atoms(pin)) - _sum(mine)
+    gains = {n: gain - mine.get(n, none) for n, gain in _gains(pin, bare).items()}
+    both = {name for name, rows in bare.items() if rows == pin.get(name)}
+    pool = (_atoms(bare, both) - _atoms(pin, both)) - _sum(mine)
     # What stands in its own symbol goes to it before any other may take it.
     own: dict[str, Counter[bytes]] = {}
     for name, change in changes.items():
@@ -185,8 +205,24 @@ def _gain(old: Lines, new: Lines) -> Counter[bytes]:
     return Counter(atoms(new)) - Counter(atoms(old))
 
 
-def _atoms(found: Mapping[str, Lines]) -> Counter[bytes]:
-    return Counter(atom for lines in found.values() for atom in atoms(lines))
+def _gains(
+    old: Mapping[str, Lines], new: Mapping[str, Lines]
+) -> dict[str, Counter[bytes]]:
+    """What symbols have more, of those that differ."""
+    return {
+        name: _gain(old.get(name, ()), rows)
+        for name, rows in new.items()
+        if rows != old.get(name)
+    }
+
+
+def _atoms(found: Mapping[str, Lines], without: set[str]) -> Counter[bytes]:
+    return Counter(
+        atom
+        for name, lines in found.items()
+        if name not in without
+        for atom in atoms(lines)
+    )
 
 
 def _sum(parts: Mapping[str, Counter[bytes]]) -> Counter[bytes]:

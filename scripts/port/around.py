@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from scripts.port.languages import text, tree
-from scripts.port.references import added_rows
+from scripts.port.rows import added_rows
 from scripts.port.symbols import owners, renames, symbols
 
 _HEADS = {

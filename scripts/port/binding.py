@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.port.modules import Definition, Param, Sort
+from scripts.port.definitions import Definition, Sort
+from scripts.port.signature import Param
 from scripts.port.uses import Call, How, Use
 
 COLLECTIONS = {"list", "tuple", "set", "frozenset", "dict"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 
 from scripts.port import decide, references
+from scripts.port.breach import Breach, Need, Side, said_of
 from scripts.port.decide import Case
 from scripts.port.dependents import Waiting, brought
 from scripts.port.library import Library
 from scripts.port.merge import Merged, Space, space
 from scripts.port.places import Places
-from scripts.port.references import Breach, Need, Side
 from scripts.port.resolutions import Records
 from scripts.port.states import FileResult, PatchResult, State
 from scripts.series.check.source import Source
@@ -39,6 +39,28 @@ class Trees:
 
 
 @dataclass
+class _Index:
+    """One tree's Python; what was asked of it once is not looked for again."""
+
+    source: Source
+    found: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        return frozenset(p for path in self.source.ids for p in _parents(path))
+
+    def search(self, word: bytes) -> tuple[str, ...]:
+        """Paths of the files in which a word stands."""
+        if word not in self.found:
+            self.found[word] = tuple(
+                path
+                for path, entry in self.source.files.items()
+                if path.endswith(".py") and word in entry.data
+            )
+        return self.found[word]
+
+
+@dataclass
 class _Chain:
     """The two trees as the series goes on."""
 
@@ -48,6 +70,11 @@ class _Chain:
     old_now: dict[str, Entry | None] = field(default_factory=dict)
     new_now: dict[str, Entry | None] = field(default_factory=dict)
     texts: dict[bytes, bool] = field(default_factory=dict)
+    indexes: tuple[_Index, _Index] | None = None
+
+    def __post_init__(self) -> None:
+        if self.trees is not None:
+            self.indexes = _Index(self.trees.base), _Index(self.trees.new)
 
     def before(self, path: str) -> Entry | None:
         return self.old_now[path] if path in self.old_now else self.base(path)
@@ -74,8 +101,9 @@ class _Chain:
         what it uses at all."""
         if self.trees is None:
             return [], {}
-        old = _side(self.trees.base, self.before, self.old_now)
-        new = _side(self.trees.new, self.here, self.new_now)
+        assert self.indexes
+        old = _side(self.indexes[0], self.before, self.old_now)
+        new = _side(self.indexes[1], self.here, self.new_now)
         return references.breaches(files, old, new), references.needs(files, old)
 
     def known(self, text: bytes) -> bool:
@@ -87,26 +115,19 @@ class _Chain:
         return self.texts[text]
 
 
-def _side(source: Source, read: Tree, now: Mapping[str, Entry | None]) -> Side:
+def _side(tree: _Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
     """One tree, with what the series made of it."""
     made = {parent for path, e in now.items() if e for parent in _parents(path)}
-    folders = _folders(frozenset(source.ids))
+    folders = tree.folders
 
     def search(word: bytes) -> Iterable[str]:
-        for path, entry in source.files.items():
-            if path not in now and path.endswith(".py") and word in entry.data:
-                yield path
+        yield from (path for path in tree.search(word) if path not in now)
         for path, changed in now.items():
             if changed and path.endswith(".py") and word in changed.data:
                 yield path
 
     library = Library(read, lambda path: path in folders or path in made)
     return Side(library, search)
-
-
-@lru_cache(maxsize=4)
-def _folders(paths: frozenset[str]) -> frozenset[str]:
-    return frozenset(parent for path in paths for parent in _parents(path))
 
 
 def _parents(path: str) -> list[str]:
@@ -173,10 +194,10 @@ def _judged(
         here = [one for one in mine if one.path == part.path]
         bad = [one for one in here if one.severe]
         if bad and part.state is not State.RESOLVED:
-            why = references.said_of(bad)
+            why = said_of(bad)
             judged.append(replace(part, state=State.BROKEN, why=why))
         elif here:
-            read = (*part.read, references.said_of(here))
+            read = (*part.read, said_of(here))
             judged.append(replace(part, read=read))
         else:
             judged.append(part)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from scripts.port.breach import Breach, Need
 from scripts.port.languages import Kind, kind
-from scripts.port.references import Breach, Need
 from scripts.port.states import Dependent, FileResult, PatchResult, State
 from scripts.port.symbols import IMPORTS, TOP, deltas, symbols
 from scripts.series.replay import Entry
@@ -149,7 +149,13 @@ def _ties(
             if part.path in made or same:
                 yield Dependent(later.name, part.path, symbol)
         mine = needs.get(part.path, set())
-        names = {n for at, n in first.brought if {(at, n), ("", n)} & mine}
+        own = brought(part)
+        names = {
+            n
+            for at, n in first.brought
+            # A name that nobody defines is what the same file imports.
+            if (at, n) in mine or (at == part.path and ("", n) in mine and n not in own)
+        }
         names |= {t for t in first.texts & _texts(part) if not known(t.encode())}
         for name in sorted(names):
             yield Dependent(later.name, part.path, name)

@@ -248,6 +248,9 @@ def moved_only(change: FilePatch, ours: bytes, result: bytes) -> bool:
     return b"".join([*out, *rows[done:]]) == result
 
 
-def touched_symbols(path: str, base: bytes | None, theirs: bytes | None) -> list[str]:
+@lru_cache(maxsize=256)
+def touched_symbols(
+    path: str, base: bytes | None, theirs: bytes | None
+) -> tuple[str, ...]:
     """Names of the symbols that a patch changes in a file."""
-    return list(deltas(symbols(path, base), symbols(path, theirs)))
+    return tuple(deltas(symbols(path, base), symbols(path, theirs)))

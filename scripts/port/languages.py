@@ -64,7 +64,7 @@ def _parser(language: Kind) -> Parser:
     return Parser(_language(language))
 
 
-@lru_cache(maxsize=192)
+@lru_cache(maxsize=512)
 def tree(path: str, data: bytes) -> Node | None:
     """Root of the syntax tree; None where the kind of file has none."""
     if kind(path) in (Kind.MARKDOWN, Kind.TEXT):
@@ -79,13 +79,30 @@ _KEYED = {
 }
 
 
+@cache
+def _query(language: Kind, said: str) -> Query:
+    return Query(_language(language), said)
+
+
 def keyed(path: str, data: bytes) -> list[Node]:
     """The collections of a file in which no element may come twice."""
     root = tree(path, data)
     if root is None:
         return []
-    query = Query(_language(kind(path)), _KEYED[kind(path)])
+    query = _query(kind(path), _KEYED[kind(path)])
     return QueryCursor(query).captures(root).get("keyed", [])
+
+
+_PROSE = """
+(comment) @prose
+(expression_statement . [(string) (concatenated_string)] .) @prose
+"""
+
+
+def prose(root: Node) -> list[Node]:
+    """Comments of Python, and statements that are nothing but text."""
+    query = _query(Kind.PYTHON, _PROSE)
+    return QueryCursor(query).captures(root).get("prose", [])
 
 
 def parses(path: str, data: bytes) -> bool:

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
+from scripts.port.definitions import Definition, Sort
+from scripts.port.modules import Module, module
+from scripts.port.scopes import Link, dotted
+from scripts.port.signature import Making, Param
 from scripts.series.replay import Tree
 
 _ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
+_BARE = {"object", "ABC", "Generic", "Protocol", "Struct"}
+"""Classes above that bring no fields, and are not of the tree."""
 DEEP = 12
 """Most imports that a name is followed through."""
 
@@ -139,4 +144,29 @@ class Library:
                 now = self.member(now, part)
             else:
                 return Unfound.UNKNOWN
-        return now
+        return self.built(now) if isinstance(now, Definition) else now
+
+    def built(self, made: Definition, deep: int = 0) -> Definition:
+        """A class with what it is built with, fields of the classes above too."""
+        if made.sort is not Sort.CLASS or made.params is not None or not made.bases:
+            return made
+        params: dict[str, Param] = {}
+        how, more = made.making, made.more
+        for base in reversed(made.bases):
+            if base.partition("[")[0].rpartition(".")[2] in _BARE:
+                continue
+            above = self.chain(made.home, base.partition("[")[0].split("."))
+            if not isinstance(above, Definition) or above.again or deep > DEEP:
+                return made
+            if above.making is Making.STRUCT:
+                how = Making.STRUCT
+            if how is Making.WRITTEN or above.making is not Making.WRITTEN:
+                if above.params is None:
+                    return made
+                more |= above.more
+                params |= {p.name: p for p in above.params}
+        if how is not Making.WRITTEN:
+            params |= {p.name: p for p in made.fields}
+        if how is Making.WRITTEN and len(made.bases) > 1:
+            return made  # which of them says it, only Python's own order tells
+        return replace(made, params=tuple(params.values()), more=more, making=how)

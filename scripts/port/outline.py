@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -25,7 +26,7 @@ _GROUPS = {
     "preproc_if",
     "linkage_specification",
 }
-_IMPORTS = {
+IMPORTS = {
     "import_statement",
     "import_from_statement",
     "future_import_statement",
@@ -50,13 +51,14 @@ class Item:
 
     @property
     def is_import(self) -> bool:
-        return self.node.type in _IMPORTS
+        return self.node.type in IMPORTS
 
     @property
     def is_function(self) -> bool:
         return self.node.type in _FUNCTIONS
 
 
+@lru_cache(maxsize=256)
 def outline(path: str, data: bytes) -> tuple[Item, ...] | None:
     """The items of a file; None where it has no syntax, or is broken."""
     root = tree(path, data)
@@ -152,7 +154,7 @@ def _squeeze(raw: bytes) -> str:
 
 
 def _name(node: Node) -> str:
-    if node.type in _IMPORTS:
+    if node.type in IMPORTS:
         module = node.child_by_field_name("module_name")
         return f"import {_squeeze(text(module) if module else text(node))}"
     if node.type in ("class_definition", *_CLASSES, "namespace_definition"):

@@ -7,46 +7,20 @@ where the patch itself changes what a name is, whoever else uses that name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from scripts.port.binding import Change, changes
+from scripts.port.breach import Breach, Need, Side
+from scripts.port.counted import counted
+from scripts.port.definitions import Definition, Sort
 from scripts.port.library import Found, Library, Unfound
-from scripts.port.modules import Definition, Link, Module, Sort, dotted, module
+from scripts.port.modules import module
+from scripts.port.outsiders import others
+from scripts.port.rows import added_rows
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
 from scripts.port.uses import How, Use, uses
-
-Search = Callable[[bytes], Iterable[str]]
-"""Paths of the new tree's Python files in which a word stands."""
-
-
-Need = tuple[str, str]
-"""Path of the file that defines a name, and the name; no path where none does."""
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A use that means something else on the new release, or nothing."""
-
-    path: str
-    """The file of the patch that it is to be mended in, as the patch names it."""
-    row: int
-    """Line of the result, from 1; 0 where it stands in another file."""
-    name: str
-    """Last part of the name in question."""
-    what: str
-    severe: bool = True
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two trees, with the patches up to the one in question."""
-
-    library: Library
-    search: Search
 
 
 def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
@@ -64,12 +38,13 @@ def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
         if part.result is not None:
             found += _mine(part, old.library, new)
         made = replace(part, target=part.path, ours=part.base, result=part.theirs)
-        known = set(_others(made, old.library, old.search))
-        for row in _others(part, new.library, new.search):
+        known = set(others(made, old.library, old.search))
+        for row in others(part, new.library, new.search):
             if row not in known:
                 name, path, text, change = row
                 what = f"{path} uses {text}, which {change.what}"
                 found.append(Breach(part.path, 0, name, what, change.severe))
+    found += counted(done, old, new)
     found += _undefined(done)
     return list(dict.fromkeys(found))
 
@@ -84,30 +59,6 @@ def _hidden(part: FileResult, old: Library, new: Library) -> Iterator[Breach]:
         return
     what = f"{other} would be hidden by it" if package else f"{other} hides it"
     yield Breach(part.path, 1, base.rpartition("/")[2], what)
-
-
-@lru_cache(maxsize=512)
-def added_rows(before: bytes, after: bytes) -> frozenset[int]:
-    """Lines of `after`, from 1, that `before` does not have there.
-
-    >>> sorted(added_rows(b"a\\nb\\n", b"a\\nc\\nb\\n"))
-    [2]
-    """
-    a, b = before.split(b"\n"), after.split(b"\n")
-    head = 0
-    while head < min(len(a), len(b)) and a[head] == b[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
-        tail += 1
-    matcher = SequenceMatcher(
-        None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False
-    )
-    rows: set[int] = set()
-    for tag, _, _, first, last in matcher.get_opcodes():
-        if tag != "equal":
-            rows |= set(range(head + first + 1, head + last + 1))
-    return frozenset(rows)
 
 
 def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
@@ -218,83 +169,6 @@ def _now(use: Use, now: Found, new: Side) -> str:
     return f"; {', '.join(homes[:3])} {'has' if len(homes) == 1 else 'have'} one"
 
 
-def _others(
-    part: FileResult, new: Library, search: Search
-) -> Iterator[tuple[str, str, str, Change]]:
-    """What others use, and the patch takes away or makes another thing.
-
-    Yields the name, the file that uses it, the use, and what it meets.
-    """
-    if part.ours is None:
-        return
-    result = part.result.data if part.result else b""
-    before, after = module(part.target, part.ours.data), module(part.target, result)
-    if before is None or after is None:
-        return
-    rows = added_rows(part.ours.data, result)
-    for name in _headed(before, after):
-        was, other = before.get(name), after.get(name)
-        assert was is not None
-        for path, use in _users(part.target, name, after, rows, new, search):
-            if other is None:
-                yield name, path, use.text, Change("is gone")
-                continue
-            for change in changes(use, was, other):
-                yield name, path, use.text, change
-
-
-def _headed(before: Module, after: Module) -> list[str]:
-    """Names at the top of a file that are gone, or are used otherwise now."""
-    found = []
-    for name, chunks in before.places.items():
-        now = [chunk.source for chunk in after.places.get(name, ())]
-        if [chunk.source for chunk in chunks] == now:
-            continue  # nothing of it has to be parsed
-        was, other = before.get(name), after.get(name)
-        if was is None or (other is not None and _interface(was) == _interface(other)):
-            continue
-        if other is not None or not (name in after.links or after.opens):
-            found.append(name)
-    return found
-
-
-def _interface(made: Definition) -> tuple[object, ...]:
-    """What those that use a name can tell."""
-    return made.sort, made.params, made.more, made.marks, made.gives
-
-
-def _users(
-    target: str,
-    name: str,
-    after: Module,
-    rows: Collection[int],
-    new: Library,
-    search: Search,
-) -> Iterator[tuple[str, Use]]:
-    where = dotted(target)
-    for use in uses(target, after, names={name}):
-        if use.row not in rows and use.parts == (name,) and use.start is None:
-            yield target, use
-    for path in search(name.encode()):
-        entry = new.read(path)
-        if path == target or entry is None:
-            continue
-        if where.rpartition(".")[2].encode() not in entry.data:
-            continue
-        user = module(path, entry.data)
-        if user is None:
-            continue
-        for use in uses(path, user, names={name}):
-            link = use.start or user.links.get(use.parts[0])
-            if link is not None and _full(link, use) == f"{where}.{name}":
-                yield path, use
-
-
-def _full(link: Link, use: Use) -> str:
-    head = [link.module, link.name] if link.name else [link.module]
-    return ".".join([*head, *use.parts[1:]])
-
-
 def _undefined(done: Sequence[FileResult]) -> Iterator[Breach]:
     files = {}
     by_target = {part.target: part for part in done}
@@ -306,10 +180,3 @@ def _undefined(done: Sequence[FileResult]) -> Iterator[Breach]:
             files[part.target] = (*sides, part.result.data)
     for one in undefined(files):
         yield Breach(by_target[one.path].path, one.row, one.name, one.what)
-
-
-def said_of(found: Iterable[Breach]) -> str:
-    """One sentence of several."""
-    rows = [f"line {b.row}: {b.what}" if b.row else b.what for b in found]
-    more = f" (and {len(rows) - 3} more)" if len(rows) > 3 else ""
-    return "; ".join(rows[:3]) + more

@@ -47,6 +47,8 @@ def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]
     for name, item in want.items():
         if name not in was or name not in here:
             continue
+        if text(was[name].node) == text(item.node):
+            continue  # the patch adds nothing there
         old, now, new = (_groups(x) for x in (was[name], here[name], item))
         for number, group in enumerate(old):
             mine = _twin(number, old, new)

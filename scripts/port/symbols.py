@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -69,7 +69,8 @@ def symbols(path: str, data: bytes | None) -> Mapping[str, Lines]:
     return {name: tuple(lines) for name, lines in found.items()}
 
 
-def owners(path: str, data: bytes) -> list[str]:
+@lru_cache(maxsize=256)
+def owners(path: str, data: bytes) -> Sequence[str]:
     """Name of the innermost symbol that each line stands in; empty for none."""
     items = outline(path, data)
     if items is None:
@@ -202,7 +203,7 @@ def deltas(before: Mapping[str, Lines], after: Mapping[str, Lines]) -> dict[str,
 
 
 def renames(
-    wanted: list[str], before: Mapping[str, Lines], after: Mapping[str, Lines]
+    wanted: Sequence[str], before: Mapping[str, Lines], after: Mapping[str, Lines]
 ) -> dict[str, str]:
     """Where symbols went that `after` no longer has under their name.
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from scripts.port.modules import Link, Module, linked, statements, targets
+from scripts.port.modules import Module
+from scripts.port.scopes import Link, linked, statements, targets
 
 
 class How(Enum):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from tests.port.corpus_drift import DRIFT
+from tests.port.corpus_fields import FIELDS
 from tests.port.corpus_more import MORE
 from tests.port.model import BASE, Change, file_case, replaced
 
@@ -462,4 +463,5 @@ CORPUS: tuple[Change, ...] = (
     ),
     *MORE,
     *DRIFT,
+    *FIELDS,
 )

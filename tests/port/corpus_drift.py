@@ -740,7 +740,33 @@ def series(
 
 
 ODD = user("from vllm.rows import odd\n\n\ndef go(n):\n    return odd(n)\n")
+BESIDE = "vllm/beside.py"
+USES_TORCH = HEAD + "import torch\n\n\ndef one():\n    return torch.ones(1)\n"
 SERIES: tuple[Series, ...] = (
+    Series(
+        "imports from outside what the first imports, too",
+        {UTIL: ROWS},
+        (
+            {UTIL: OURS, BESIDE: USES_TORCH},
+            {UTIL: OURS, BESIDE: USES_TORCH, USER: USES_TORCH},
+        ),
+        {UTIL: THEIRS},
+        (False, True),
+    ),
+    Series(
+        "uses in the same file what the first imports there",
+        {UTIL: ROWS},
+        (
+            {UTIL: OURS.replace("from enum", "import torch\nfrom enum")},
+            {
+                UTIL: OURS.replace("from enum", "import torch\nfrom enum").replace(
+                    "SIZES = [", "ONE = torch.ones(1)\nSIZES = ["
+                )
+            },
+        ),
+        {UTIL: THEIRS},
+        (False, False),
+    ),
     series("uses what the first adds", ODD, False, False),
     series(
         "passes the argument that the first adds",

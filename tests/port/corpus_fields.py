@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is passed by position, and grew on both sides: set down before it was taught.
+"""More of the corpus: what is passed by position, and grew on both sides.
 
 A patch puts `tile` behind the last field or parameter, upstream puts another
 there or further up. Where a call counts as far as that, nobody but a person can
@@ -8,7 +8,7 @@ say which of the two it means; where nobody counts that far, either order is rig
 
 from __future__ import annotations
 
-from tests.port.heldout import HEAD, KIND_ELEMENTS
+from tests.port.corpus_drift import ELEMENTS, HEAD
 from tests.port.model import Change, replaced
 
 BOX = "vllm/box.py"
@@ -137,10 +137,10 @@ def _case(
         one, two = "    step: int = 1\n", tile[1].removeprefix(old)
         for text in (one + two, two + one):
             right.append({**new, **mine, BOX: replaced(now, (one, text))})
-    return Change(name, KIND_ELEMENTS, base, mine, new, tuple(right))
+    return Change(name, ELEMENTS, base, mine, new, tuple(right))
 
 
-FIELDS: tuple[Change, ...] = (
+_FIRST: tuple[Change, ...] = (
     _case(
         "NamedTuple, built by position in another file",
         "span: int = 0",
@@ -285,7 +285,7 @@ FIELDS: tuple[Change, ...] = (
     ),
 )
 
-FIELDS_AGAIN: tuple[Change, ...] = (
+_SECOND: tuple[Change, ...] = (
     _case(
         "dataclass, built by partial",
         "k: int = 0",
@@ -387,4 +387,4 @@ FIELDS_AGAIN: tuple[Change, ...] = (
         "    m, n, span, step = pair\n    return step\n",
     ),
 )
-"""Set down with the others, and not run before those were right."""
+FIELDS: tuple[Change, ...] = (*_FIRST, *_SECOND)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A use that the new tree does not answer, and what it is looked up in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from scripts.port.library import Library
+from scripts.series.replay import Entry
+
+Search = Callable[[bytes], Iterable[str]]
+"""Paths of the new tree's Python files in which a word stands."""
+
+
+Need = tuple[str, str]
+"""Path of the file that defines a name, and the name; no path where none does."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A use that means something else on the new release, or nothing."""
+
+    path: str
+    """The file of the patch that it is to be mended in, as the patch names it."""
+    row: int
+    """Line of the result, from 1; 0 where it stands in another file."""
+    name: str
+    """Last part of the name in question."""
+    what: str
+    severe: bool = True
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two trees, with the patches up to the one in question."""
+
+    library: Library
+    search: Search
+
+    def over(self, files: Mapping[str, Entry | None]) -> Side:
+        """The tree with other files in it."""
+        read = self.library.read
+        library = replace(
+            self.library, read=lambda p: files[p] if p in files else read(p)
+        )
+        return replace(self, library=library)
+
+
+def said_of(found: Iterable[Breach]) -> str:
+    """One sentence of several."""
+    rows = [f"line {b.row}: {b.what}" if b.row else b.what for b in found]
+    more = f" (and {len(rows) - 3} more)" if len(rows) > 3 else ""
+    return "; ".join(rows[:3]) + more

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one name of a module or class is, as its statement says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from scripts.port.scopes import statements, targets
+from scripts.port.signature import (
+    Making,
+    Param,
+    fields,
+    last,
+    making,
+    source,
+    taken,
+    tuple_of,
+)
+
+
+class Sort(Enum):
+    """What a name stands for."""
+
+    FUNCTION = "a function"
+    CLASS = "a class"
+    VALUE = "a value"
+    """What an assignment makes, or a field that is only annotated."""
+    MODULE = "a module"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What one name of a module or class is."""
+
+    name: str
+    sort: Sort
+    params: tuple[Param, ...] | None = None
+    """None where they are not known; those of a class with others above are
+    known to `Library`, which reads them."""
+    more: frozenset[str] = frozenset()
+    """`*` and `**`, where any more arguments are taken."""
+    gives: str = ""
+    """What comes back or is held: an annotation, or the kind of a collection."""
+    marks: frozenset[str] = frozenset()
+    """`async`, `generator`, `property`, `staticmethod`, `classmethod`."""
+    bases: tuple[str, ...] = ()
+    making: Making = Making.WRITTEN
+    fields: tuple[Param, ...] = ()
+    """Of a class, its own."""
+    members: Mapping[str, Definition] = field(default_factory=dict)
+    home: str = ""
+    """Path of the module that defines it; for a module its dotted name."""
+    again: bool = False
+    """Whether there are several of the name, so that none is the one."""
+
+
+MARKS = {"property", "staticmethod", "classmethod", "cached_property"}
+_MADE = {
+    ast.List: "list",
+    ast.ListComp: "list",
+    ast.Dict: "dict",
+    ast.DictComp: "dict",
+    ast.Set: "set",
+    ast.SetComp: "set",
+    ast.Tuple: "tuple",
+}
+
+
+def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
+    """What a statement binds by other than an import.
+
+    Args:
+        node: The statement.
+        path: Its file.
+        text: Source that holds it: a word that it lacks is not looked for.
+    """
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        yield _function(node, path, text)
+        for inner in ast.walk(node) if b"global " in text else ():
+            if isinstance(inner, ast.Global):
+                for name in inner.names:
+                    yield Definition(name, Sort.VALUE, home=path)
+    elif isinstance(node, ast.ClassDef):
+        yield _class(node, path, text)
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        gives = ast.unparse(node.annotation)
+        yield Definition(node.target.id, Sort.VALUE, gives=gives, home=path)
+    elif isinstance(node, ast.Assign):
+        yield from _assigned(node, path)
+    elif not isinstance(node, ast.AugAssign):
+        for name in targets(node):
+            yield Definition(name, Sort.VALUE, home=path, again=True)
+
+
+def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
+    params = tuple_of(node.value)
+    gives = _made(node.value)
+    for name in targets(node):
+        if params is None:
+            yield Definition(name, Sort.VALUE, gives=gives, home=path)
+        else:
+            yield Definition(
+                name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
+            )
+
+
+def _made(value: ast.expr) -> str:
+    """The kind of collection that an expression makes; empty for another thing."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+        name = value.func.id
+        return name if name in ("set", "frozenset", "list", "dict", "tuple") else ""
+    return _MADE.get(type(value), "")
+
+
+def _function(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, path: str, text: bytes
+) -> Definition:
+    marks = {m for d in node.decorator_list if (m := last(d)) in MARKS}
+    if isinstance(node, ast.AsyncFunctionDef):
+        marks.add("async")
+    if b"yield" in text and any(
+        isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node)
+    ):
+        marks.add("generator")
+    more = {"*"} if node.args.vararg else set()
+    more |= {"**"} if node.args.kwarg else set()
+    return Definition(
+        node.name,
+        Sort.FUNCTION,
+        taken(node.args),
+        frozenset(more),
+        source(node.returns) or _returned(node),
+        frozenset(marks),
+        home=path,
+    )
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        yield child
+        yield from _own(child)
+
+
+def _returned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """How many values come back, where every way out agrees on more than one."""
+    found = [s.value for s in statements(node.body) if isinstance(s, ast.Return)]
+    sizes = {len(v.elts) if isinstance(v, ast.Tuple) else 1 for v in found if v}
+    return f"{sizes.pop()} values" if len(sizes) == 1 and found else ""
+
+
+def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
+    members: dict[str, Definition] = {}
+    body = list(statements(node.body))
+    for inner in body:
+        for found in defined(inner, path, text):
+            members[found.name] = found
+    bases = tuple(ast.unparse(b) for b in node.bases)
+    own, how = tuple(fields(node, body)), making(node)
+    params: tuple[Param, ...] | None = None
+    more: frozenset[str] = frozenset()
+    if how is Making.TUPLE or (how is Making.FIELDS and not bases):
+        params = own
+    elif start := members.get("__init__"):
+        params, more, how = (start.params or ())[1:], start.more, Making.WRITTEN
+    return Definition(
+        node.name,
+        Sort.CLASS,
+        params,
+        more,
+        bases=bases,
+        making=how,
+        fields=own,
+        members=members,
+        home=path,
+    )
