@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scripts.port.definitions import Definition, Sort
 from scripts.port.signature import Param
-from scripts.port.uses import Call, How, Use
+from scripts.port.used import Call, How, Use
 
 COLLECTIONS = {"list", "tuple", "set", "frozenset", "dict"}
 
@@ -71,7 +71,7 @@ def bind(call: Call, made: Definition, method: bool) -> Bound | None:
 
 def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
     """What a use meets otherwise in `new` than in `old`."""
-    if old == new or old.again or new.again:
+    if old == new or old.again or new.again or use.how is How.NAMED:
         return
     if old.sort is not new.sort:
         both = {old.sort, new.sort} == {Sort.FUNCTION, Sort.CLASS}
@@ -104,7 +104,9 @@ def _listed(use: Use, old: Definition, new: Definition) -> bool:
 
 
 def _method(use: Use, made: Definition) -> bool:
-    return bool(use.owner) and "staticmethod" not in made.marks
+    if "classmethod" in made.marks:
+        return True
+    return bool(use.owner or made.bound) and "staticmethod" not in made.marks
 
 
 def _called(

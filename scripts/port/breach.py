@@ -41,8 +41,8 @@ class Side:
     def over(self, files: Mapping[str, Entry | None]) -> Side:
         """The tree with other files in it."""
         read = self.library.read
-        library = replace(
-            self.library, read=lambda p: files[p] if p in files else read(p)
+        library = Library(
+            lambda p: files[p] if p in files else read(p), self.library.folder
         )
         return replace(self, library=library)
 

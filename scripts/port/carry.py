@@ -5,18 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from scripts.port import decide, references
-from scripts.port.breach import Breach, Need, Side, said_of
+from scripts.port.breach import Breach, Need, said_of
 from scripts.port.decide import Case
 from scripts.port.dependents import Waiting, brought
-from scripts.port.library import Library
 from scripts.port.merge import Merged, Space, space
 from scripts.port.places import Places
 from scripts.port.resolutions import Records
 from scripts.port.states import FileResult, PatchResult, State
-from scripts.series.check.source import Source
+from scripts.port.trees import Index, Trees, side
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step, Tree, replay
 
@@ -30,36 +28,6 @@ class Carried:
     """Names of the resolutions that were used."""
 
 
-@dataclass(frozen=True)
-class Trees:
-    """Every Python file of both trees, so that names can be followed."""
-
-    base: Source
-    new: Source
-
-
-@dataclass
-class _Index:
-    """One tree's Python; what was asked of it once is not looked for again."""
-
-    source: Source
-    found: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def folders(self) -> frozenset[str]:
-        return frozenset(p for path in self.source.ids for p in _parents(path))
-
-    def search(self, word: bytes) -> tuple[str, ...]:
-        """Paths of the files in which a word stands."""
-        if word not in self.found:
-            self.found[word] = tuple(
-                path
-                for path, entry in self.source.files.items()
-                if path.endswith(".py") and word in entry.data
-            )
-        return self.found[word]
-
-
 @dataclass
 class _Chain:
     """The two trees as the series goes on."""
@@ -70,11 +38,11 @@ class _Chain:
     old_now: dict[str, Entry | None] = field(default_factory=dict)
     new_now: dict[str, Entry | None] = field(default_factory=dict)
     texts: dict[bytes, bool] = field(default_factory=dict)
-    indexes: tuple[_Index, _Index] | None = None
+    indexes: tuple[Index, Index] | None = None
 
     def __post_init__(self) -> None:
         if self.trees is not None:
-            self.indexes = _Index(self.trees.base), _Index(self.trees.new)
+            self.indexes = Index(self.trees.base), Index(self.trees.new)
 
     def before(self, path: str) -> Entry | None:
         return self.old_now[path] if path in self.old_now else self.base(path)
@@ -102,8 +70,8 @@ class _Chain:
         if self.trees is None:
             return [], {}
         assert self.indexes
-        old = _side(self.indexes[0], self.before, self.old_now)
-        new = _side(self.indexes[1], self.here, self.new_now)
+        old = side(self.indexes[0], self.before, self.old_now)
+        new = side(self.indexes[1], self.here, self.new_now)
         return references.breaches(files, old, new), references.needs(files, old)
 
     def known(self, text: bytes) -> bool:
@@ -113,26 +81,6 @@ class _Chain:
             quoted = b'"%s"' % text
             self.texts[text] = any(quoted in entry.data for entry in files)
         return self.texts[text]
-
-
-def _side(tree: _Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
-    """One tree, with what the series made of it."""
-    made = {parent for path, e in now.items() if e for parent in _parents(path)}
-    folders = tree.folders
-
-    def search(word: bytes) -> Iterable[str]:
-        yield from (path for path in tree.search(word) if path not in now)
-        for path, changed in now.items():
-            if changed and path.endswith(".py") and word in changed.data:
-                yield path
-
-    library = Library(read, lambda path: path in folders or path in made)
-    return Side(library, search)
-
-
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")[:-1]
-    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def carry(

@@ -44,8 +44,12 @@ class Definition:
     """`*` and `**`, where any more arguments are taken."""
     gives: str = ""
     """What comes back or is held: an annotation, or the kind of a collection."""
+    made_by: str = ""
+    """What is called to make a value."""
+    bound: bool = False
+    """Whether it is reached through an instance, which is its first argument."""
     marks: frozenset[str] = frozenset()
-    """`async`, `generator`, `property`, `staticmethod`, `classmethod`."""
+    """`async`, `generator`, and the decorators of `MARKS`."""
     bases: tuple[str, ...] = ()
     making: Making = Making.WRITTEN
     fields: tuple[Param, ...] = ()
@@ -57,7 +61,10 @@ class Definition:
     """Whether there are several of the name, so that none is the one."""
 
 
-MARKS = {"property", "staticmethod", "classmethod", "cached_property"}
+MARKS = {
+    *("property", "staticmethod", "classmethod", "cached_property"),
+    *("abstractmethod", "fixture"),
+}
 _MADE = {
     ast.List: "list",
     ast.ListComp: "list",
@@ -98,9 +105,11 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
 def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
     params = tuple_of(node.value)
     gives = _made(node.value)
+    call = node.value.func if isinstance(node.value, ast.Call) else None
+    made_by = ast.unparse(call) if isinstance(call, ast.Name | ast.Attribute) else ""
     for name in targets(node):
         if params is None:
-            yield Definition(name, Sort.VALUE, gives=gives, home=path)
+            yield Definition(name, Sort.VALUE, gives=gives, made_by=made_by, home=path)
         else:
             yield Definition(
                 name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
@@ -133,7 +142,7 @@ def _function(
         taken(node.args),
         frozenset(more),
         source(node.returns) or _returned(node),
-        frozenset(marks),
+        marks=frozenset(marks),
         home=path,
     )
 
@@ -159,6 +168,9 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
     for inner in body:
         for found in defined(inner, path, text):
             members[found.name] = found
+    for name in _attributes(body):
+        # Methods may set it to many things, so that only its name is known.
+        members.setdefault(name, Definition(name, Sort.VALUE, home=path, again=True))
     bases = tuple(ast.unparse(b) for b in node.bases)
     own, how = tuple(fields(node, body)), making(node)
     params: tuple[Param, ...] | None = None
@@ -178,3 +190,23 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
         members=members,
         home=path,
     )
+
+
+def _attributes(body: list[ast.stmt]) -> Iterator[str]:
+    """What the methods of a class set on `self`."""
+    for method in body:
+        if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in statements(method.body):
+            found: list[ast.expr] = []
+            if isinstance(node, ast.Assign):
+                found = node.targets
+            elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For):
+                found = [node.target]
+            elif isinstance(node, ast.With):
+                found = [i.optional_vars for i in node.items if i.optional_vars]
+            for target in found:
+                for one in target.elts if isinstance(target, ast.Tuple) else [target]:
+                    mine = isinstance(one, ast.Attribute) and ast.unparse(one.value)
+                    if mine == "self":
+                        yield one.attr  # type: ignore[attr-defined]

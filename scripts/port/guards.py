@@ -16,8 +16,10 @@ from functools import lru_cache
 
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
+from scripts.port.rows import added_rows
 from scripts.port.shapes import misfits
 from scripts.port.symbols import Delta, Lines, atoms, deltas, renames, symbols
+from scripts.port.twins import twins
 from scripts.series.diff import FilePatch
 from scripts.series.replay import hunk_sides, lines
 
@@ -55,7 +57,7 @@ def objections(sides: Sides) -> list[str]:
         for name, change in touched.items()
         if sides.searched is None or name in sides.searched
     }
-    found += _twins(before, new, wanted, searched)
+    found += twins(before, new, wanted, searched)
     if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
         found += _context(sides)
     found += _doubles(sides)
@@ -136,66 +138,26 @@ def _show(lines: Counter[bytes]) -> str:
     return repr(next(iter(lines)).decode("utf-8", "replace"))
 
 
-def _twins(
-    before: Mapping[str, Lines],
-    new: Mapping[str, Lines],
-    wanted: Mapping[str, Lines],
-    touched: Mapping[str, Delta],
-) -> list[str]:
-    """Places within one symbol that look alike, so that a merge may take another."""
-    to = renames(list(touched), before, new)
-    found = []
-    for name in touched:
-        old, now = before.get(name, ()), new.get(to.get(name, name), ())
-        if not old or not now or old == now or name.endswith("imports"):
-            continue
-        spots = _spots(old, wanted.get(name, ()))
-        if any(_ambiguous(old, now, a, b) for a, b in spots):
-            found.append(f"{name} has more than one place like the one to change")
-    return found
-
-
-def _spots(old: Lines, new: Lines) -> list[tuple[int, int]]:
-    """Each stretch of `old` that the patch replaces, empty where it inserts."""
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
-    return [(a, b) for tag, a, b, _, _ in matcher.get_opcodes() if tag != "equal"]
-
-
-def _ambiguous(old: Lines, now: Lines, a: int, b: int) -> bool:
-    """Whether `old[a:b]` cannot be told from other places, before or now."""
-    for around in (1, 2, 3, 5, 8):
-        if _alone(old[max(0, a - around) : b + around], old, now):
-            return False
-    if a < b:
-        return not _alone(old[a:b], old, now)
-    # What is inserted at a symbol's end has one neighbour.
-    return not any(
-        _alone(x, old, now) for x in (old[max(0, a - 1) : a], old[a : a + 1])
-    )
-
-
-def _alone(core: Lines, *places: Lines) -> bool:
-    return bool(core) and all(_count(lines, core) == 1 for lines in places)
-
-
-def _count(lines: Lines, core: Lines) -> int:
-    return sum(
-        lines[i : i + len(core)] == core for i in range(len(lines) - len(core) + 1)
-    )
-
-
 def _doubles(sides: Sides) -> list[str]:
     """Keys that come twice in one collection of the result, and did so in no side."""
-    known = _twice(sides.path, sides.ours) | _twice(sides.path, sides.theirs)
-    more = _twice(sides.path, sides.result) - known
+    rows = added_rows(sides.ours, sides.result)
+    found = _twice(sides.path, sides.result, rows)
+    if not found:
+        return []
+    more = found - _twice(sides.path, sides.ours) - _twice(sides.path, sides.theirs)
     return [f"{sorted(more)[0]} would come twice in one collection"] if more else []
 
 
-@lru_cache(maxsize=256)
-def _twice(path: str, data: bytes) -> frozenset[str]:
+def _twice(
+    path: str, data: bytes, rows: frozenset[int] | None = None
+) -> frozenset[str]:
+    """Of the collections that have one of these lines, from 1; None for all."""
     found: set[str] = set()
     for node in keyed(path, data):
         if collection(node) is None:
+            continue
+        span = range(node.start_point[0] + 1, node.end_point[0] + 2)
+        if rows is not None and rows.isdisjoint(span):
             continue
         keys = Counter(element_keys(node))
         found |= {k.decode("utf-8", "replace") for k, n in keys.items() if n > 1}
@@ -253,4 +215,6 @@ def touched_symbols(
     path: str, base: bytes | None, theirs: bytes | None
 ) -> tuple[str, ...]:
     """Names of the symbols that a patch changes in a file."""
+    if base is None:
+        return tuple(symbols(path, theirs))
     return tuple(deltas(symbols(path, base), symbols(path, theirs)))

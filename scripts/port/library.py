@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from scripts.port.definitions import Definition, Sort
@@ -40,13 +40,18 @@ class Library:
     folder: Callable[[str], bool]
     """Whether a path is a folder of the tree."""
 
+    paths: dict[str, str | None] = field(default_factory=dict, compare=False)
+    names: dict[tuple[str, str], Found] = field(default_factory=dict, compare=False)
+    """What was asked before: the tree does not change."""
+
     def path(self, name: str) -> str | None:
         """The file of a module, as Python would find it."""
-        base = name.replace(".", "/")
-        for path in (f"{base}/__init__.py", f"{base}.py"):
-            if self.read(path) is not None:
-                return path
-        return None
+        if name not in self.paths:
+            base = name.replace(".", "/")
+            both = (f"{base}/__init__.py", f"{base}.py")
+            found = [path for path in both if self.read(path) is not None]
+            self.paths[name] = found[0] if found else None
+        return self.paths[name]
 
     def load(self, path: str) -> Module | None:
         """The module of a file; None where there is none, or it is broken."""
@@ -55,6 +60,13 @@ class Library:
 
     def name(self, where: str, name: str, deep: int = 0) -> Found:
         """What `name` is in the module `where`."""
+        if deep:
+            return self._name(where, name, deep)
+        if (where, name) not in self.names:
+            self.names[where, name] = self._name(where, name, 0)
+        return self.names[where, name]
+
+    def _name(self, where: str, name: str, deep: int) -> Found:
         path = self.path(where)
         if path is None:
             return self._folder(where, name)
@@ -138,13 +150,57 @@ class Library:
         for part in parts[1:]:
             if not isinstance(now, Definition) or now.again:
                 return now if now is Unfound.MISSING else Unfound.UNKNOWN
-            if now.sort is Sort.MODULE:
-                now = self.name(now.home, part)
-            elif now.sort is Sort.CLASS:
-                now = self.member(now, part)
-            else:
-                return Unfound.UNKNOWN
+            now = self._step(now, part)
         return self.built(now) if isinstance(now, Definition) else now
+
+    def through(self, owner: Definition, parts: Sequence[str]) -> Found:
+        """What a dotted name is, from an instance of a class on."""
+        now = self._of(owner, parts[0])
+        for part in parts[1:]:
+            if not isinstance(now, Definition) or now.again:
+                return now if now is Unfound.MISSING else Unfound.UNKNOWN
+            now = self._step(now, part)
+        return now
+
+    def _step(self, now: Definition, part: str) -> Found:
+        """What `part` is of what a name stands for."""
+        if now.sort is Sort.MODULE:
+            return self.name(now.home, part)
+        if now.sort is Sort.CLASS:
+            return self.member(now, part)
+        if now.sort is Sort.VALUE:
+            kind = self.kind(now.home, now.made_by or now.gives)
+            if isinstance(kind, Definition):
+                return self._of(kind, part)
+        return Unfound.UNKNOWN
+
+    def _of(self, kind: Definition, part: str) -> Found:
+        """What `part` is of an instance."""
+        found = self.member(kind, part)
+        plain = isinstance(found, Definition) and found.sort is Sort.FUNCTION
+        return replace(found, bound=True) if plain else found  # type: ignore[type-var]
+
+    def kind(self, path: str, said: str, deep: int = 0) -> Found:
+        """The class that an annotation says, or that a call makes one of.
+
+        Args:
+            path: The file that says it.
+            said: The annotation, or what is called.
+            deep: How often it was followed.
+        """
+        bare = said.strip("\"'").removesuffix("| None").strip()
+        if bare.startswith("Optional["):
+            bare = bare[9:-1]
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", bare) or deep > DEEP:
+            return Unfound.UNKNOWN
+        made = self.chain(path, bare.split("."))
+        if not isinstance(made, Definition) or made.again:
+            return Unfound.UNKNOWN
+        if made.sort is Sort.CLASS:
+            return made
+        if made.sort is Sort.FUNCTION and made.gives and "async" not in made.marks:
+            return self.kind(made.home, made.gives, deep + 1)
+        return Unfound.UNKNOWN
 
     def built(self, made: Definition, deep: int = 0) -> Definition:
         """A class with what it is built with, fields of the classes above too."""

@@ -14,13 +14,14 @@ from scripts.git import Git
 from scripts.lock import Lock
 from scripts.port import answers, companions, resolutions, shelf
 from scripts.port.between import between, start_of
-from scripts.port.bisect import culprits
-from scripts.port.carry import Carried, Trees, carry
+from scripts.port.bisect import Trials, culprits
+from scripts.port.carry import Carried, carry
 from scripts.port.places import places
 from scripts.port.slim import imported, mirror
 from scripts.port.states import PatchResult, State
 from scripts.port.summary import Culprit, Summary
 from scripts.port.target import Target, find, python_or, tree, wanted
+from scripts.port.trees import Trees
 from scripts.series import folder
 from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch
@@ -135,6 +136,6 @@ def who_broke(at: Checkout, work: Work) -> tuple[Culprit, ...]:
     paths |= imported(files)
     slim = mirror(target.git, paths, at.build / "port" / "mirrors")
     records = resolutions.load(at.patches)
-    return tuple(
-        culprits(slim, start, target.commit, work.patches, files.get, records, lost)
-    )
+    trees = Trees(work.base, work.new)
+    trials = Trials(Git(target.git), work.patches, trees, records)
+    return tuple(culprits(slim, start, target.commit, trials, lost))

@@ -13,7 +13,8 @@ from scripts.port.modules import Module, module
 from scripts.port.rows import added_rows
 from scripts.port.scopes import Link, dotted
 from scripts.port.states import FileResult
-from scripts.port.uses import Use, uses
+from scripts.port.used import Use
+from scripts.port.uses import uses
 
 
 def others(

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from scripts.port.symbols import RENAMED, Lines, alike, symbols
@@ -15,6 +16,8 @@ from scripts.series.replay import Entry
 
 SAME = 0.7
 """Least share of common lines at which a new file is the old one, moved."""
+_TELLING = 3
+"""Least lines of a function at which its like is no accident."""
 LIKE = 0.3
 """Least share at which it is worth a hint."""
 
@@ -54,11 +57,37 @@ class Places:
             return ()
         return tuple(
             other
-            for other, entry in self.new.items()
-            if other != path
-            and _defines(last, entry.data)
-            and self._came(other, last, body, top="." not in symbol)
+            for other in self.fresh.get(last, ())
+            if other != path and self._came(other, last, body, top="." not in symbol)
         )
+
+    def landed(self, path: str, name: str, body: Lines) -> tuple[str, ...]:
+        """Other files that define now what a patch adds, in nearly its words.
+
+        Args:
+            path: Where the patch adds it.
+            name: A function or class at the top of a file.
+            body: Its lines there.
+        """
+        return tuple(
+            other
+            for other in self.fresh.get(name, ())
+            if other != path
+            and len(body) >= _TELLING
+            and _may_hold(self.new[other].data, body)
+            and self._came(other, name, body, top=False)
+        )
+
+    @cached_property
+    def fresh(self) -> Mapping[str, Sequence[str]]:
+        """What files define that are others than before, and where."""
+        found: dict[str, list[str]] = {}
+        for path, entry in self.new.items():
+            was = self.old.get(path)
+            if was is None or was.data != entry.data:
+                for name in set(_DEFINED.findall(entry.data)):
+                    found.setdefault(name.decode("ascii"), []).append(path)
+        return found
 
     def _came(self, path: str, last: str, body: Lines, top: bool) -> bool:
         before = symbols(path, self.old[path].data) if path in self.old else {}
@@ -71,11 +100,13 @@ class Places:
         return False
 
 
-def _defines(name: str, data: bytes) -> bool:
-    word = name.encode()
-    return word in data and bool(
-        re.search(rb"^\s*(async def|def|class) %s\b" % word, data, re.MULTILINE)
-    )
+def _may_hold(data: bytes, body: Lines) -> bool:
+    """Whether enough lines of a body stand in a file for it to be alike there."""
+    hits = sum(line in data for line in body[1:])
+    return hits >= LIKE * len(body)
+
+
+_DEFINED = re.compile(rb"^\s*(?:async def|def|class) ([A-Za-z_][A-Za-z0-9_]*)", re.M)
 
 
 def places(

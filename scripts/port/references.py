@@ -14,13 +14,16 @@ from scripts.port.binding import Change, changes
 from scripts.port.breach import Breach, Need, Side
 from scripts.port.counted import counted
 from scripts.port.definitions import Definition, Sort
+from scripts.port.fixtures import unfixed
 from scripts.port.library import Found, Library, Unfound
 from scripts.port.modules import module
 from scripts.port.outsiders import others
+from scripts.port.overrides import overridden
 from scripts.port.rows import added_rows
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
-from scripts.port.uses import How, Use, uses
+from scripts.port.used import How, Use
+from scripts.port.uses import uses
 
 
 def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
@@ -45,6 +48,8 @@ def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
                 what = f"{path} uses {text}, which {change.what}"
                 found.append(Breach(part.path, 0, name, what, change.severe))
     found += counted(done, old, new)
+    found += overridden(done, old, new)
+    found += unfixed(done, old, new)
     found += _undefined(done)
     return list(dict.fromkeys(found))
 
@@ -71,7 +76,9 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     for use in _once(uses(part.target, found, rows)):
         was = _meaning(use, part.path, old)
         now = _meaning(use, part.target, new.library)
-        if was is Unfound.UNKNOWN and not use.owner:
+        if was is Unfound.UNKNOWN and now is Unfound.MISSING and len(use.parts) > 1:
+            was = Definition(use.parts[-1], Sort.VALUE, again=True)
+        elif was is Unfound.UNKNOWN and not use.owner:
             use, was, now = _shorter(use, part, old, new.library)
         for change in _against(use, was, now):
             where = _now(use, now, new)
@@ -125,20 +132,21 @@ def _once(found: Iterable[Use]) -> list[Use]:
     """Of uses that are alike the first: they have one meaning."""
     alike: dict[tuple[object, ...], Use] = {}
     for use in found:
-        key = (use.parts, use.how, use.call, use.start, use.owner)
+        key = (use.parts, use.how, use.call, use.start, use.owner, use.kind)
         alike.setdefault(key, use)
     return list(alike.values())
 
 
 def _meaning(use: Use, path: str, library: Library) -> Found:
-    if use.owner:
-        owner = library.chain(path, use.owner.split("."))
-        if not isinstance(owner, Definition) or owner.again:
+    if use.owner or use.kind:
+        owner = (
+            library.chain(path, use.owner.split("."))
+            if use.owner
+            else library.kind(path, use.kind)
+        )
+        if not isinstance(owner, Definition) or owner.again or len(use.parts) == 1:
             return Unfound.UNKNOWN
-        made = library.member(owner, use.parts[1])
-        if made is Unfound.MISSING or len(use.parts) > 2:
-            return Unfound.UNKNOWN  # an attribute that a method sets
-        return made
+        return library.through(owner, use.parts[1:])
     return library.chain(path, use.parts, use.start)
 
 

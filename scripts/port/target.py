@@ -197,8 +197,18 @@ def tree(target: Target, want: Want) -> Source:
     return git_tree(Git(target.git), target.commit, want)
 
 
-def git_tree(git: Git, commit: str, want: Want) -> Source:
-    """As `tree`, of a commit."""
+def git_tree(
+    git: Git, commit: str, want: Want, known: dict[str, bytes] | None = None
+) -> Source:
+    """As `tree`, of a commit.
+
+    Args:
+        git: The repository.
+        commit: Which one.
+        want: Whether a path's bytes are wanted.
+        known: Blobs by id that need not be read; those that are read go there.
+    """
+    kept = {} if known is None else known
     ids: dict[str, tuple[int, str]] = {}
     files: dict[str, Entry] = {}
     listing = git.run("ls-tree", "-r", "-z", "--full-tree", commit).stdout
@@ -210,7 +220,12 @@ def git_tree(git: Git, commit: str, want: Want) -> Source:
             if sort != b"blob":
                 continue
             ids[path] = (int(mode, 8), blob.decode())
-            if want(path) and (data := blobs.read(blob.decode())) is not None:
+            if not want(path):
+                continue
+            name = blob.decode()
+            data = kept[name] if name in kept else blobs.read(name)
+            if data is not None:
+                kept[name] = data
                 files[path] = Entry(int(mode, 8), data)
     return Source(ids, files)
 

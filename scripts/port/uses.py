@@ -4,56 +4,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
 
+from scripts.port.localnames import kinds
 from scripts.port.modules import Module
 from scripts.port.scopes import Link, linked, statements, targets
+from scripts.port.used import Call, How, Use
 
-
-class How(Enum):
-    """What is done with what a name stands for."""
-
-    CALLED = "called"
-    LISTED = "asked for its elements"
-    """`in`, a loop, `sorted`, `len`: any collection answers."""
-    READ = "read"
-    IMPORTED = "imported"
-
-
-@dataclass(frozen=True)
-class Call:
-    """The arguments of a call, as far as they are written down."""
-
-    positional: int
-    names: tuple[str, ...]
-    open: bool
-    """Whether `*` or `**` hides some."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """One use of one name."""
-
-    row: int
-    """Line of the file, from 1."""
-    scope: str
-    """Function or class around it, qualified."""
-    parts: tuple[str, ...]
-    """The dotted name, cut at its dots."""
-    how: How
-    call: Call | None = None
-    start: Link | None = None
-    """What the first part is, where an import inside a function binds it."""
-    owner: str = ""
-    """The class whose method says `self`, which is the first part then."""
-
-    @property
-    def text(self) -> str:
-        return ".".join(self.parts)
-
-
+_DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
+_CALLED = re.compile(r"[A-Za-z_][\w.]*")
+_PUTS = {"setattr", "delattr", "object"}
+"""What puts a double in place of a name that is given as a text."""
 _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
 
 
@@ -63,6 +26,8 @@ class _Frame:
 
     bound: set[str] = field(default_factory=set)
     links: dict[str, Link] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Annotation of a name, or what is called to make it."""
 
 
 @dataclass
@@ -115,6 +80,10 @@ class _Walk:
             self._name(node, how, None)
         elif isinstance(node, ast.Starred):
             self.visit(node.value, How.LISTED)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+                parts = tuple(node.value.split("."))
+                self._add(node, parts, How.NAMED, None, Link(parts[0]))
         else:
             for child in ast.iter_child_nodes(node):
                 if not isinstance(child, ast.stmt) or self._near(child):
@@ -141,6 +110,7 @@ class _Walk:
                 frame.bound.add(inner.name)
             elif not isinstance(inner, ast.Global):
                 frame.bound |= set(targets(inner))
+        frame.kinds = kinds(node)
         self.frames.append(frame)
         self.scope.append(node.name)
         self.body(node.body)
@@ -173,10 +143,21 @@ class _Walk:
         names = tuple(k.arg for k in node.keywords if k.arg)
         hidden = hidden or len(names) != len(node.keywords)
         call = Call(len(node.args), names, hidden)
+        self._put(node)
         if isinstance(node.func, ast.Attribute | ast.Name):
             self._name(node.func, How.CALLED, call)
         else:
             self.visit(node.func, How.READ)
+
+    def _put(self, node: ast.Call) -> None:
+        if len(node.args) < 2 or not isinstance(node.func, ast.Attribute | ast.Name):
+            return
+        place, name = node.args[:2]
+        said = ast.unparse(node.func).rpartition(".")[2]
+        if said in _PUTS and isinstance(name, ast.Constant):
+            where = ast.unparse(place).split(".")
+            if all(part.isidentifier() for part in (*where, str(name.value))):
+                self._add(node, (*where, str(name.value)), How.NAMED, None, None)
 
     def _name(
         self, node: ast.Attribute | ast.Name, how: How, call: Call | None
@@ -188,10 +169,27 @@ class _Walk:
             inner = inner.value
         if not isinstance(inner, ast.Name):
             self.visit(inner, How.READ)
+            if parts and isinstance(inner, ast.Call):
+                self._of_call(node, inner, tuple(reversed(parts)), how, call)
             return
         if isinstance(node.ctx, ast.Load) or parts:
             parts.append(inner.id)
             self._add(node, tuple(reversed(parts)), how, call, None)
+
+    def _of_call(
+        self,
+        node: ast.Attribute | ast.Name,
+        inner: ast.Call,
+        parts: tuple[str, ...],
+        how: How,
+        call: Call | None,
+    ) -> None:
+        """A use of what a call gives, where the top of the file has the function."""
+        made = ast.unparse(inner.func)
+        first = made.partition(".")[0]
+        known = any(first in (*f.links, *f.bound) for f in self.frames)
+        if _CALLED.fullmatch(made) and first != "self" and not known:
+            self._add(node, (f"{made}()", *parts), how, call, None, made)
 
     def _add(
         self,
@@ -200,6 +198,7 @@ class _Walk:
         how: How,
         call: Call | None,
         start: Link | None,
+        kind: str = "",
     ) -> None:
         row = node.lineno
         if self.rows is not None and not any(
@@ -209,7 +208,7 @@ class _Walk:
         if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
             return
         owner = ""
-        if start is None:
+        if start is None and not kind:
             if parts[0] == "self" and self.owners and len(parts) > 1:
                 owner = self.owners[-1]
             else:
@@ -218,9 +217,12 @@ class _Walk:
                         start = frame.links[parts[0]]
                         break
                     if parts[0] in frame.bound:
-                        return
+                        kind = frame.kinds.get(parts[0], "")
+                        if not kind or len(parts) == 1:
+                            return
+                        break
         scope = ".".join(self.scope)
-        self.found.append(Use(row, scope, parts, how, call, start, owner))
+        self.found.append(Use(row, scope, parts, how, call, start, owner, kind))
 
 
 def _name_of(link: Link | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.port.corpus_drift import DRIFT
 from tests.port.corpus_fields import FIELDS
 from tests.port.corpus_more import MORE
+from tests.port.corpus_newcomer import AGAIN, NEWCOMER
 from tests.port.model import BASE, Change, file_case, replaced
 
 SM120 = BASE[BASE.index("def sm120_gate") : BASE.index("@functools.cache")]
@@ -464,4 +465,6 @@ CORPUS: tuple[Change, ...] = (
     *MORE,
     *DRIFT,
     *FIELDS,
+    *NEWCOMER,
+    *AGAIN,
 )

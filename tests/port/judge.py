@@ -12,10 +12,11 @@ from enum import Enum
 from pathlib import Path
 
 from scripts.gitobj import blob_id
-from scripts.port.carry import Trees, carry
+from scripts.port.carry import carry
 from scripts.port.places import places
 from scripts.port.resolutions import Records
 from scripts.port.states import PatchResult, State
+from scripts.port.trees import Trees
 from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch, parse
 from scripts.series.replay import Entry

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from tests.port.corpus import CORPUS
 from tests.port.corpus_drift import SERIES
+from tests.port.corpus_newcomer import LEFT
 from tests.port.heldout import HELD_OUT, HELD_OUT_SERIES
 from tests.port.judge import (
     PEERS,
@@ -69,7 +70,7 @@ def tally() -> Tally:
     found = Tally()
     for held, cases, chains in (
         ("", CORPUS, SERIES),
-        (HELD, HELD_OUT, HELD_OUT_SERIES),
+        (HELD, (*HELD_OUT, *LEFT), HELD_OUT_SERIES),
     ):
         for case in cases:
             with TemporaryDirectory(prefix="sm12x-kinds-") as home:

@@ -2,11 +2,13 @@
 """The commit that broke a patch, found in a slim mirror of a real history.
 
 No git host is at hand, so the history is built from the released archives: from
-the pin back to older releases, one commit for each file that differs.
+the pin back to older releases. First one commit for each file that the series
+touches, then one for each folder of what is left of upstream's Python.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,15 @@ from packaging.version import Version
 
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
+from scripts.git import Git
+from scripts.port import shelf
+from scripts.port.bisect import Trials
+from scripts.port.resolutions import Records
 from scripts.port.run import Wanted, port
 from scripts.port.slim import imported, mirror
-from scripts.port.target import Target, sdist, tree
+from scripts.port.states import State
+from scripts.port.target import Target, python_or, sdist, tree
+from scripts.port.trees import Trees
 from scripts.series import folder
 from scripts.series.replay import Entry
 from scripts.upstream import touched
@@ -36,26 +44,39 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(repo, "init", "-q", "-b", "main")
     lock = lockfile.load()
     paths = touched(folder.load()) | {UNRELATED, "vllm/platforms/__init__.py"}
+    want = python_or(paths)
     before: dict[str, Entry] = {}
     for name in RELEASES:
         version = Version(name)
         target = Target(name, version, sdist(lock, version))
-        files = dict(tree(target, paths.__contains__).files)
-        changed = [p for p in sorted(paths) if files.get(p) != before.get(p)]
-        for number, path in enumerate(changed):
-            at = repo / path
-            if path in files:
-                at.parent.mkdir(parents=True, exist_ok=True)
-                at.write_bytes(files[path].data)
-            else:
-                at.unlink()
-            git(repo, "add", "-A", "-f")
-            last = number + 1 == len(changed)
-            if before or last:
-                git(repo, "commit", "-q", "-m", f"{name}: {path}")
+        files = dict(tree(target, want).files)
+        changed = [p for p in {**before, **files} if files.get(p) != before.get(p)]
+        for what, group in _commits(changed, paths) if before else [("all", changed)]:
+            for path in group:
+                at = repo / path
+                if path in files:
+                    at.parent.mkdir(parents=True, exist_ok=True)
+                    at.write_bytes(files[path].data)
+                else:
+                    at.unlink()
+            listed = "".join(f"{path}\0" for path in group).encode()
+            options = ("-A", "-f", "--pathspec-file-nul", "--pathspec-from-file=-")
+            git(repo, "add", *options, stdin=listed)
+            git(repo, "commit", "-q", "-m", f"{name}: {what}")
         git(repo, "tag", f"v{name}")
         before = files
     return repo
+
+
+def _commits(changed: list[str], paths: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """What each commit is called, and its files."""
+    folders: dict[str, list[str]] = {}
+    for path in sorted(changed):
+        if path in paths:
+            yield path, [path]
+        else:
+            folders.setdefault("/".join(path.split("/")[:-1][:2]), []).append(path)
+    yield from folders.items()
 
 
 def test_mirror_keeps_history_of_its_paths_alone(history: Path, tmp_path: Path) -> None:
@@ -65,17 +86,14 @@ def test_mirror_keeps_history_of_its_paths_alone(history: Path, tmp_path: Path) 
     assert set(kept) <= paths and UNRELATED not in kept
     log = slim.git.text("log", "--format=%s").splitlines()
     original = git(history, "log", "--format=%s").splitlines()
-    assert log == [s for s in original if not s.endswith(UNRELATED)]
+    kept_of = {*paths, "all"}
+    assert log == [s for s in original if s.partition(": ")[2] in kept_of]
+    assert len(log) < len(original)
     made = (slim.path / "sm12x-done").stat().st_mtime_ns
     again = mirror(history, paths, tmp_path)
     assert (again.path / "sm12x-done").stat().st_mtime_ns == made
 
 
-@pytest.mark.xfail(
-    reason="issue 20: the bisection does not ask the checks of names that the port "
-    "asks, so that a file which only they refuse gets no culprit",
-    strict=True,
-)
 def test_each_culprit_is_the_commit_of_its_file(history: Path, tmp_path: Path) -> None:
     root = tmp_path / "checkout"
     root.mkdir()
@@ -85,16 +103,32 @@ def test_each_culprit_is_the_commit_of_its_file(history: Path, tmp_path: Path) -
     done = port(Checkout(root), Wanted("0.31.0", history, dry_run=True))
     lost = {(p.name, f.path) for p, f in done.open_files}
     assert lost and {(c.patch, c.path) for c in done.culprits} == lost
+    used = {(p.name, f.path) for p, f in done.open_files if f.state is State.BROKEN}
+    assert used and used < lost
     for culprit in done.culprits:
         release, path = culprit.subject.split(": ")
-        assert path == culprit.path
+        assert release in RELEASES[1:]
         assert git(history, "log", "-1", "--format=%s", culprit.commit) == (
             culprit.subject
         )
-        # At its parent the port carries the file, at the commit it does not.
-        assert release in RELEASES[1:]
+        if (culprit.patch, culprit.path) not in used:
+            assert path == culprit.path
+    # What a file uses is broken by another file's commit, or by its own: at the
+    # parent all that it uses is there, at the commit it is not.
+    trials = Trials(Git(history), folder.load(), _trees(), Records())
+    for culprit in done.culprits:
+        at_fault = culprit.patch, culprit.path
+        if at_fault in used:
+            assert trials.carried(f"{culprit.commit}^", *at_fault)
+            assert not trials.carried(culprit.commit, *at_fault)
     gone = {c.subject for c in done.culprits if "test_flashinfer_utils" in c.path}
     assert gone == {"0.31.0: tests/utils_/test_flashinfer_utils.py"}
+
+
+def _trees() -> Trees:
+    lock = lockfile.load()
+    base = shelf.read(lock.sdist, python_or(touched(folder.load())))
+    return Trees(base, base)
 
 
 def test_imported_names_modules() -> None:

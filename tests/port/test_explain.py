@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scripts.port import conflict
 from scripts.port.carry import carry
-from scripts.port.explain import LONGEST, explained
+from scripts.port.differences import LONGEST
+from scripts.port.explain import explained
 from scripts.port.merge import space
 from scripts.port.places import Places
 from scripts.port.resolutions import Records

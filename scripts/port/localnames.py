@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a function says of its own names: of which class they are."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+from scripts.port.scopes import statements, targets
+
+
+def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
+    """What is known of a function's names: annotations, and calls that make one."""
+    found = {
+        a.arg: ast.unparse(a.annotation)
+        for a in ast.walk(node.args)
+        if isinstance(a, ast.arg) and a.annotation
+    }
+    bound = Counter(name for s in statements(node.body) for name in targets(s))
+    for inner in statements(node.body):
+        if not isinstance(inner, ast.Assign) or not isinstance(inner.value, ast.Call):
+            continue
+        left, call = inner.targets[0], inner.value.func
+        if isinstance(left, ast.Name) and isinstance(call, ast.Name | ast.Attribute):
+            found[left.id] = ast.unparse(call)
+    return {name: kind for name, kind in found.items() if bound[name] < 2}

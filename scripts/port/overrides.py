@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Methods of a patch that stand over upstream's, which upstream changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from scripts.port.breach import Breach, Side
+from scripts.port.definitions import Definition, Sort
+from scripts.port.library import Library
+from scripts.port.modules import module
+from scripts.port.rows import added_rows
+from scripts.port.signature import Param
+from scripts.port.states import FileResult
+
+
+def overridden(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
+    """Classes that a patch brings, whose classes above ask for something else now.
+
+    Args:
+        done: The carried files of one patch.
+        old: The pinned tree with the patch.
+        new: The new tree with it.
+    """
+    for part in done:
+        found = module(part.target, part.result.data) if part.result else None
+        if found is None or part.result is None:
+            continue
+        rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+        for name, chunks in found.places.items():
+            made = found.get(name)
+            if made is None or made.sort is not Sort.CLASS or not made.bases:
+                continue
+            near = [c for c in chunks if not rows.isdisjoint(c.rows)]
+            if near:
+                yield from _of_class(part, made, near[0].row, old, new)
+
+
+def _of_class(
+    part: FileResult, made: Definition, row: int, old: Side, new: Side
+) -> Iterator[Breach]:
+    known = {m.name for m in _above(part.path, made, old.library).values()}
+    before = _above(part.path, made, old.library)
+    now = _above(part.target, made, new.library)
+    for name, one in now.items():
+        was = before.get(name)
+        if name in made.members:
+            if was is not None and _asked(was) != _asked(one):
+                what = f"{made.name}.{name} stands over upstream's, which "
+                what += f"takes ({_shown(one.params)}) now, and not "
+                yield Breach(part.path, row, name, f"{what}({_shown(was.params)})")
+        elif "abstractmethod" in one.marks and name not in known:
+            what = f"{made.name} lacks {name}, which upstream asks every such class for"
+            yield Breach(part.path, row, name, what)
+    for name, one in before.items():
+        if name in made.members and name not in now and _whole(part, made, new):
+            what = f"{made.name}.{name} stands over nothing of upstream's now"
+            yield Breach(part.path, row, one.name, what)
+
+
+def _above(path: str, made: Definition, library: Library) -> dict[str, Definition]:
+    """Methods of the classes above, the nearest first."""
+    found: dict[str, Definition] = {}
+    for base in made.bases:
+        above = library.chain(path, base.partition("[")[0].split("."))
+        if isinstance(above, Definition) and above.sort is Sort.CLASS:
+            for name, one in above.members.items():
+                if one.sort is Sort.FUNCTION and not one.again:
+                    found.setdefault(name, one)
+            for name, one in _above(above.home, above, library).items():
+                found.setdefault(name, one)
+    return found
+
+
+def _whole(part: FileResult, made: Definition, new: Side) -> bool:
+    """Whether every class above is known, so that what is not there is not there."""
+    return all(
+        isinstance(
+            new.library.chain(part.target, base.partition("[")[0].split(".")),
+            Definition,
+        )
+        for base in made.bases
+    )
+
+
+def _asked(made: Definition) -> tuple[object, ...]:
+    """What those that call a method may count on."""
+    params = tuple(
+        (p.name, p.by_position, p.by_name, p.default is None) for p in made.params or ()
+    )
+    kinds = made.marks - {"abstractmethod"}
+    return params, made.more, kinds
+
+
+def _shown(params: Sequence[Param] | None) -> str:
+    return ", ".join(
+        p.name if p.default is None else f"{p.name}={p.default}" for p in params or ()
+    )

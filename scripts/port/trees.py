@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both trees whole, so that names can be followed and words be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from scripts.port.breach import Side
+from scripts.port.library import Library
+from scripts.series.check.source import Source
+from scripts.series.replay import Entry, Tree
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Every Python file of both trees, so that names can be followed."""
+
+    base: Source
+    new: Source
+
+
+@dataclass
+class Index:
+    """One tree's Python; what was asked of it once is not looked for again."""
+
+    source: Source
+    found: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        return frozenset(p for path in self.source.ids for p in _parents(path))
+
+    def search(self, word: bytes) -> tuple[str, ...]:
+        """Paths of the files in which a word stands."""
+        if word not in self.found:
+            self.found[word] = tuple(
+                path
+                for path, entry in self.source.files.items()
+                if path.endswith(".py") and word in entry.data
+            )
+        return self.found[word]
+
+
+def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
+    """One tree, with what the series made of it."""
+    made = {parent for path, e in now.items() if e for parent in _parents(path)}
+    folders = tree.folders
+
+    def search(word: bytes) -> Iterable[str]:
+        yield from (path for path in tree.search(word) if path not in now)
+        for path, changed in now.items():
+            if changed and path.endswith(".py") and word in changed.data:
+                yield path
+
+    library = Library(read, lambda path: path in folders or path in made)
+    return Side(library, search)
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
