@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scripts.errors import Finding
 from scripts.port import absorbed
 from scripts.port.around import ground
 from scripts.port.elements import NoMerge
+from scripts.port.elsewhere import elsewhere
 from scripts.port.guards import Sides, moved_only, objections, touched_symbols
 from scripts.port.merge import Merged, Space
 from scripts.port.places import Places
 from scripts.port.resolutions import Known, Records
-from scripts.port.states import Evidence, FileResult, State
+from scripts.port.states import FileResult, State
 from scripts.port.symbols import renames, symbols
 from scripts.port.syntax import merge_syntax
 from scripts.series.diff import FilePatch
@@ -61,35 +62,7 @@ def file(
     case: Case, merged: Merged, records: Records, places: Places, room: Space
 ) -> FileResult:
     """Decide one file."""
-    found = _file(case, merged, records, places, room)
-    if not found.state.carried or found.state is State.RESOLVED:
-        return found
-    return _elsewhere(found, places)
-
-
-def _elsewhere(found: FileResult, places: Places) -> FileResult:
-    """A file, unless another one of upstream's has what the patch adds to it."""
-    path = found.path
-    before = symbols(path, found.base.data if found.base else None)
-    after = symbols(path, found.theirs.data if found.theirs else None)
-    homes = {
-        name: at
-        for name in found.symbols
-        if name not in before and (at := places.landed(path, name, after.get(name, ())))
-    }
-    if not homes or found.result is None:
-        return found
-    told = "; ".join(f"{name} is in {', '.join(at)}" for name, at in homes.items())
-    rows = tuple(
-        Evidence(f"+{name}", at) for name, files in homes.items() for at in files
-    )
-    return replace(
-        found,
-        state=State.PROBABLY_ABSORBED,
-        why=f"upstream has what the patch adds, in another file: {told}",
-        evidence=rows,
-        homes=tuple(dict.fromkeys(at for files in homes.values() for at in files)),
-    )
+    return elsewhere(_file(case, merged, records, places, room), places)
 
 
 def _file(
@@ -274,7 +247,5 @@ def _lost(case: Case, homes: dict[str, tuple[str, ...]]) -> str:
     lost = [n for n in touched if n in before and n not in new and n not in to]
     if not lost:
         return ""
-    now = [f"{n} is in {', '.join(at)} now" for n, at in homes.items()]
-    return f"upstream has no {', '.join(lost)} here" + (
-        f" ({'; '.join(now)})" if now else ""
-    )
+    now = "; ".join(f"{n} is in {', '.join(at)} now" for n, at in homes.items())
+    return f"upstream has no {', '.join(lost)} here" + (f" ({now})" if now else "")

@@ -5,8 +5,19 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from dataclasses import dataclass, field
 
-from scripts.port.scopes import statements, targets
+from scripts.port.scopes import Link, statements, targets
+
+
+@dataclass
+class Frame:
+    """The names of one function."""
+
+    bound: set[str] = field(default_factory=set)
+    links: dict[str, Link] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Annotation of a name, or what is called to make it."""
 
 
 def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:

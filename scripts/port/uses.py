@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from scripts.port.localnames import kinds
+from scripts.port.localnames import Frame, kinds
 from scripts.port.modules import Module
 from scripts.port.scopes import Link, linked, statements, targets
 from scripts.port.used import Call, How, Use
@@ -21,22 +21,12 @@ _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
 
 
 @dataclass
-class _Frame:
-    """The names of one function."""
-
-    bound: set[str] = field(default_factory=set)
-    links: dict[str, Link] = field(default_factory=dict)
-    kinds: dict[str, str] = field(default_factory=dict)
-    """Annotation of a name, or what is called to make it."""
-
-
-@dataclass
 class _Walk:
     path: str
     rows: Collection[int] | None
     names: Collection[str] | None
     found: list[Use] = field(default_factory=list)
-    frames: list[_Frame] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
 
@@ -92,7 +82,7 @@ class _Walk:
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     ) -> None:
-        frame = _Frame({a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
+        frame = Frame({a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
         self.visit(node.args, How.READ)
         if isinstance(node, ast.Lambda):
             self.frames.append(frame)
