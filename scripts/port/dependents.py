@@ -153,8 +153,7 @@ def _ties(
         names = {
             n
             for at, n in first.brought
-            # A name that nobody defines is what the same file imports.
-            if (at, n) in mine or (at == part.path and ("", n) in mine and n not in own)
+            if {(at, n), ("", n)} & mine and not (at == part.path and n in own)
         }
         names |= {t for t in first.texts & _texts(part) if not known(t.encode())}
         for name in sorted(names):

@@ -124,7 +124,10 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
                     need = path, was.home.rpartition(".")[2]
                 found.setdefault(part.path, set()).add(need)
             elif len(use.parts) == 1:
-                found.setdefault(part.path, set()).add(("", use.text))
+                # From outside, so that it is the import of this file; or of nobody.
+                here = use.start is not None or use.text in made.links
+                need = (part.path if here else "", use.text)
+                found.setdefault(part.path, set()).add(need)
     return found
 
 
