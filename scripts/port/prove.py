@@ -182,7 +182,7 @@ def accept(
     if (new.root / RECORDED).is_file():
         write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
     write(at.lock, new.lock.read_bytes())
-    return (*by_hand, *unlike(new), *AFTER)
+    return (*by_hand, *(one.said for one in unlike(new)), *AFTER)
 
 
 def renamed(
