@@ -8,8 +8,8 @@
 #   The files do: the flags of each ELF header name one architecture and its accelerated form,
 #   which by NVIDIA's manual runs on that one alone. Both compile with no driver or GPU there.
 # Output:
-# > micro:  1 kernel each, instructions the same, 448 FP4 mma, for EF_CUDA_SM120 and EF_CUDA_SM121
-# > static: 2 kernels each, instructions the same, 448 FP4 mma, for EF_CUDA_SM120 and EF_CUDA_SM121
+# > micro:  1 kernel each, instructions the same, 448 FP4 mma, marked sm_120a and sm_121a
+# > static: 2 kernels each, instructions the same, 448 FP4 mma, marked sm_120a and sm_121a
 # Matters: What was tested on an RTX PRO 6000 is the code that a DGX Spark runs, for these
 #   kernels; and yet a kernel cache or wheel with cubins has to hold each of them twice.
 set -euo pipefail && shopt -s inherit_errexit
@@ -51,7 +51,7 @@ E
 export CUTE_DSL_NO_CACHE=1 CUTE_DSL_KEEP=cubin FLASHINFER_CUTE_DSL_DISABLE_CACHE=1
 export FLASHINFER_WORKSPACE_BASE=$dir
 nvdisasm=$(echo v/lib/python*/site-packages/nvidia/cu13/bin/nvdisasm)
-mark() { "$nvdisasm" -c "$1" | grep -oE 'EF_CUDA_SM[0-9]+' | sort -u | paste -sd+; }
+mark() { "$nvdisasm" -c "$1" | sed -n 's/^\t\.target\t//p' | sort -u | paste -sd+; }
 seen=$(for kind in micro static; do
   for arch in sm_120a sm_121a; do
     mkdir -p $kind/$arch
@@ -63,7 +63,7 @@ seen=$(for kind in micro static; do
   cmp -s $kind/sm_120a.sass $kind/sm_121a.sass && code="the same" || code=differ
   kernels=$(grep -c '^\.text' $kind/sm_120a.sass) || true
   [ "$kernels" = 1 ] && kernels="1 kernel" || kernels="$kernels kernels"
-  printf '%-7s %s each, instructions %s, %s FP4 mma, for %s and %s\n' $kind: "$kernels" "$code" \
+  printf '%-7s %s each, instructions %s, %s FP4 mma, marked %s and %s\n' $kind: "$kernels" "$code" \
     "$(grep -c 'OMMA.SF' $kind/sm_120a.sass)" "$(mark $kind/sm_120a.cubin)" "$(mark $kind/sm_121a.cubin)"
 done)
 echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2

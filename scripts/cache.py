@@ -83,7 +83,9 @@ def check(path: Path, artifact: Artifact) -> None:
         after = path.stat()
     except OSError as e:
         raise Unusable(
-            f"cannot read {artifact.filename}: {e.strerror}", where=str(path)
+            f"cannot read {artifact.filename}: {e.strerror}",
+            where=str(path),
+            next="make it readable, or name another folder: SM12X_CACHE, UPSTREAM_DIR",
         ) from e
     settled = time.time() - max(after.st_mtime, after.st_ctime) > SETTLED
     if settled and _identity(before) == _identity(after):

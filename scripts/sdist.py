@@ -83,7 +83,10 @@ def members(path: Path) -> Iterator[Member]:
         raise _damaged(path, str(e)) from e
     except OSError as e:
         raise Unusable(
-            "cannot read the archive", where=str(path), found=e.strerror or str(e)
+            "cannot read the archive",
+            where=str(path),
+            found=e.strerror or str(e),
+            next="make it readable, or name another folder: SM12X_CACHE, UPSTREAM_DIR",
         ) from e
 
 

@@ -37,7 +37,13 @@ def evidence_verb(
 
     form = "json" if as_json else form
     if form not in ("text", "markdown", "json"):
-        raise Unusable("no such format", expected="text, markdown or json", found=form)
+        raise Unusable(
+            "no such format",
+            where="FORMAT",
+            expected="text, markdown or json",
+            found=form,
+            next="make evidence FORMAT=markdown",
+        )
     at = Checkout()
     with one_run(at.build / ".evidence.lock", "make evidence", wait=True):
         found = main.gather(at, processes)
@@ -81,6 +87,7 @@ def mutants_verb(
             "no patch has that number",
             expected=", ".join(known),
             found=", ".join(wrong),
+            next=f"make mutants PATCH={known[0]}" if known else "make check",
         )
     with one_run(at.build / ".evidence.lock", "make mutants", wait=True):
         found = main.kill(at, numbers, processes)

@@ -186,7 +186,12 @@ def _series(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as e:
-        raise Unusable("the series is not UTF-8", where=str(path), found=str(e)) from e
+        raise Unusable(
+            "the series is not UTF-8",
+            where=str(path),
+            found=str(e),
+            next=f"write it in UTF-8: iconv -f latin1 -t utf8 {path}, if it is Latin-1",
+        ) from e
 
 
 def _write_series(folder: Path, text: str) -> None:

@@ -78,6 +78,7 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
                     f"results of different {key}s make no record",
                     expected=json.dumps(whole[key])[:300],
                     found=json.dumps(other[key])[:300],
+                    next="make hopper STEP=record RESULTS=..., of one run alone",
                 )
         for name, part in other["parts"].items():
             here = whole["parts"].setdefault(name, dict(part) | {"rows": []})

@@ -64,6 +64,7 @@ def fill(inputs: sweep.Inputs, site: PurePosixPath, out: Path) -> Cache:
             "FlashInfer's key has absolute paths",
             where=str(site),
             expected="the absolute path of site-packages in the image",
+            next="make kernel-cache ARCH=... SITE=/path/of/site-packages",
         )
     if out.exists() and not (out / MANIFEST).exists() and any(out.iterdir()):
         raise Unusable(

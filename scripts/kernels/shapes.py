@@ -125,6 +125,9 @@ def _known(name: str, names: Iterable[str]) -> None:
             "there is no such architecture or model",
             where=name,
             expected=", ".join(known),
+            next=f"name one of these, as {known[0]}"
+            if known
+            else "name another SHAPES",
         )
 
 

@@ -120,4 +120,9 @@ def _filter(place: Path, wanted: list[str]) -> None:
             next="make .venv/.dev (requirements-dev.txt has it)",
         )
     if done.returncode:
-        raise Finding("git-filter-repo failed", where=str(place), found=said)
+        raise Finding(
+            "git-filter-repo failed",
+            where=str(place),
+            found=said,
+            next="give a whole clone of upstream with GIT=, not a shallow one",
+        )

@@ -42,6 +42,7 @@ def arch_or_sdist(lock: Lock, built: Path) -> str | None:
         where=str(built),
         expected="*.whl or *.tar.gz",
         found=built.name,
+        next="name a file of dist/: make wheel or make sdist writes one",
     )
 
 

@@ -163,5 +163,6 @@ def diffoscope(published: Path, ours: Path) -> list[str]:
             f"diffoscope failed with exit code {process.returncode}",
             where=program,
             found=words.strip()[-500:],
+            next="make verify-wheel WHEEL=..., which needs no diffoscope",
         )
     return ["diffoscope:", *out.splitlines()]

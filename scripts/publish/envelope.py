@@ -66,7 +66,12 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as e:
-        raise Unusable("cannot read it", where=str(path), found=e.strerror) from e
+        raise Unusable(
+            "cannot read it",
+            where=str(path),
+            found=e.strerror,
+            next="name a file that can be read",
+        ) from e
 
 
 def _line(number: int, row: bytes, pem: bytes | None) -> Line:
@@ -114,6 +119,7 @@ def _verified(envelope: Any, pem: bytes) -> bool:
             where="KEY",
             expected="a PEM public key: ECDSA, Ed25519 or RSA",
             found=str(e),
+            next="make verify-wheel WHEEL=... KEY=cosign.pub, the signer's public key",
         ) from e
     for keyid, signature in envelope.signatures.items():
         # The id in an envelope is only a hint, and cosign leaves it empty.

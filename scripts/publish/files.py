@@ -106,7 +106,10 @@ class Maker:
             report = build.verified(self.lock, self.patches, path, arch)
             if not report.ok:
                 raise Finding(
-                    "the built wheel does not pass", path.name, found=str(report)
+                    "the built wheel does not pass",
+                    path.name,
+                    found=str(report),
+                    next=f"make verify-wheel WHEEL={path}, which writes all of it down",
                 )
         return path, Made.BUILT
 

@@ -115,6 +115,7 @@ def _version(published: Path) -> str:
             where=str(published),
             expected="vllm-X.Y.Z+sm12x.N-....whl or vllm-X.Y.Z+sm12x.N.tar.gz",
             found=str(e),
+            next="give the file the name that it was published under, WHEEL=...",
         ) from e
 
 

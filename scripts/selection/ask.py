@@ -148,7 +148,10 @@ def ask(
             )
         except (subprocess.TimeoutExpired, OSError) as e:
             raise Finding(
-                "vLLM cannot be asked", where=str(python), found=str(e)
+                "vLLM cannot be asked",
+                where=str(python),
+                found=str(e),
+                next="see that vLLM imports there",
             ) from e
         if done.returncode or not told.exists():
             raise Finding(

@@ -139,6 +139,7 @@ def _read_back(name: str, data: bytes) -> Patch:
                 where=f"patches/{name}:{at}",
                 expected="a message without diffs, indented ones too",
                 found=text.decode("utf-8", "replace"),
+                next="reword that commit in build/vllm, then make export",
             )
         return parse(name, data)
     except Finding as e:

@@ -93,6 +93,7 @@ def load(folder: Path = PATCHES, until: str | None = None) -> list[Patch]:
             where=str(folder / "series"),
             expected=", ".join(numbers) or "a series that is not empty",
             found=until,
+            next=f"make apply UNTIL={numbers[-1] if numbers else '0'}",
         )
     return patches[: numbers.index(wanted) + 1]
 

@@ -164,6 +164,7 @@ def _ask(python: str) -> dict[str, Any]:
             where=python,
             expected="a Python 3.11 or newer that starts",
             found=(stderr or str(e)).strip()[-1000:],
+            next="make patch-installed PYTHON=... with one that starts",
         ) from e
     return said
 

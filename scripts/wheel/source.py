@@ -174,6 +174,7 @@ def _run(
             where=wheels[0].name,
             expected=lock.local_version,
             found=str(version),
+            next="make check; then make wheel-source on a clean build/source",
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     part = out_dir / f".{wheels[0].name}{_PART}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,23 @@ def test_no_step_takes_back_the_whole_folder() -> None:
     assert len(texts) > 100
     assert not [t for t in texts if 'git checkout -- patches"' in t]
     assert not [t for t in texts if "git checkout -- patches " in t]
+
+
+def test_each_error_of_call_or_machine_has_a_next_step() -> None:
+    root = Path(folder.__file__).parents[2]
+    made = [
+        (path, node)
+        for top in ("scripts", "ci")
+        for path in (root / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Unusable"
+    ]
+    assert len(made) > 80
+    assert [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path, node in made
+        if len(node.args) < 5 and "next" not in [k.arg for k in node.keywords]
+    ] == []
 
 
 def test_a_full_disk_says_what_may_go(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -13,6 +14,7 @@ from scripts.cli import install
 from scripts.doctor.device import MIN_DRIVER
 from scripts.hardware import cuda
 from scripts.series import folder
+from tests.series import readme_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -109,6 +111,35 @@ def figures(cell: str) -> list[float]:
 def recorded(start: str, side: int) -> list[float]:
     """Figures of the rows that start so: 0 of the fork, 1 of upstream."""
     return [r[1 + side] for r in cuda.recorded()["rows"] if r[0].startswith(start)]
+
+
+def measured(scale: float) -> list[str]:
+    """Figures as the tests of the series write them, by the README times `scale`."""
+    _, theirs, ours = readme_table.row("MoE workspace")
+    sides = {"upstream": figures(theirs)[0], "fork": figures(ours)[0]}
+    held = {side: gib * scale * 2**30 for side, gib in sides.items()}
+    told = [
+        {"report": "memory", "part": "models", "row": held | {"verified": True}},
+        {"report": "memory", "part": "models", "row": {"upstream": None, "fork": 1}},
+    ]
+    head, theirs, ours = readme_table.row("output error")
+    for sigma, a, b in zip(*map(figures, (head, theirs, ours)), strict=True):
+        row = {"sigma": sigma, "upstream": [a * scale, 9], "fork": [9, b * scale]}
+        told.append({"report": "errors", "part": "loaded", "row": row})
+    return [json.dumps(each) for each in told]
+
+
+def test_the_readme_is_held_to_what_the_tests_of_the_series_measure() -> None:
+    assert readme_table.wrong(measured(1.05)) == []
+    assert len(readme_table.wrong(measured(1.3))) == 8
+    _, *cells = readme_table.row("MoE workspace")
+    held = [recorded("MoE workspace allocated, 48 layers", side)[0] for side in (1, 0)]
+    assert cells == [f"{gib:.2f} GiB" for gib in held]
+    _, theirs, ours = readme_table.row("device work around the kernel")
+    counted = [
+        recorded("device operations a layer, 1 tokens, int32", n) for n in (1, 0)
+    ]
+    assert counted == [[1], [0]] and theirs == "a copy of the output" and ours == "none"
 
 
 def h100() -> list[list[str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.series import readme_table
 from tests.series.conftest import Run
 from tests.series.junit import Case, Outcome, read
 
@@ -68,7 +69,11 @@ def test_module(
     subtests: pytest.Subtests,
     record_property: Callable[[str, object], None],
 ) -> None:
-    for case in session(run_flashinfer, HERE / module, tree, tmp_path):
+    cases = session(run_flashinfer, HERE / module, tree, tmp_path)
+    if "SM12X_TREE" not in os.environ:
+        with subtests.test("README"):
+            assert readme_table.wrong(f for c in cases for f in c.figures) == []
+    for case in cases:
         for table in case.tables:
             record_property("table", table)
         # The page shows the pinned tree's figures, not those of another.
