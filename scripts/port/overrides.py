@@ -39,7 +39,6 @@ def overridden(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
 def _of_class(
     part: FileResult, made: Definition, row: int, old: Side, new: Side
 ) -> Iterator[Breach]:
-    known = {m.name for m in _above(part.path, made, old.library).values()}
     before = _above(part.path, made, old.library)
     now = _above(part.target, made, new.library)
     for name, one in now.items():
@@ -49,7 +48,7 @@ def _of_class(
                 what = f"{made.name}.{name} stands over upstream's, which "
                 what += f"takes ({_shown(one.params)}) now, and not "
                 yield Breach(part.path, row, name, f"{what}({_shown(was.params)})")
-        elif "abstractmethod" in one.marks and name not in known:
+        elif "abstractmethod" in one.marks and name not in before:
             what = f"{made.name} lacks {name}, which upstream asks every such class for"
             yield Breach(part.path, row, name, what)
     for name, one in before.items():
