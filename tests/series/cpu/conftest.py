@@ -26,6 +26,10 @@ import torch  # noqa: E402
 from contract.b12x_double import B12xMoEWrapperDouble  # noqa: E402
 from standin import forget_lazy_imports, real_wrapper  # noqa: E402
 
+if not torch.cuda.is_available():
+    # FlashInfer asks before it makes what has to outlive a graph.
+    torch.cuda.is_current_stream_capturing = lambda: False
+
 Become = Callable[[tuple[int, int]], None]
 
 

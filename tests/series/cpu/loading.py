@@ -237,6 +237,7 @@ def check(
     assert not call.conversions, f"FlashInfer converts {call.conversions} in each call"
     assert call.args["token_selected_experts"].dtype == torch.int32
     assert not call.weight_copies, "FlashInfer keeps a padded copy of the weights"
+    assert not call.scale_copies, "FlashInfer keeps a padded copy of the block scales"
     unpadded_is_all(call.args, shape)
     assert torch.isfinite(out).all()
     alive = want.norm(dim=-1) > 0

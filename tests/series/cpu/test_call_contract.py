@@ -25,6 +25,7 @@ SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
 FUNCTIONS = (
     (f"{SM12X}.moe_dispatch", "allocate_sm120_moe_workspace"),
     (f"{SM12X}.moe_dispatch", "select_sm120_moe_backend"),
+    (f"{SM12X}.moe_dispatch", "static_needs_256_extent"),
     ("flashinfer.cute_dsl.utils", "convert_sf_to_mma_layout"),
 )
 SHAPES = [

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PyTorch double of ``B12xMoEWrapper`` of FlashInfer 0.7.2.post1, for NVFP4.
+"""A PyTorch double of ``B12xMoEWrapper`` of FlashInfer 0.7.4, for NVFP4.
 
-It takes and returns what the wrapper does, refuses what it refuses, and writes down
-each call. Sources are file:line, as in ``b12x_numerics``; ``b12x_moe`` lies one folder
-higher. Where FlashInfer would go wrong in silence, the double raises, and says so.
+It was written from 0.7.2.post1, whose lines it names, and follows 0.7.4 where that is
+otherwise, as CONTRACT.md's section 0 says. It takes and returns what the wrapper does,
+refuses what it refuses, and writes down each call. Sources are file:line, as in
+``b12x_numerics``; ``b12x_moe`` lies one folder higher. Where FlashInfer would go wrong
+in silence, the double raises, and says so.
 """
 
 import os
@@ -14,7 +16,20 @@ import torch
 
 from .b12x_numerics import ACTIVATIONS, BLOCK, GATED, columns_at_once, moe, round_up
 
-TILE, STATIC_N, CUTOVER = 128, 256, 1024  # moe_dispatch:64, :65, :95
+TILE, STATIC_N, CUTOVER = 128, 256, 1024  # 0.7.4, moe_dispatch:67, :908, :116
+
+
+def cutover(experts: int, n: int, top_k: int, activation: str) -> int:
+    """_get_static_compact_cutover_pairs (0.7.4, moe_dispatch:441).
+
+    Its registry is left out, which has one shape for a GPU of 110 multiprocessors.
+    """
+    if round_up(n, TILE) < STATIC_N:
+        return CUTOVER
+    rows = 8 if n % TILE == 0 else 16
+    if activation in GATED and top_k > 1 and 256 < n <= 384 and rows * experts >= 1920:
+        rows = 17
+    return max(CUTOVER, rows * experts)
 
 
 def takes_direct_micro(k: int, top_k: int) -> bool:
@@ -47,12 +62,11 @@ def allocate_workspace(
 ) -> Workspace:  # fmt: skip
     """allocate_sm120_moe_workspace (moe_dispatch:2927)."""
     rows = max(1, routed_rows if routed_rows is not None else max_rows or 1)
-    backend = backend or (
-        "static" if round_up(rows, num_topk) <= CUTOVER else "dynamic"
-    )
+    most = cutover(weight_E, n, num_topk, activation)
+    backend = backend or ("static" if round_up(rows, num_topk) <= most else "dynamic")
     capacity = tile = 0
-    if backend == "static":  # moe_dispatch:418-447
-        n = round_up(n, STATIC_N)
+    if backend == "static":  # 0.7.4, moe_dispatch:634
+        n = round_up(n, TILE)
     else:  # moe_dispatch:251-273, :1881-1937
         limits = ((15, 16), (48, 32), (96, 64))
         small = [t for low, t in limits if rows < low * state_E and activation in GATED]
@@ -74,6 +88,7 @@ class Call:
     workspace: Any
     conversions: tuple[str, ...]  # what FlashInfer allocates anew in each call
     weight_copies: int  # whole copies of the weights that FlashInfer pads and keeps
+    scale_copies: int  # the same of their block scales
     args: dict[str, torch.Tensor] = field(repr=False)
 
 
@@ -131,14 +146,15 @@ class B12xMoEWrapperDouble:
         self._padded: tuple[Any, Any] = (None, None)
         if use_cuda_graph:  # b12x_moe:586-692
             rows = max_num_tokens * top_k
+            most = cutover(num_experts, intermediate_size, top_k, activation)
             size: Any = {"state_E": num_experts, "weight_E": num_experts}
             size |= {"k": hidden_size, "n": intermediate_size, "num_topk": top_k}
             size |= {"device": device, "activation": activation}
             if self._static is None:
                 self._static = allocate_workspace(
-                    max_rows=min(rows, CUTOVER), backend="static", **size
+                    max_rows=min(rows, most), backend="static", **size
                 )
-            if rows > CUTOVER and self._dynamic is None:
+            if rows > most and self._dynamic is None:
                 self._dynamic = allocate_workspace(
                     routed_rows=rows, backend="dynamic", **size
                 )
@@ -150,8 +166,11 @@ class B12xMoEWrapperDouble:
     def regime(self, num_tokens: int) -> str:
         """The kernel that FlashInfer takes."""
         rows, k, ws = num_tokens * self.top_k, self.hidden_size, self._dynamic
-        n = round_up(self.intermediate_size, STATIC_N)
-        if rows > CUTOVER and (ws is not None or not self.use_cuda_graph):  # :789
+        n = round_up(self.intermediate_size, TILE)
+        most = cutover(
+            self.num_experts, self.intermediate_size, self.top_k, self.activation
+        )
+        if rows > most and (ws is not None or not self.use_cuda_graph):  # :789
             tile = ws.tile_m if ws is not None else TILE
             paired = self.activation in GATED and tile == TILE and k <= 16384
             if (
@@ -161,6 +180,7 @@ class B12xMoEWrapperDouble:
             ):
                 return "dynamic_gated"  # moe_dynamic_kernel:20-49
             return "dynamic"
+        # On 12.0 up to 64 pairs, of tensors on CUDA alone: 0.7.4, moe_dispatch:102.
         direct = takes_direct_micro(k, self.top_k) and n <= 512 and rows < 32
         if direct and num_tokens <= 8 and self.direct_micro_launches:
             return "direct_micro"  # moe_dispatch:1568-1577
@@ -188,7 +208,7 @@ class B12xMoEWrapperDouble:
                 raise ValueError(f"{name} has {args[name].numel()} values, not {e}")
         ws = self._dynamic if dynamic else self._static
         if ws is not None:
-            size = n if dynamic else round_up(n, STATIC_N)
+            size = n if dynamic else round_up(n, TILE)
             want = {"state_E": e, "weight_E": e, "k": k, "n": size}
             want |= {"num_topk": self.top_k, "quant_mode": "nvfp4"}
             bad = [name for name, v in want.items() if getattr(ws, name, None) != v]
@@ -196,6 +216,15 @@ class B12xMoEWrapperDouble:
             if bad or room < ids.numel():
                 raise ValueError(f"pre-allocated workspace mismatch: {bad or room}")
         return ws
+
+    def _copies(self, regime: str) -> tuple[int, int]:
+        """Of weights and of scales: _prepare_weight_views, 0.7.4, moe_dispatch:968."""
+        n = self.intermediate_size
+        tiled = round_up(n, TILE)
+        short = regime == "static" and tiled < STATIC_N
+        source = self.activation in GATED and n > TILE and n % TILE == TILE // 2
+        uneven = n != tiled and not (source and regime in ("static", "direct_micro"))
+        return int(short or n % 32 != 0), int(short or uneven)
 
     @torch.no_grad()
     def run(
@@ -222,10 +251,11 @@ class B12xMoEWrapperDouble:
                 self._folded_w1_alpha = w1_alpha.float() * input_gs.float()
                 self._folded_w1_alpha_key = key
             w1_alpha = self._folded_w1_alpha
-        tiled = round_up(self.intermediate_size, TILE)
-        copies = (self.intermediate_size != tiled) + (not dynamic and tiled % 256 != 0)
+        copies, of_scales = self._copies(regime)
         big = w1_weight, w1_weight_sf, w2_weight, w2_weight_sf
-        if copies:  # kept by pointer alone, stale after a reload: moe_dispatch:3090
+        if (
+            copies or of_scales
+        ):  # kept by pointer alone, stale after a reload: moe_dispatch:3090
             pointers = [t.data_ptr() for t in big]
             if self._padded[0] != pointers:
                 self._padded = pointers, tuple(t.clone() for t in big)
@@ -244,6 +274,6 @@ class B12xMoEWrapperDouble:
         made += [n for n, t in small.items() if t.numel() != self.num_experts]
         made += ["token_selected_experts"] * (ids.dtype != torch.int32)
         made += ["token_final_scales"] * (routing.dtype != torch.float32)
-        did = regime, count, out, w1_alpha, input_gs, workspace, tuple(made), copies
-        self.calls.append(Call(*did, args))
+        did = regime, count, out, w1_alpha, input_gs, workspace, tuple(made)
+        self.calls.append(Call(*did, copies, of_scales, args))
         return out

@@ -24,6 +24,7 @@ class Launch:
 
 TABLE = """
 x ids routing packed_a sfa packed_flat static:scratch scale_flat barrier epoch
+static:state
 dynamic:pair dynamic:head dynamic:tail dynamic:task dynamic:valid
 w13 sf13 w2 sf2 rows micro:active micro:experts micro:global static:active
 static:experts static:global static:virtual dynamic:write dynamic:base

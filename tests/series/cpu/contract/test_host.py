@@ -39,8 +39,14 @@ def test_the_real_wrapper_launches_what_the_double_computes(
         assert ids.data_ptr() == p.ids.data_ptr()
     copied = launch["w2"].data_ptr() != p.w2.packed.data_ptr()
     assert copied is bool(call.weight_copies)
-    assert launch.build["n"] == (-(-inter // 256) * 256 if launch.kind != "dynamic"
-                                 else -(-inter // 128) * 128)  # fmt: skip
+    scaled = any(
+        launch[name] != args[f"{w}_weight_sf"].data_ptr()
+        for name, w in (("sf13", "w1"), ("sf2", "w2"))
+    )
+    assert scaled is bool(call.scale_copies)
+    # Two tiles at least for static, the true size for others.
+    tiles = max(-(-inter // 128), 2)
+    assert launch.build["n"] == (tiles * 128 if launch.kind == "static" else inter)
     again = real._folded_w1_alpha
     real.run(**args | scales)
     assert real._folded_w1_alpha is again
@@ -85,17 +91,23 @@ def test_the_output_may_be_the_callers_through_shared_output(
     assert launches[0]["out"].data_ptr() == mine.data_ptr() == out.data_ptr()
 
 
-def test_an_inference_tensor_as_a_scale_breaks_the_fold(
+def test_an_inference_tensor_as_a_scale_is_folded_in_each_call(
     flashinfer: Any, launches: list[Launch]
 ) -> None:
+    """It has no version; 0.7.2.post1 raised."""
     p = Problem.make(i=256, tokens=100)
     _, real = both(p, flashinfer, max_num_tokens=128)
     scales = p.calibrated()
     with torch.inference_mode():
-        real.run(**p.arguments() | scales)
         late = scales["input_global_scale"].clone()
-        with pytest.raises(RuntimeError, match="version"):
-            real.run(**p.arguments() | scales | {"input_global_scale": late})
+        run = p.arguments() | scales | {"input_global_scale": late}
+        real.run(**run)
+        folded = real._folded_w1_alpha
+        late.mul_(2)
+        real.run(**run)
+        assert real._folded_w1_alpha is folded
+        assert launches[-1]["alpha"].data_ptr() == folded.data_ptr()
+        assert torch.equal(folded, p.w13.scale_2 * late)
 
 
 def test_a_foreign_workspace_is_refused_by_the_real_wrapper_only_when_static(

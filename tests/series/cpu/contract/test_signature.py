@@ -51,6 +51,17 @@ def test_the_workspaces_are_flashinfers(flashinfer: Any, shape: Any, rows: int) 
                 assert getattr(real, name) == value, name
 
 
+@pytest.mark.parametrize("activation", ["silu", "relu2"])
+@pytest.mark.parametrize("n", [64, 128, 192, 256, 320, 384, 512, 768, 1856])
+def test_the_cutover_is_flashinfers(flashinfer: Any, n: int, activation: str) -> None:
+    for experts, top_k in itertools.product((4, 128, 256, 512), (1, 8)):
+        key = {"num_experts": experts, "intermediate_size": n, "num_topk": top_k}
+        real = flashinfer.dispatch._get_static_compact_cutover_pairs(
+            quant_mode="nvfp4", hidden_size=2048, activation=activation, **key
+        )
+        assert double.cutover(experts, n, top_k, activation) == real
+
+
 def test_layouts_are_flashinfers(flashinfer: Any) -> None:
     plain = torch.rand(3, 256, 16).to(torch.float8_e4m3fn)
     swizzled = torch.stack([flashinfer.helpers.swizzle_block_scale(s) for s in plain])
