@@ -149,12 +149,12 @@ def test_known_models(
 def test_all_layers_of_a_model(
     folder: Path, on_meta: None, table: Callable[[str], None]
 ) -> None:
-    """The promise: 48 layers, of which upstream's hold 14.8 GiB."""
+    """The promise: 48 layers, of which upstream's hold 6.7 GiB on FlashInfer 0.7.4."""
     fork = held(QWEN3_30B, 48, FORK, folder) / GIB
     upstream = held(QWEN3_30B, 48, UPSTREAM, folder) / GIB
     table(f"{QWEN3_30B.name}, 48 layers made: fork {fork:.3f}, upstream {upstream:.2f}")
-    assert upstream > 14
-    assert upstream / 48 / 2 < fork <= 0.32
+    assert upstream > 6
+    assert upstream / 48 / 2 < fork <= 0.20
 
 
 def test_more_layers_hold_no_more(folder: Path, on_meta: None) -> None:
