@@ -44,9 +44,10 @@ def test_the_real_wrapper_launches_what_the_double_computes(
         for name, w in (("sf13", "w1"), ("sf2", "w2"))
     )
     assert scaled is bool(call.scale_copies)
-    # Two tiles at least for static, the true size for others.
-    tiles = max(-(-inter // 128), 2)
-    assert launch.build["n"] == (tiles * 128 if launch.kind == "static" else inter)
+    tiled = -(-inter // 128) * 128
+    # Two tiles at least for static; the true size, but where branches are paired.
+    sizes = {"static": max(tiled, 256), "dynamic_gated": tiled}
+    assert launch.build["n"] == sizes.get(call.regime, inter)
     again = real._folded_w1_alpha
     real.run(**args | scales)
     assert real._folded_w1_alpha is again
