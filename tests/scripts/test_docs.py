@@ -113,15 +113,18 @@ NAMES = {
 
 def test_the_first_table_is_what_is_recorded() -> None:
     table = main.recorded().table
-    told = rows(README, "| NVFP4 layers on SM120 and SM121 | upstream | here |")
-    for capability in OURS:
-        wanted = []
-        for layer, scheme in KINDS:
-            found = default(table, layer, scheme, capability)
-            pair = [short(x) for x in (found.upstream, found.fork)]
-            pair = [pair[1] if x == SAME else x for x in pair]
-            wanted.append([f"{layer}, {scheme}", *(NAMES.get(x, x) for x in pair)])
-        assert told == wanted
+    head = "| NVFP4 layers on SM120 and SM121 | upstream | here, SM120 | here, SM121 |"
+    wanted = []
+    for layer, scheme in KINDS:
+        found = [default(table, layer, scheme, capability) for capability in OURS]
+        here = [short(each.fork) for each in found]
+        upstream = {
+            fork if each.upstream == SAME else short(each.upstream)
+            for each, fork in zip(found, here, strict=True)
+        }
+        names = [NAMES.get(x, x) for x in (*upstream, *here)]
+        wanted.append([f"{layer}, {scheme}", *names])
+    assert rows(README, head) == wanted
     assert README.index("## For an owner") < README.index("## The patches")
 
 
