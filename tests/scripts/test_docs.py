@@ -27,6 +27,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/flashinfer.md",
     "docs/packagers.md",
     "docs/provenance.md",
     "findings/README.md",
