@@ -44,6 +44,10 @@ def hopper_verb(
     parts: Annotated[
         str | None, typer.Option(help="Of the run, with commas between; else all.")
     ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Of the layers of real models, with commas; else all."),
+    ] = None,
     results: Annotated[
         list[Path] | None, typer.Option(help="Files of runs, to record together.")
     ] = None,
@@ -72,10 +76,11 @@ def hopper_verb(
         return
     release = flashinfer or lockfile.load(at.lock).companions["flashinfer-python"]
     bundle = at.build / "hopper" / release
+    only = tuple(filter(None, (models or "").split(",")))
     if step in (None, Step.prepare):
-        runner.prepared(at, release, bundle)
+        runner.prepared(at, release, bundle, only)
     if step in (None, Step.run):
-        results = [runner.run(bundle, python, parts)]
+        results = [runner.run(bundle, python, parts, only)]
     if step is Step.prepare:
         return
     made = record.merged(

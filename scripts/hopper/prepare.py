@@ -77,6 +77,8 @@ class Inputs:
     tree_id: str
     parts: dict[str, tuple[str, ...]]
     out: Path
+    models: tuple[str, ...] = ()
+    """Of the part models; all if there are none."""
 
 
 def prepare(inputs: Inputs) -> Path:
@@ -142,6 +144,7 @@ def _compiled(
         "multiprocessors": MULTIPROCESSORS,
         "root": str(ROOT),
         "parts": inputs.parts[arch],
+        "models": inputs.models,
         "cache": str(store / "compiled"),
         "salt": f"{arch}-{_salt(inputs)}",
         "limits": {"seconds": SECONDS, "bytes": asked.limits.bytes},

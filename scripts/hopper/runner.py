@@ -17,7 +17,9 @@ from scripts.hopper import prepare
 RESULTS = "results*.json"
 
 
-def prepared(at: Checkout, release: str, bundle: Path) -> Path:
+def prepared(
+    at: Checkout, release: str, bundle: Path, models: tuple[str, ...] = ()
+) -> Path:
     """Make the bundle for a FlashInfer release, with the clean patched tree.
 
     Raises:
@@ -38,7 +40,9 @@ def prepared(at: Checkout, release: str, bundle: Path) -> Path:
         else flashinfer_python(requirements(release))
     )
     beside = environment(python, {**lock.companions, "flashinfer-python": release})
-    inputs = prepare.Inputs(beside, tree, lock.patched_tree, prepare.PARTS, bundle)
+    inputs = prepare.Inputs(
+        beside, tree, lock.patched_tree, prepare.PARTS, bundle, models
+    )
     with one_run(bundle.with_suffix(".lock"), "make hopper", wait=True):
         made = prepare.prepare(inputs)
     note(
@@ -47,7 +51,9 @@ def prepared(at: Checkout, release: str, bundle: Path) -> Path:
     return made
 
 
-def run(bundle: Path, python: str, parts: str | None) -> Path:
+def run(
+    bundle: Path, python: str, parts: str | None, models: tuple[str, ...] = ()
+) -> Path:
     """Run it here, on a GPU of capability 9.0.
 
     Raises:
@@ -69,9 +75,9 @@ def run(bundle: Path, python: str, parts: str | None) -> Path:
         )
     out = bundle / "results.json"
     command = [python, str(bundle / "run.py"), "--out", str(out)]
-    done = subprocess.run(
-        [*command, *(["--parts", parts] if parts else [])], check=False
-    )
+    command += ["--parts", parts] if parts else []
+    command += ["--models", ",".join(models)] if models else []
+    done = subprocess.run(command, check=False)
     if not out.is_file() or done.returncode == 2:
         raise Finding(
             "the run came to no result",

@@ -43,6 +43,7 @@ class Preparing:
         stage = hopper_stage.record(
             self.request["arch"], self.request["multiprocessors"]
         )
+        stage.only = frozenset(self.request["models"])
         hopper_stage.tests_on_path(Path(self.request["root"]))
         for name in self.request["parts"]:
             part, before = importlib.import_module(name), set(stage.recorder.jobs)
