@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.judge import table
-from scripts.hopper.known import APART, REPORTS
+from scripts.hopper.known import REPORTS
 from scripts.reports import of_series
 from scripts.selection.report import columns
 
@@ -68,13 +68,9 @@ def _tables(record: Mapping[str, Any]) -> Iterator[tuple[str, list[Sequence[Any]
 
 
 def _open(record: Mapping[str, Any]) -> list[str]:
-    """What is apart from the rest, and what was not run to its end."""
+    """What was not run to its end."""
     parts = record["parts"]
-    apart = [
-        f"{n}, {kernel}: {why}" for (n, kernel), why in APART.items() if n in parts
-    ]
-    cut = [f"{name}: {part['cut']}" for name, part in parts.items() if part.get("cut")]
-    return [*apart, *cut]
+    return [f"{name}: {part['cut']}" for name, part in parts.items() if part.get("cut")]
 
 
 def _cell(value: Any) -> str:

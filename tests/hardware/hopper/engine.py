@@ -81,7 +81,10 @@ def _stand_in() -> None:
 
 
 def _tokens(path: Path, given: dict[str, Any]) -> str:
+    from dataclasses import fields
+
     from vllm import LLM, SamplingParams
+    from vllm.config.kernel import IrOpPriorityConfig
 
     try:
         llm = LLM(
@@ -99,6 +102,7 @@ def _tokens(path: Path, given: dict[str, Any]) -> str:
                 "cudagraph_mode": "FULL_DECODE_ONLY",
                 "cudagraph_capture_sizes": [1, 2],
             },
+            ir_op_priority={f.name: ["native"] for f in fields(IrOpPriorityConfig)},
             **given,
         )
         asked = [{"prompt_token_ids": PROMPT}]

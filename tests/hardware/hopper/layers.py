@@ -178,11 +178,12 @@ class Calls:
         B12xMoEWrapper.run = run
         return self
 
-    def doubled(self, regime: str) -> torch.Tensor:
+    def doubled(self, stage: Any) -> torch.Tensor:
         """What the double makes of the same arguments, with this GPU's reciprocals."""
         from rcp import reciprocal
 
         num.reciprocal = reciprocal
+        kernel = regime(stage)
         a, w = self.last, self.wrapper
         ids = a["token_selected_experts"]
         # Experts that no token takes are left out: there may be 500 of them.
@@ -214,8 +215,8 @@ class Calls:
             (alpha.flatten()[used], a["w2_alpha"].float().flatten()[used]),
             w.activation,
             (w.swiglu_alpha, w.swiglu_beta, w.swiglu_limit),
-            regime,
-            num.columns_at_once(regime, tokens, size),
+            kernel,
+            size if merged(stage) else num.columns_at_once(kernel, tokens, size),
         )
 
 
@@ -232,6 +233,11 @@ def regime(stage: Any) -> str:
             gated = "MoEGatedDynamicKernel" in job.text
             return "dynamic_gated" if gated else "dynamic"
     raise AssertionError("no kernel was asked for")
+
+
+def merged(stage: Any) -> bool:
+    """Whether the static kernel of the last call sums FC2 whole, as 0.7.4's may."""
+    return "merged_groups: True" in stage.recorder.jobs[stage.recorder.hit[-1]].text
 
 
 def tile(stage: Any) -> int:

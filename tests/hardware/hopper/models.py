@@ -3,8 +3,8 @@
 
 Sizes are those of scripts/kernels/shapes.toml and of the project's facts. Each is run
 at the numbers of tokens around every cut between kernels with all rows real; at a cut
-and for few tokens also with padded ones (ids of -1), with one expert that takes every
-token, and with routing weights of zero.
+also with padded ones (ids of -1), with one expert that takes every token, and with
+routing weights of zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ COLUMNS = (
     "rows", "kernel-reference", "double-reference", "kernel-double", "worst row",
 )  # fmt: skip
 MAX_TOKENS = 8192
-FEW = 200
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ MODELS = (
 def counts(built: layers.Built) -> dict[int, bool]:
     """Numbers of tokens: few, and below, at and above each cut between kernels.
 
-    True where other rows are looked at too: of few tokens, and at a cut.
+    True at a cut, where other rows are looked at, too.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
     kernel's tiles as the fork's class asks its functions.
@@ -70,7 +69,7 @@ def counts(built: layers.Built) -> dict[int, bool]:
     # FlashInfer's gated kernel takes longer slices from there on.
     cuts |= {2048}
     found = sorted({n + d for n in cuts for d in (-1, 0, 1)})
-    return {n: n <= FEW or n in cuts for n in found if 1 <= n <= MAX_TOKENS}
+    return {n: n in cuts for n in found if 1 <= n <= MAX_TOKENS}
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
@@ -140,7 +139,7 @@ def _row(
         return [kernel, len(x), what, *[f"{left} not zero"], "", "", ""]
     if not torch.isfinite(out).all():
         return [kernel, len(x), what, "not finite", "", "", ""]
-    double = calls.doubled(kernel)
+    double = calls.doubled(stage)
     between, worst = layers.apart(out, double), layers.worst_row(out, double)
     errors: list[Any] = ["", ""]
     if what == "all":

@@ -85,7 +85,7 @@ def _row(
     head = [regime, tile, activation, scales, case.tokens]
     if p is None:
         return head
-    double = calls.doubled(regime)
+    double = calls.doubled(stage)
     want = p.reference().cuda()
     same, far = 0, 0.0
     for _ in range(RUNS):

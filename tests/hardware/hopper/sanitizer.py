@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 COLUMNS = ("tool", "kind", "errors", "warnings", "launches", "first report")
-TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
+TOOLS = ("racecheck", "memcheck", "initcheck", "synccheck")
 KINDS = (
     "micro", "direct micro", "static", "dynamic", "dynamic gated", "micro relu2",
     "static relu2", "dense",
@@ -35,18 +35,18 @@ _HAZARDS = re.compile(
 )
 _REPORT = re.compile(r"^========= (\S.*)\n=========     at (\S+)", re.M)
 _LAUNCHES = re.compile(r"^kinds  .*  (\d+)$", re.M)
-SECONDS = 400
+SECONDS = int(os.environ.get("HOPPER_SECONDS", "400"))
 
 
-def rows(bundle: Path, capability: str, processes: int = 6) -> Iterator[list[Any]]:
-    """A row for each tool and kind."""
+def rows(bundle: Path, capability: str, processes: int = 8) -> Iterator[list[Any]]:
+    """A row for each tool and kind, in the order that they end in."""
     with ThreadPoolExecutor(processes) as pool:
         waiting = [
             pool.submit(_one, bundle, capability, tool, kind)
             for tool in TOOLS
             for kind in KINDS
         ]
-        yield from (one.result() for one in waiting)
+        yield from (one.result() for one in as_completed(waiting))
 
 
 def _one(bundle: Path, capability: str, tool: str, kind: str) -> list[Any]:

@@ -70,8 +70,8 @@ def quantize_by_inverse(x: torch.Tensor, gs: torch.Tensor) -> torch.Tensor:
 
     scale = e4m3(amax (1 / gs) / 6), the product and quotient in FP64
     (fp4_common:2058), and q = e2m1(x (1 / (scale / (1 / gs))))
-    (moe_direct_micro_kernel:714, 2206; fp4_common:2355). Read in the source; the
-    record of make hopper is of the order before.
+    (moe_direct_micro_kernel:714, 2206; fp4_common:2355). On a Hopper GPU the same bits
+    in small cases, and within 0.001 in layers of real models (make hopper).
     """
     b = x.float().unflatten(-1, (-1, BLOCK))
     gs = gs.float().reshape(-1, 1, 1)
