@@ -35,6 +35,8 @@ HOW: dict[str, dict[str, Any]] = {
 def rows(stage: Any) -> Iterator[list[Any]]:
     """A row each: the tokens, or the line of vLLM at which it stops."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    # It would be compiled with nvcc at its first call.
+    os.environ["VLLM_USE_FLASHINFER_SAMPLER"] = "0"
     with tempfile.TemporaryDirectory() as folder:
         layers = make_layers(SHAPE)
         path = write_model(Path(folder) / "m", SHAPE, layers, Format.MODELOPT)
