@@ -9,10 +9,10 @@ _MICRO = (
     "scatter; 0.7.4 has it, and no report"
 )
 _DYNAMIC = (
-    "FlashInfer's: the leader of a block stores the next batch's number with no barrier "
-    "after the reads of the last (0.7.4: generic:1149-1160). A warp would have to be "
-    "held between barrier and load for as long as a global atomic takes; no run showed "
-    "it. Of the other places the source has a barrier between: not explained"
+    "FlashInfer's: the leader of a block stores the next batch's number with no "
+    "barrier after the reads of the last (0.7.4: generic:1149-1160). A warp would have "
+    "to be held between barrier and load for as long as a global atomic takes; no run "
+    "showed it. Of the other places the source has a barrier between: not explained"
 )
 _PLACES = (
     "no fault seen: multiplying and loading warps arrive at one barrier of 160 threads "
