@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -160,16 +161,17 @@ class Names:
 
     own: frozenset[str]
     """Modules, and what a module or a class assigns or defines, that upstream's code
-    never says; of tests, modules alone."""
+    never says; of tests, modules alone. And `path:name` of what is imported there."""
     said: Mapping[str, frozenset[str]]
-    """Path to the names in the lines that the patch adds."""
+    """Path to the names in the lines that the patch adds, and `path:name` of those
+    that the patch does not import there itself."""
 
     def first_of(self, lost: Set[str]) -> str | None:
         """`path uses name` for the first of those that are lost."""
         for path in sorted(self.said, key=lambda path: (not is_code(path), path)):
             words = self.said[path]
             if both := sorted(words & lost):
-                return f"{path} uses {both[0]}"
+                return f"{path} uses {both[0].rpartition(':')[2]}"
         return None
 
 
@@ -182,17 +184,27 @@ def names_of(steps: Sequence[Step], git: Git) -> dict[str, Names]:
     """
     defined: dict[str, set[str]] = {}
     said: dict[str, dict[str, frozenset[str]]] = {}
+    brought: dict[str, set[str]] = defaultdict(set)
     for step in steps:
         names = defined.setdefault(step.patch.number, set())
         words = said.setdefault(step.patch.number, {})
         for change, tree in _python(step.patch, step.changes):
             if change.old_mode is None:
                 names.add(PurePosixPath(change.path).stem)
-            lines = added_lines(change)
-            if is_code(change.path):
+            path, lines = change.path, added_lines(change)
+            nodes = [n for n in ast.walk(tree) if getattr(n, "lineno", 0) in lines]
+            imports = {name for n in nodes for name in _imports(n)}
+            words[path] = frozenset(word for n in nodes for word in _words(n))
+            if is_code(path):
                 names |= {name for name, at in _definitions(tree) if at in lines}
-            nodes = (n for n in ast.walk(tree) if getattr(n, "lineno", 0) in lines)
-            words[change.path] = frozenset(word for n in nodes for word in _words(n))
+            brought[step.patch.number] |= {
+                f"{path}:{name}" for name in imports - _removed(change)
+            }
+            words[path] |= {
+                f"{path}:{n.id}"
+                for n in nodes
+                if isinstance(n, ast.Name) and n.id not in imports
+            }
     wanted = sorted({name for names in defined.values() for name in names})
     told = git.run(
         # One expression, and whole words below: -w or many -e take a minute.
@@ -202,7 +214,10 @@ def names_of(steps: Sequence[Step], git: Git) -> dict[str, Names]:
     ).stdout.decode("utf-8", "replace")
     theirs = set(re.findall(r"\w+", told))
     return {
-        number: Names(frozenset(n for n in names - theirs if len(n) > 3), said[number])
+        number: Names(
+            frozenset(n for n in names - theirs if len(n) > 3) | brought[number],
+            said[number],
+        )
         for number, names in defined.items()
     }
 
@@ -226,6 +241,17 @@ def _definitions(tree: ast.Module | ast.ClassDef) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
             case ast.AnnAssign(target=ast.Name(id=name)):
                 yield name, node.lineno
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (each.asname or each.name.split(".")[0] for each in node.names)
+
+
+def _removed(change: FilePatch) -> set[str]:
+    """Words of the lines that a patch takes away."""
+    lines = (line for hunk in change.hunks for line in hunk.lines if line[:1] == b"-")
+    return {word for line in lines for word in re.findall(r"\w+", line.decode())}
 
 
 def _words(node: ast.AST) -> list[str]:

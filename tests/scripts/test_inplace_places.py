@@ -147,10 +147,10 @@ def test_both_see_what_vllm_would_be_started_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     python, site = place(tmp_path, monkeypatch)
-    assert facts.look(str(python), "").vllm["site"] == str(site)
+    assert facts.look(str(python)).vllm["site"] == str(site)
     report = inplace.patch_installed(str(python), *series)
     assert (report.status, report.site) == (Status.PATCHED, site)
-    seen = facts.look(str(python), "").vllm
+    seen = facts.look(str(python)).vllm
     assert seen["in_place"] == f"{VERSION}+sm12x.1"
     assert inplace.revert(str(python)).status is Status.REVERTED
 

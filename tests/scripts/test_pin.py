@@ -263,4 +263,4 @@ def test_the_real_lock_is_what_pin_would_write() -> None:
     assert found.commit == pinned.commit
     assert found.epoch == pinned.epoch
     assert found.tree == pinned.tree
-    assert found.companions == pinned.companions
+    assert found.companions == pinned.upstream_companions

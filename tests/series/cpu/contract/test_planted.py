@@ -112,7 +112,8 @@ def test_zero_padding_of_the_intermediate_changes_nothing() -> None:
     padded = double.B12xMoEWrapperDouble(4, 2, 256, 256, device="cpu")
     plain = p.wrapper()
     assert torch.equal(padded.run(**wide), plain.run(**args | scales))
-    assert (plain.calls[0].weight_copies, padded.calls[0].weight_copies) == (1, 0)
+    # 0.7.4 copies the block scales of the one, and FP4 weights of neither.
+    assert (plain.calls[0].weight_copies, padded.calls[0].weight_copies) == (0, 0)
 
 
 def test_nothing_is_read_back_from_a_device() -> None:
