@@ -63,7 +63,11 @@ def test_the_line_of_the_log_is_what_the_series_writes() -> None:
 def listed() -> dict[str, list[tuple[str, str]]]:
     """Groups of `make`, each with its targets and their examples."""
     done = subprocess.run(
-        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     name, groups = "", {"": list[tuple[str, str]]()}
     for line in done.stdout.splitlines():
