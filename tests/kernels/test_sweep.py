@@ -14,7 +14,7 @@ from tests.kernels.conftest import BOTH, ONE, SMALL, Sweeper, Swept, look
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow]
 
-KINDS = ("static 64x128", "dynamic", "micro 64x128 M=1", "micro 64x128 M=5")
+KINDS = ("static 32x128", "dynamic", "micro 64x128 M=1", "micro 64x128 M=5")
 
 
 @pytest.fixture(scope="module")
