@@ -5,7 +5,7 @@
 # Date: 2026-11-30
 # Behaviour: F is FlashInfer, B is b12x, installed in this order, -F and -B removed. Neither pip
 #   nor uv says a word when the second one overwrites the file or when the removal of one takes
-#   it from the other, and both leave the same. Without it and with B, 496 files are left, and
+#   it from the other, and both leave the same. Without it and with B, the rest of its files is left, and
 #   `import b12x` succeeds as a namespace package that has nothing of b12x's in it.
 # Output:
 # > F B      1.5.1, file of b12x, import spec: file
@@ -48,10 +48,10 @@ step() { # pip or uv, one of F B -F -B
   local name=b12x
   case $2 in *F) name=flashinfer ;; esac
   case $1$2 in
-    pip-*) v/bin/python -m pip --python e/bin/python uninstall -qy "${name/%infer/infer-python}" ;;
-    uv-*) v/bin/uv pip uninstall -q -p e/bin/python "${name/%infer/infer-python}" ;;
-    pip*) v/bin/python -m pip --python e/bin/python install -q --no-compile --no-deps w/"$name"*.whl ;;
-    uv*) v/bin/uv pip install -q --no-deps -p e/bin/python w/"$name"*.whl ;;
+    pip-*) v/bin/python -m pip --python e/bin/python uninstall -y "${name/%infer/infer-python}" ;;
+    uv-*) v/bin/uv pip uninstall -p e/bin/python "${name/%infer/infer-python}" ;;
+    pip*) v/bin/python -m pip --python e/bin/python install --no-compile --no-deps w/"$name"*.whl ;;
+    uv*) v/bin/uv pip install --no-deps -p e/bin/python w/"$name"*.whl ;;
   esac
 }
 orders() {
@@ -66,6 +66,6 @@ seen=$(
   orders uv > by-uv
   cat by-pip
   echo "uv: $(diff by-pip by-uv >&2 && echo the same || echo other)"
-  echo "said by pip and uv of it: $(grep -ciE 'b12x|overwr|conflict' said || true)" | sed 's/ 0$/ nothing/'
+  echo "said by pip and uv of it: $(grep -ciE 'overwr|conflict|clobber|__init__|also owned|shared' said || true)" | sed 's/ 0$/ nothing/'
 )
 echo "$seen" && diff <(echo "$stated") <(echo "$seen") >&2

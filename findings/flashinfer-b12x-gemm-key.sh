@@ -4,7 +4,7 @@
 # Versions: flashinfer-python 0.7.2.post1, nvidia-cutlass-dsl 4.8.0, apache-tvm-ffi 0.1.12, torch 2.13.0
 # Date: 2026-11-30
 # Behaviour: The key of a compiled kernel has tile, swap, prefetch and types; M, N and K are
-#   arguments of it, as its compiled signature says. Of eight sizes of layers two need a
+#   arguments of it, as its compiled signature says. Of seven sizes of layers two need a
 #   compilation. But which tile a size takes goes by M and N together: at 256 rows 4096 columns
 #   take 64x128 and 6144 take 128x128, and another number of SMs moves that line.
 # Output:

@@ -26,7 +26,7 @@ trap 'rm -rf "$dir"' EXIT && cd "$dir"
   nvidia-cutlass-dsl-libs-{base,core,cu13}==4.8.0 triton==3.9.0 cuda-bindings==13.5.0 \
   cuda-pathfinder==1.9.0 tabulate==0.10.0 click==8.5.1 nvidia-ml-py==13.615.71 packaging==26.3 \
   einops==0.8.2 requests==2.34.2 tqdm==4.70.1 urllib3==2.8.0 idna==3.20 certifi==2026.10.18 \
-  charset-normalizer==3.5.2; } >&2 || exit 2
+  charset-normalizer==3.5.3; } >&2 || exit 2
 seen=$(CUTE_DSL_ARCH=sm_120a FLASHINFER_WORKSPACE_BASE=$dir v/bin/python -W ignore - << 'E'
 from types import SimpleNamespace
 from unittest import mock

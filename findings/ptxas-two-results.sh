@@ -10,10 +10,8 @@
 # Output:
 # > one result:  exit 0, R1 is loaded as stack pointer, -v: 128 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 # > two results: exit 0, R1 is set to 0 as a value, -v: 128 bytes lmem
-# Matters: A tool that reads R1 as the stack pointer sees faults that are none: on an H200
-#   compute-sanitizer's memcheck called thousands of stores of such a kernel a stack overflow
-#   and its launch failed, while it ran right without the tool and clean with the results in
-#   one parameter. And a check of spills by ptxas -v finds nothing to read, which looks like 0.
+# Matters: A debugger or checker that takes R1 for the stack pointer reads a value of the
+#   program. And a check of spills by ptxas -v finds nothing to read, which looks like 0.
 set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
