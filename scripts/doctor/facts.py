@@ -14,8 +14,6 @@ from typing import Any
 from scripts.errors import Unusable
 from scripts.selection.ask import INSIDE
 
-ORIGIN = INSIDE / "b12x_origin.py"
-"""Tells where `b12x` comes from, with the standard library alone."""
 _SECONDS = 180
 
 
@@ -126,7 +124,7 @@ def look(python: str) -> Facts:
     try:
         done = subprocess.run(
             [program, str(INSIDE / "look_around.py")],
-            input=ORIGIN.read_text(encoding="utf-8"),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_SECONDS,

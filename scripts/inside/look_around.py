@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say what a machine and an environment are, as JSON; for `make doctor`.
 
-Runs in the environment's own interpreter, as ``python look_around.py < B12X_ORIGIN``,
-whose standard input is the source of ``b12x_origin.py`` beside it. Nothing
-but PyTorch is imported, and what is not there is left out. A machine where something
-is broken is what this is for: whatever cannot be asked is said, and the rest is told.
+Runs in the environment's own interpreter, as ``python look_around.py``. Nothing but
+PyTorch is imported, and what is not there is left out. A machine where something is
+broken is what this is for: whatever cannot be asked is said, and the rest is told.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import json
 import os
 import platform
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -145,14 +145,10 @@ def vllm() -> dict[str, Any]:
     return found
 
 
-def b12x(source: str) -> dict[str, str | None]:
+def b12x() -> dict[str, str | None]:
     """Where ``b12x`` comes from, by ``b12x_origin.py``."""
-    if not source:
-        return {}
-    module: dict[str, Any] = {"__name__": "b12x_origin"}
-    # A dataclass looks its module up.
-    sys.modules["b12x_origin"] = type(sys)("b12x_origin")
-    exec(compile(source, "b12x_origin.py", "exec"), module)
+    # Run and not imported: this folder is not on the environment's path.
+    module = runpy.run_path(str(Path(__file__).with_name("b12x_origin.py")))
     found = module["find_b12x"]()
     return {"live": found.live, "path": found.path, "problem": found.problem}
 
@@ -171,7 +167,7 @@ def main() -> int:
         "packages": asked("packages", packages, {}),
         "torch": torch(),
         "vllm": asked("vLLM's own files", vllm, {}),
-        "b12x": asked("b12x", lambda: b12x(sys.stdin.read()), {}),
+        "b12x": asked("b12x", b12x, {}),
         "settings": {k: os.environ[k] for k in _SETTINGS if k in os.environ},
         "trouble": TROUBLE,
     }

@@ -116,6 +116,12 @@ def _parts(node: ast.AST) -> list[str]:
     return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
 
 
+def _called(node: ast.AST | None) -> str:
+    """Last part of the dotted name that is called; nothing of all else."""
+    parts = _parts(node.func) if isinstance(node, ast.Call) else []
+    return parts[-1] if parts else ""
+
+
 def _use(file: _File, node: ast.Name | ast.Attribute) -> Iterator[Spot]:
     up = file.above.get(node)
     if isinstance(up, ast.Call) and up.func is node:
@@ -130,9 +136,7 @@ def _use(file: _File, node: ast.Name | ast.Attribute) -> Iterator[Spot]:
         if len(up.patterns) > file.target.common:
             yield file.spot(up, f"counts {len(up.patterns)} of")
     elif isinstance(node.ctx, ast.Load) and not _safe(file, node):
-        call = file.above.get(node)
-        builds = isinstance(call, ast.Call) and _parts(call.func)[-1:] != []
-        counts = builds and _parts(call.func)[-1] in _BUILD  # type: ignore[union-attr]
+        counts = _called(up) in _BUILD
         if counts or file.target.made.sort is Sort.CLASS:
             at = up if isinstance(up, ast.expr) else node
             yield file.spot(at, "hands on what builds", counts)
@@ -151,7 +155,7 @@ def _safe(file: _File, node: ast.AST) -> bool:
     child, up = node, file.above.get(node)
     while isinstance(up, ast.expr):
         if isinstance(up, ast.Call):
-            return _parts(up.func)[-1:] != [] and _parts(up.func)[-1] in _ASKS
+            return _called(up) in _ASKS
         if isinstance(up, ast.Subscript) and up.slice is child:
             return True
         if isinstance(up, ast.Compare):
@@ -198,7 +202,7 @@ def _apart(file: _File, nodes: list[ast.AST]) -> Iterator[Spot]:
     """Where a file that has the name takes as many values apart as it has."""
     count = len(file.target.made.fields)
     for node in nodes:
-        if isinstance(node, ast.Call) and _parts(node.func)[-1:] == ["astuple"]:
+        if _called(node) == "astuple" and isinstance(node, ast.Call):
             yield file.spot(node, "makes a tuple, maybe of")
         if not isinstance(node, ast.Assign | ast.For | ast.comprehension):
             continue

@@ -207,6 +207,7 @@ def _attributes(body: list[ast.stmt]) -> Iterator[str]:
                 found = [i.optional_vars for i in node.items if i.optional_vars]
             for target in found:
                 for one in target.elts if isinstance(target, ast.Tuple) else [target]:
-                    mine = isinstance(one, ast.Attribute) and ast.unparse(one.value)
-                    if mine == "self":
-                        yield one.attr  # type: ignore[attr-defined]
+                    if not isinstance(one, ast.Attribute):
+                        continue
+                    if ast.unparse(one.value) == "self":
+                        yield one.attr

@@ -177,8 +177,9 @@ class Library:
     def _of(self, kind: Definition, part: str) -> Found:
         """What `part` is of an instance."""
         found = self.member(kind, part)
-        plain = isinstance(found, Definition) and found.sort is Sort.FUNCTION
-        return replace(found, bound=True) if plain else found  # type: ignore[type-var]
+        if isinstance(found, Definition) and found.sort is Sort.FUNCTION:
+            return replace(found, bound=True)
+        return found
 
     def kind(self, path: str, said: str, deep: int = 0) -> Found:
         """The class that an annotation says, or that a call makes one of.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from scripts.doctor import render, selection
 from scripts.doctor.facts import Facts, Gpu, look
 from scripts.doctor.findings import remarks
 from scripts.errors import Unusable
+from scripts.selection.ask import INSIDE
 from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, put
 
 # Selection
@@ -168,9 +170,11 @@ def test_a_broken_installation_is_told_not_raised(
                 def get_device_capability(i): raise RuntimeError("unspecified launch")
         """)
     )
-    broken = site / "broken.py"
-    broken.write_text("raise ValueError('x')\n")
-    monkeypatch.setattr("scripts.doctor.facts.ORIGIN", broken)
+    inside = site / "inside"
+    inside.mkdir()
+    shutil.copy(INSIDE / "look_around.py", inside)
+    (inside / "b12x_origin.py").write_text("raise ValueError('x')\n")
+    monkeypatch.setattr("scripts.doctor.facts.INSIDE", inside)
     found = look(sys.executable)
     kinds = [trouble.partition(":")[0] for trouble in found.trouble]
     assert kinds == ["PyTorch", "vLLM's own files", "b12x"]
