@@ -70,7 +70,11 @@ class Lock:
     """By architecture, as `uname -m` prints it."""
     git: GitSource
     release: int
-    """N of `+sm12x.N`."""
+    """N of `+sm12x.N`: of the last release on this pin, or of the next."""
+    released_tree: str | None
+    """Patched tree of release N, as `make release` recorded it; no export moves it.
+
+    None before that release."""
     patched_tree: str
     """Tree of the sdist after the whole series."""
     companions: Mapping[str, str]
@@ -87,7 +91,33 @@ class Lock:
         return {n: (before[n], o.version) for n, o in self.own.items() if n in before}
 
     @property
+    def is_release(self) -> bool:
+        """Whether the series is what went out as release N."""
+        return self.released_tree == self.patched_tree
+
+    @property
+    def last_release(self) -> int:
+        """Number of the last release on this pin; 0 before the first."""
+        return self.release if self.released_tree else self.release - 1
+
+    @property
+    def number(self) -> str:
+        """What follows `+sm12x.`: of a release N, else after which, and the tree.
+
+        By PEP 440 `1.dev...` is newer than `1` and older than `2`.
+        """
+        if self.is_release:
+            return str(self.release)
+        return f"{self.last_release}.dev{self.patched_tree[:10]}"
+
+    @property
     def local_version(self) -> str:
+        """The version of all that is built from this series."""
+        return f"{self.version}+sm12x.{self.number}"
+
+    @property
+    def release_version(self) -> str:
+        """The version of release N, whether or not the series is that."""
         return f"{self.version}+sm12x.{self.release}"
 
     def wheel(self, arch: str) -> Artifact:
@@ -112,6 +142,7 @@ _HEX = {
     "sha256": re.compile(r"[0-9a-f]{64}"),
     "tree": re.compile(r"[0-9a-f]{40}"),
     "patched-tree": re.compile(r"[0-9a-f]{40}"),
+    "released-tree": re.compile(r"[0-9a-f]{40}"),
     "commit": re.compile(r"[0-9a-f]{7,40}"),
 }
 
@@ -187,12 +218,22 @@ def parse(text: str) -> Lock:
                 if k in git
             }
         ),
-        release=_take(series, "series", "release", int),
+        release=_number(series),
+        released_tree=_take(series, "series", "released-tree", str)
+        if "released-tree" in series
+        else None,
         patched_tree=_take(series, "series", "patched-tree", str),
         companions={**companions, **{k: one.version for k, one in own.items()}},
         upstream_companions=companions,
         own=own,
     )
+
+
+def _number(series: Any) -> int:
+    number = int(_take(series, "series", "release", int))
+    if number < 1:
+        raise _malformed("series.release", "1 or more", repr(number))
+    return number
 
 
 def _own(table: Any, name: str) -> Own:

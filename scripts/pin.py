@@ -52,6 +52,7 @@ tree = ""
 # [series.companions] has what the series requires in its place, with patch and reason.
 [series]
 # N of the fork's version X.Y.Z+sm12x.N; starts at 1 with each upstream release.
+# `make release` adds released-tree, the patched-tree of N; any other is a .dev.
 release = 1
 # git's id of the sdist's tree after the whole series.
 patched-tree = ""
@@ -122,6 +123,7 @@ def pin(
     if before is None or before.version != str(wanted):
         values["vllm.git"] = None
         values["series.release"] = 1
+        values["series.released-tree"] = None
         values["series.patched-tree"] = values["vllm.sdist.tree"]
         values["series.companions"] = None
     after = lock.edit(text, values)

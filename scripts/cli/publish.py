@@ -117,8 +117,9 @@ def release_verb(
     at = Checkout()
     if raise_number:
         lock = lockfile.load(at.lock)
-        lockfile.update(at.lock, {"series.release": lock.release + 1})
-        say(f"upstream.lock: {lockfile.load(at.lock).local_version}; commit it")
+        following = {"series.release": lock.release + 1, "series.released-tree": None}
+        lockfile.update(at.lock, following)
+        say(f"upstream.lock: {lockfile.load(at.lock).release_version}; commit it")
         return
     wanted = Wanted(dry_run, tag, files_url, builder, out)
     for text in release(at, wanted):

@@ -18,7 +18,7 @@ _PKGBUILD = """\
 # {after} after them.
 pkgname=python-vllm-sm12x
 pkgver={version}
-pkgrel={release}
+pkgrel={pkgrel}
 pkgdesc='LLM inference and serving, with kernels for SM120 and SM121 GPUs'
 arch=(x86_64 aarch64)
 url='{homepage}'
@@ -60,7 +60,9 @@ def files(bundle: Bundle, homepage: str) -> Files:
     sums = [lock.sdist.sha256, *(item.sha256 for item in bundle.items)]
     text = _PKGBUILD.format(
         version=lock.version,
-        release=lock.release,
+        release=lock.number,
+        # makepkg takes an integer, and one more behind a point.
+        pkgrel=lock.release if lock.is_release else f"{lock.last_release}.1",
         local=lock.local_version,
         before=lock.tree,
         after=bundle.tree,

@@ -38,8 +38,8 @@ source:
     patches:
 {patches}
 build:
-  number: {release}
-  script:
+  number: {number}
+{string}  script:
     env:
       # Names the result after the fork.
       VLLM_VERSION_OVERRIDE: "{local}"
@@ -66,7 +66,10 @@ def files(bundle: Bundle, homepage: str) -> Files:
         _require_names(item)
     text = _RECIPE.format(
         version=lock.version,
-        release=lock.release,
+        release=lock.number,
+        number=lock.last_release,
+        # conda's number is an integer; what is no release differs by its string.
+        string="" if lock.is_release else f'  string: "dev{lock.patched_tree[:10]}"\n',
         local=lock.local_version,
         before=lock.tree,
         after=bundle.tree,

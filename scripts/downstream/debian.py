@@ -72,7 +72,7 @@ def version(lock: Lock) -> str:
 
     Upstream's part names upstream's archive, so the fork's is in the revision.
     """
-    return f"{lock.version}-0sm12x{lock.release}"
+    return f"{lock.version}-0sm12x{lock.number}"
 
 
 def archive(lock: Lock) -> str:
@@ -93,7 +93,7 @@ def files(bundle: Bundle, homepage: str, maintainer: str = MAINTAINER) -> Files:
         "homepage": homepage,
         "local": lock.local_version,
         "maintainer": maintainer,
-        "release": lock.release,
+        "release": lock.number,
         "version": lock.version,
     }
     texts = {
@@ -125,6 +125,6 @@ def _changelog(lock: Lock, maintainer: str) -> str:
     return (
         f"vllm ({version(lock)}) UNRELEASED; urgency=medium\n\n"
         f"  * vLLM {lock.version} with the SM12x patch series, "
-        f"release {lock.release}.\n\n"
+        f"release {lock.number}.\n\n"
         f" -- {maintainer}  {when}\n"
     )

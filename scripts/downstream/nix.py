@@ -57,7 +57,7 @@ def files(bundle: Bundle, homepage: str) -> Files:
     lock = bundle.lock
     text = _NIX.format(
         version=lock.version,
-        release=lock.release,
+        release=lock.number,
         local=lock.local_version,
         before=lock.tree,
         after=bundle.tree,

@@ -53,7 +53,7 @@ def files(bundle: Bundle, homepage: str) -> Files:
     numbers = enumerate(bundle.items, 1)
     listed = _LIST.format(
         version=lock.version,
-        release=lock.release,
+        release=lock.number,
         local=lock.local_version,
         before=lock.tree,
         after=bundle.tree,
@@ -61,7 +61,7 @@ def files(bundle: Bundle, homepage: str) -> Files:
     )
     spec = _SPEC.format(
         version=lock.version,
-        release=lock.release,
+        release=lock.number,
         homepage=homepage,
         archive=lock.sdist.filename,
         list=LIST,

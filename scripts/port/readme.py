@@ -38,7 +38,7 @@ def ported(
         renamed: File name of each patch to its new one; None where it left the
             series.
     """
-    text = text.replace(old.local_version, new.local_version)
+    text = text.replace(old.release_version, new.release_version)
     # The words may stand on two lines.
     pin = rf"(pin\s+is\s+vLLM\s+){re.escape(old.version)}(?![\d.]*\d)"
     text = re.sub(pin, rf"\g<1>{new.version}", text)

@@ -86,6 +86,7 @@ def of_ref(
             "vllm.sdist.sha256": digest(made),
             "vllm.sdist.tree": found.tree,
             "series.release": 1,
+            "series.released-tree": None,
             "series.patched-tree": found.tree,
             "series.companions": None,
             **{f"companions.{k}": v for k, v in found.companions.items()},

@@ -160,7 +160,7 @@ def _held(
         return
     definition = statement["predicate"]["buildDefinition"]
     lock, arch = expected.lock, expected.arch
-    want: dict[str, Any] = {"version": lock.version, "release": lock.release}
+    want: dict[str, Any] = {"version": lock.version, "release": lock.number}
     if arch:
         want["arch"] = arch
     sides = {

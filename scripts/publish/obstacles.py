@@ -41,7 +41,7 @@ def obstacles(at: Checkout, lock: Lock) -> Iterator[str]:
         more = f"\n... and {len(edits) - _SHOWN} more" if len(edits) > _SHOWN else ""
         shown = "\n".join(edits[:_SHOWN])
         yield f"the tree differs from HEAD; commit it or remove it:\n{shown}{more}"
-    version = lock.local_version
+    version = lock.release_version
     tagged = here.tag(version)
     if tagged is not None and tagged != head:
         yield (

@@ -68,7 +68,7 @@ def statement(
     Returns:
         The statement; keys and lists in one order always.
     """
-    external: dict[str, Any] = {"version": lock.version, "release": lock.release}
+    external: dict[str, Any] = {"version": lock.version, "release": lock.number}
     if arch is not None:
         external["arch"] = arch
     built_from = [lock.sdist] if arch is None else [lock.sdist, lock.wheel(arch)]

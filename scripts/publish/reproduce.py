@@ -129,20 +129,23 @@ def _same_series(
     if version == lock.local_version and named in (None, ours):
         return  # one without its notice is rebuilt, and differs
     where = commit_with(Repository(at.root), version, named)
+    expected, found = f"the {len(patches)} patches of this checkout", []
     if version != lock.local_version:
-        expected, found = f"version {lock.local_version}", f"version {version}"
-    else:
-        assert named is not None
-        expected = f"the {len(patches)} patches of this checkout"
-        found = "\n".join(named.against(ours))
-    there = commit_said(published) or tag_of(version)
+        expected, found = f"version {lock.local_version}", [f"version {version}"]
+    if named is not None and named != ours:
+        found += named.against(ours)
+    there = commit_said(published) or (tag_of(version) if ".dev" not in version else "")
     raise Unusable(
         "this checkout does not make that file",
         where=str(published),
         expected=expected,
-        found=found,
+        found="\n".join(found),
         next=f"git checkout {where}, then make reproduce WHEEL=... again"
         if where
-        else f"git fetch --tags, then git checkout {there}; "
-        "no commit of this clone has its series",
+        else "no commit of this clone has its series; "
+        + (
+            f"git fetch --tags, then git checkout {there}"
+            if there
+            else "it is no release: ask who built it for the commit"
+        ),
     )

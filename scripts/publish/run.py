@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from scripts import lock as lockfile
 from scripts import reports
@@ -54,42 +54,55 @@ def release(at: Checkout, wanted: Wanted) -> Iterator[str]:
     patches = folder.load(at.patches)
     reasons = list(obstacles(at, lock))
     log = _log(at, lock, patches)
+    recorded = lock.is_release
+    # What is built from here on is the release, once that is recorded.
+    lock = replace(lock, released_tree=lock.patched_tree)
     if wanted.dry_run:
         yield from _plan(lock, wanted, log)
     if reasons:
         raise Finding(
-            f"{lock.local_version} cannot be released",
+            f"{lock.release_version} cannot be released",
             where=str(at.root),
             found="\n".join(reasons),
             next="mend that, then make release",
         )
     if wanted.dry_run:
         return
-    if log is not None:
-        write(at.root / changelog.NAME, log.encode("utf-8"))
-        raise Finding(
-            "the release has to be in the change log before it is built",
-            where=changelog.NAME,
-            found=f"a section for {lock.local_version}, written just now",
-            next=f"read it, git commit -m 'release: {lock.local_version}' "
-            f"{changelog.NAME}, then make release again",
-        )
+    if log is not None or not recorded:
+        _record(at, lock, log)
     with one_run(at.build / ".release.lock", "make release"):
         files = yield from _files(at, lock, patches, wanted)
     yield from _tag(at, lock, wanted)
     _report(at, lock, files)
 
 
+def _record(at: Checkout, lock: Lock, log: str | None) -> NoReturn:
+    """Write down what the release is, for a person to read and commit."""
+    wrote = [f"{at.lock.name}: the tree of {lock.release_version}"]
+    if log is not None:
+        write(at.root / changelog.NAME, log.encode("utf-8"))
+        wrote.append(f"{changelog.NAME}: a section for {lock.release_version}")
+    lockfile.update(at.lock, {"series.released-tree": lock.released_tree})
+    names = " ".join(sorted(row.partition(":")[0] for row in wrote))
+    raise Finding(
+        "the release has to be in the change log and the lock before it is built",
+        where=names,
+        found="written just now: " + "\n".join(wrote),
+        next=f"read it, git commit -m 'release: {lock.release_version}' "
+        f"{names}, then make release again",
+    )
+
+
 def _log(at: Checkout, lock: Lock, patches: Sequence[Patch]) -> str | None:
     """The change log with this release in it; None if it has it already."""
     path = at.root / changelog.NAME
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if lock.local_version in changelog.released(text):
+    if lock.release_version in changelog.released(text):
         return None
     last, changes = _since(at, lock, patches)
     facts = changelog.facts(lock.version, last, changes)
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    return changelog.release(text, lock.local_version, today, facts)
+    return changelog.release(text, lock.release_version, today, facts)
 
 
 def _since(
@@ -97,7 +110,7 @@ def _since(
 ) -> tuple[tuple[str, str] | None, Changes]:
     """The last release below HEAD with its pin, and what changed since."""
     here = Repository(at.root)
-    below = [v for v in here.releases("HEAD") if v != lock.local_version]
+    below = [v for v in here.releases("HEAD") if v != lock.release_version]
     if not below:
         return None, between([], patches)
     tag = tag_of(below[-1])
@@ -105,11 +118,11 @@ def _since(
 
 
 def _plan(lock: Lock, wanted: Wanted, log: str | None) -> Iterator[str]:
-    yield f"would release {lock.local_version} as {tag_of(lock.local_version)}"
+    yield f"would release {lock.release_version} as {tag_of(lock.release_version)}"
     if log is None:
         yield f"{changelog.NAME} has its section"
     else:
-        body = changelog.section(log, lock.local_version) or ""
+        body = changelog.section(log, lock.release_version) or ""
         yield f"{changelog.NAME} would get, to be committed first:"
         yield from (f"  {row}" for row in body.splitlines())
     for arch in _arches(lock):
@@ -171,7 +184,7 @@ def _index(files: Sequence[File], wanted: Wanted) -> None:
 
 
 def _tag(at: Checkout, lock: Lock, wanted: Wanted) -> Iterator[str]:
-    here, version = Repository(at.root), lock.local_version
+    here, version = Repository(at.root), lock.release_version
     if here.tag(version):
         yield f"tag: {tag_of(version)} is on this commit"
     elif not wanted.tag:
@@ -186,11 +199,11 @@ def _tag(at: Checkout, lock: Lock, wanted: Wanted) -> Iterator[str]:
 def _report(at: Checkout, lock: Lock, files: Sequence[File]) -> None:
     here = Repository(at.root)
     data: dict[str, Any] = {
-        "version": lock.local_version,
+        "version": lock.release_version,
         "pin": lock.version,
         "commit": here.head(),
-        "tag": tag_of(lock.local_version),
-        "tagged": here.tag(lock.local_version) is not None,
+        "tag": tag_of(lock.release_version),
+        "tagged": here.tag(lock.release_version) is not None,
         "files": [
             {
                 "name": f.name,

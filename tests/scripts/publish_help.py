@@ -19,6 +19,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
 from scripts.checkout import Checkout
+from scripts.lock import update
 from scripts.publish.envelope import PAYLOAD_TYPE
 from scripts.publish.run import Wanted, release
 from tests.scripts.check_help import renew_table
@@ -61,8 +62,10 @@ class Shop:
         return list(release(self.at, Wanted(out=self.out, **wanted)))
 
     def export(self) -> None:
-        """`patches/` and its table from `small.repo`."""
+        """`patches/` and its table from `small.repo`, as make export leaves them."""
+        was = self.small.lock.released_tree
         self.small.export()
+        update(self.small.lock_path, {"series.released-tree": was})
         renew_table(self.small)
 
 

@@ -135,7 +135,10 @@ class Small:
         git(self.repo, "reset", "-q", "--hard", "HEAD^")
 
     def export(self) -> None:
-        """Make `patches/` and the lock's result from `repo`, by git alone."""
+        """Make `patches/` and the lock's result from `repo`, by git alone.
+
+        It is the release's tree too: what is none is for a test to say.
+        """
         shutil.rmtree(self.patches, ignore_errors=True)
         self.patches.mkdir()
         made = git(self.repo, "format-patch", *FORMAT, "-o", str(self.patches), "base")
@@ -144,4 +147,9 @@ class Small:
             "".join(f"{name}\n" for name in names), encoding="utf-8"
         )
         tree = git(self.repo, "rev-parse", "HEAD^{tree}")
-        lock_file.update(self.lock_path, {"series.patched-tree": tree})
+        trees = {"series.patched-tree": tree, "series.released-tree": tree}
+        lock_file.update(self.lock_path, trees)
+
+    def unrelease(self) -> None:
+        """The lock as it is before a release."""
+        lock_file.update(self.lock_path, {"series.released-tree": None})

@@ -43,7 +43,8 @@ def test_the_table_has_every_patch_in_order() -> None:
 def test_the_versions_are_the_locks() -> None:
     pin = lock.load()
     assert f"The pin is vLLM {pin.version};" in README
-    assert set(re.findall(r"\d+\.\d+\.\d+\+sm12x\.\d+", README)) == {pin.local_version}
+    named = re.findall(r"\d+\.\d+\.\d+\+sm12x\.\d+", README)
+    assert set(named) == {pin.release_version}
 
 
 def test_links_and_targets_exist() -> None:
@@ -63,7 +64,7 @@ def test_the_next_release_is_written_up() -> None:
     """Either it has its section, or a person's words wait for it."""
     text = (ROOT / changelog.NAME).read_text(encoding="utf-8")
     waiting = changelog.sections(text)[changelog.UNRELEASED]
-    if lock.load().local_version not in changelog.released(text):
+    if lock.load().release_version not in changelog.released(text):
         assert waiting not in ("", changelog.NOTHING)
 
 

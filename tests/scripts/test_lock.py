@@ -24,7 +24,7 @@ def test_the_real_one_is_plain_and_frozen() -> None:
         "nvidia-cutlass-dsl",
         "torch",
     }
-    assert pinned.local_version == f"{pinned.version}+sm12x.{pinned.release}"
+    assert pinned.release_version == f"{pinned.version}+sm12x.{pinned.release}"
     assert type(pinned.version) is str
     assert type(pinned.sdist.size) is int
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -93,7 +93,7 @@ def test_names_every_input_once(bench: Bench) -> None:
         "upstream.lock",
         *(f"patches/{p.name}" for p in bench.patches),
     ]
-    wanted = {"version": "1.2.3", "release": 1, "arch": bench.arch}
+    wanted = {"version": "1.2.3", "release": "1", "arch": bench.arch}
     assert definition(value)["externalParameters"] == wanted
 
 

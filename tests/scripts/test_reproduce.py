@@ -131,12 +131,25 @@ def test_another_series_names_the_commit(
     store.commit("a fourth patch")
     error = refused(store, path)
     assert error.what == "this checkout does not make that file"
+    assert error.found.splitlines()[0] == f"version {TAG[1:]}"
     assert "no 0004-config-one-more-name.patch" in str(error.found)
     assert f"git checkout {first}, then" in str(error.next)
     git(store.root, "tag", TAG, first)
     assert f"git checkout {TAG}, then" in str(refused(store, path).next)
     git(store.root, "checkout", "-q", TAG)
     assert reproduce(store.at, path).same
+
+
+def test_a_build_of_no_release_has_no_tag(store: Shop, tmp_path: Path) -> None:
+    store.small.unrelease()
+    lock, patches = store.small.lock, folder.load(store.small.patches)
+    path = build(lock, patches, None, tmp_path / "downloads")
+    assert reproduce(store.at, path).same
+    store.small.drop()
+    store.small.export()
+    shutil.rmtree(store.root / ".git")
+    said = str(refused(store, path).next)
+    assert "it is no release: ask who built it for the commit" in said
 
 
 def test_another_version_names_the_tag(store: Shop, tmp_path: Path) -> None:
@@ -149,14 +162,13 @@ def test_another_version_names_the_tag(store: Shop, tmp_path: Path) -> None:
     assert error.found == "version 1.2.3+sm12x.1"
     assert f"git checkout {TAG}, then" in str(error.next)
     shutil.rmtree(store.root / ".git")
-    assert f"git fetch --tags, then git checkout {TAG};" in str(
-        refused(store, path).next
-    )
+    said = str(refused(store, path).next)
+    assert f"git fetch --tags, then git checkout {TAG}" in said
     # The statement beside it, if there is one, says the commit.
     needed = [{"digest": {"gitCommit": "e" * 40}}]
     said = {"predicate": {"buildDefinition": {"resolvedDependencies": needed}}}
     path_of(path).write_text(json.dumps(said), encoding="utf-8")
-    assert f"then git checkout {'e' * 40};" in str(refused(store, path).next)
+    assert f"then git checkout {'e' * 40}" in str(refused(store, path).next)
     path_of(path).write_text('{"predicate": []}', encoding="utf-8")
     assert f"then git checkout {TAG};" in str(refused(store, path).next)
 

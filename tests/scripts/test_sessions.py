@@ -131,7 +131,8 @@ def test_port(small: Small, tmp_path: Path, root: Path) -> None:
     assert "What the patch is for" in said
     assert "1 passed" in said
     pin = lock.load(root / "upstream.lock")
-    assert (pin.version, pin.local_version) == ("1.3.0", "1.3.0+sm12x.1")
+    assert (pin.version, pin.release_version) == ("1.3.0", "1.3.0+sm12x.1")
+    assert pin.number == f"0.dev{pin.patched_tree[:10]}"
     last = folder.load(root / "patches")[-1]
     assert last.subject == "utils: look for the fork's FlashInfer"
     (change,) = last.files
@@ -162,6 +163,8 @@ def offer(small: Small, version: str, edits: Mapping[str, tuple[str, str]]) -> N
 
 @pytest.mark.slow
 def test_release(root: Path) -> None:
+    Small(root).unrelease()
+    git(root, "commit", "-q", "-a", "--amend", "--no-edit")
     asked = root / ".venv/asked"
     read = editor(root, f'cp "$1" "{asked}"')
     said = typed(SESSIONS["release"].replace("$EDITOR", read), root)
