@@ -14,6 +14,8 @@ from scripts.files import digest, write
 from scripts.hopper import abi, ptx
 from scripts.hopper.assemble import SHIM, Tools, assemble, link
 from scripts.hopper.assemble import __file__ as ASSEMBLE
+from scripts.hopper.statements import Untranslatable
+from scripts.hopper.statements import __file__ as STATEMENTS
 
 
 def made(
@@ -59,7 +61,7 @@ def _library(
         text = (folder / "kernel.ptx").read_text(encoding="utf-8")
         try:
             sm_90a = ptx.translate(text)
-        except ptx.Untranslatable as e:
+        except Untranslatable as e:
             raise Finding(
                 "a kernel cannot be translated for Hopper",
                 where=f"{what['kind']} {what['detail']}",
@@ -89,6 +91,6 @@ def _library(
 def _made_with(tools: Tools) -> str:
     """Digest of what makes a library of what was compiled."""
     total = hashlib.sha256(tools.version.encode())
-    for path in (ptx.__file__, abi.__file__, ptx.HELPERS, SHIM, ASSEMBLE):
+    for path in (ptx.__file__, STATEMENTS, abi.__file__, ptx.HELPERS, SHIM, ASSEMBLE):
         total.update(Path(path).read_bytes())
     return total.hexdigest()[:16]

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.hopper.statements import Statement, Untranslatable, statements
+
 HELPERS = Path(__file__).with_name("helpers.ptx")
 SOURCES = ("sm_120a", "sm_121a")
 TARGET = "sm_90a"
@@ -31,16 +33,7 @@ _LATER = re.compile(
     r"tcgen05|\.kind::|\.block_scale|\.scale_vec|e2m1|e2m3|e3m2|ue8m0|ue4m3|f32x2"
     r"|\.scaled::|s2f6|clusterlaunchcontrol|\.b6x16|\.b4x16"
 )
-_TARGET = re.compile(r"^\.target[ \t]+(\S+)[ \t]*$", re.M)
-_STATEMENT = re.compile(
-    r"(?P<lead>^[ \t]*)(?P<guard>@!?%\w+[ \t]+)?"
-    r"(?P<name>[a-z][\w.:]*)(?P<operands>[ \t][^;]*)?;",
-    re.M,
-)
-
-
-class Untranslatable(ValueError):
-    """Hopper lacks the instruction, and no exact replacement of it is known."""
+_SET_TO_0 = re.compile(r"mov\.[bsu](?:16|32)\s+(%?[\w$]+)\s*,\s*0\s*;")
 
 
 @dataclass(frozen=True)
@@ -58,102 +51,109 @@ def translate(text: str) -> Translated:
         text: A module of PTX whose target is sm_120a or sm_121a.
 
     Raises:
-        Untranslatable: An instruction is not known here, or a scale selector is other
-            than 0; the message has the statement.
+        Untranslatable: An instruction is not known here, a scale selector is not
+            certainly 0, or a text is no statement; the message has it.
     """
-    targets = _TARGET.findall(text)
-    if len(targets) != 1 or targets[0] not in SOURCES:
-        raise Untranslatable(f"the target is {targets}, not one of {SOURCES}")
+    read = [*statements(text)]
+    _once(read, ".target", SOURCES)
+    _once(read, ".address_size", ("64",))
+    zeros = _zeros(read)
     counts: Counter[str] = Counter()
-    zeros = _Zeros(text)
-
-    def one(found: re.Match[str]) -> str:
-        name = found["name"]
-        if name.startswith("setmaxnreg."):
-            # Where registers are, not what is in them: 160 to 320 threads of a block
-            # have enough of Hopper's.
-            counts[name.split(".")[0]] += 1
-            return f"{found['lead']}// {name} is left out"
-        if not _LATER.search(name):
-            return found[0]
-        replace = _KNOWN.get(name) or _packed(name)
-        if replace is None:
-            raise Untranslatable(f"{name} is not known: {found[0].strip()}")
-        if found["guard"]:
-            raise Untranslatable(f"{name} has a guard: {found[0].strip()}")
-        counts[name] += 1
-        return found["lead"] + replace(found["operands"] or "", zeros)
-
-    body = _STATEMENT.sub(one, text)
-    body = _TARGET.sub(f".target {TARGET}", body)
-    head, size, rest = body.partition(".address_size 64\n")
-    if not size:
-        raise Untranslatable("there is no .address_size 64")
-    helpers = HELPERS.read_text(encoding="utf-8")
-    return Translated(f"{head}{size}\n{helpers}\n{rest}", dict(sorted(counts.items())))
+    made, at = [], 0
+    for one in read:
+        new = _instead(one, zeros, counts)
+        if new is not None:
+            made += [text[at : one.start], new]
+            at = one.end
+    made.append(text[at:])
+    return Translated("".join(made), dict(sorted(counts.items())))
 
 
-class _Zeros:
-    """Registers to which nothing but 0 is ever written."""
-
-    def __init__(self, text: str) -> None:
-        self.other: set[str] = set()
-        self.zero: set[str] = set()
-        for found in _STATEMENT.finditer(text):
-            to, _, rest = _destination(found["operands"] or "")
-            plain = found["name"].startswith("mov.") and rest == "0"
-            (self.zero if plain else self.other).update(to)
-
-    def __contains__(self, operand: str) -> bool:
-        written = operand in self.zero and operand not in self.other
-        return operand == "0" or written
+def _once(read: list[Statement], directive: str, allowed: tuple[str, ...]) -> None:
+    found = [one.text.split(None, 1)[1:] for one in read if one.is_a(directive)]
+    values = [value.strip() for rest in found for value in rest]
+    if len(values) != 1 or values[0] not in allowed:
+        raise Untranslatable(f"{directive} is {values}, not one of {allowed}")
 
 
-def _destination(operands: str) -> tuple[list[str], str, str]:
-    """Registers of the first operand, which most statements write, and the rest."""
-    text = operands.strip()
-    if text.startswith("{"):
-        first, comma, rest = text.partition("}")
-    else:
-        first, comma, rest = text.partition(",")
-    return _operands(first), comma, rest.strip(" \t,")
+def _instead(one: Statement, zeros: frozenset[str], counts: Counter[str]) -> str | None:
+    """What stands there in the translation; None if it stays as it is."""
+    if one.is_a(".target"):
+        return f".target {TARGET}"
+    if one.is_a(".address_size"):
+        return f"{one.text}\n\n{HELPERS.read_text(encoding='utf-8')}\n"
+    name = one.name
+    if name.startswith("setmaxnreg."):
+        # Where registers are, not what is in them: 160 to 320 threads of a block
+        # have enough of Hopper's.
+        counts["setmaxnreg"] += 1
+        return f"/* {name} is left out */"
+    if not _LATER.search(name):
+        return None
+    replace = _KNOWN.get(name) or _packed(name)
+    if replace is None:
+        raise Untranslatable(f"{name} is not known: {one.text}")
+    if one.guard:
+        raise Untranslatable(f"{name} has a guard: {one.text}")
+    counts[name] += 1
+    return replace(one, zeros)
 
 
-def _operands(text: str) -> list[str]:
-    """The operands of a statement, those in braces taken apart."""
-    return re.findall(r"%?[\w$.]+", text)
+def _zeros(read: list[Statement]) -> frozenset[str]:
+    """Registers that are set to 0, and are nowhere else but in scale selectors."""
+    zero: set[str] = set()
+    other: set[str] = set()
+    for one in read:
+        if one.name == _MMA:
+            for number, group in enumerate(one.groups()):
+                if number not in _SELECTORS:
+                    other.update(group)
+        elif found := _SET_TO_0.fullmatch(one.text):
+            zero.add(found[1])
+        elif not one.is_a(".reg"):
+            other.update(one.mentioned)
+    return frozenset(zero - other)
 
 
-def _mma(operands: str, zeros: _Zeros) -> str:
-    names = _operands(operands)
-    if len(names) != 20:
-        raise Untranslatable(f"{_MMA} has operands that are not known:{operands}")
-    d, a, b, c = names[:4], names[4:8], names[8:10], names[10:14]
-    (scale_a, byte_a, thread_a), (scale_b, byte_b, thread_b) = names[14:17], names[17:]
-    for selector in (byte_a, thread_a, byte_b, thread_b):
-        if selector not in zeros:
-            raise Untranslatable(f"a scale selector of {_MMA} is not 0: {selector}")
-    given = ", ".join([*a, *b, *c, scale_a, scale_b])
+def _sized(one: Statement, *sizes: int) -> list[list[str]]:
+    """The operands of a statement, which have so many elements each."""
+    groups = one.groups()
+    if [len(group) for group in groups] != [*sizes]:
+        raise Untranslatable(f"{one.name} has other operands than known: {one.text}")
+    return groups
+
+
+_SELECTORS = (5, 7)
+"""Among the operands of the matrix instruction: byte and thread of A's scales, B's."""
+
+
+def _mma(one: Statement, zeros: frozenset[str]) -> str:
+    d, a, b, c, scale_a, of_a, scale_b, of_b = _sized(one, 4, 4, 2, 4, 1, 2, 1, 2)
+    for selector in (*of_a, *of_b):
+        if selector != "0" and selector not in zeros:
+            raise Untranslatable(f"a scale selector of {_MMA} may not be 0: {selector}")
+    given = ", ".join([*a, *b, *c, *scale_a, *scale_b])
     return f"call ({', '.join(d)}), hopper_mma_mxf4nvf4, ({given});"
 
 
-def _to_e2m1(operands: str, _: _Zeros) -> str:
-    to, high, low = _operands(operands)
+def _to_e2m1(one: Statement, _: frozenset[str]) -> str:
+    (to,), (high,), (low,) = _sized(one, 1, 1, 1)
     return (
         f"{{ .reg .b32 hopper_t; call (hopper_t), hopper_to_e2m1x2, ({high}, {low});"
         f" cvt.u8.u32 {to}, hopper_t; }}"
     )
 
 
-def _from_e2m1(operands: str, _: _Zeros) -> str:
-    to, byte = _operands(operands)
+def _from_e2m1(one: Statement, _: frozenset[str]) -> str:
+    (to,), (byte,) = _sized(one, 1, 1)
     return (
         f"{{ .reg .b32 hopper_t; cvt.u32.u8 hopper_t, {byte};"
         f" call ({to}), hopper_from_e2m1x2, (hopper_t); }}"
     )
 
 
-_KNOWN: dict[str, Callable[[str, _Zeros], str]] = {
+_Replace = Callable[[Statement, frozenset[str]], str]
+_KNOWN: dict[str, _Replace] = {
     _MMA: _mma,
     _TO_E2M1: _to_e2m1,
     _FROM_E2M1: _from_e2m1,
@@ -161,19 +161,20 @@ _KNOWN: dict[str, Callable[[str, _Zeros], str]] = {
 _PACKED = re.compile(r"(mul|add|sub|fma)((?:\.rn)?)((?:\.ftz)?)\.f32x2")
 
 
-def _packed(name: str) -> Callable[[str, _Zeros], str] | None:
+def _packed(name: str) -> _Replace | None:
     """Two 32-bit operations in the place of a packed one; .rn is its default."""
     found = _PACKED.fullmatch(name)
     if found is None:
         return None
     scalar = f"{found[1]}.rn{found[3]}.f32"
+    count = 4 if found[1] == "fma" else 3
 
-    def replace(operands: str, _: _Zeros) -> str:
-        to, *given = _operands(operands)
+    def replace(one: Statement, _: frozenset[str]) -> str:
+        (to,), *given = _sized(one, *[1] * count)
         halves = [[f"hopper_{side}{n}" for n in range(len(given))] for side in "lh"]
         names = ", ".join(name for half in halves for name in half)
         lines = [f"{{ .reg .b32 {names};"]
-        for n, operand in enumerate(given):
+        for n, (operand,) in enumerate(given):
             lines.append(f"mov.b64 {{hopper_l{n}, hopper_h{n}}}, {operand};")
         lines += [f"{scalar} {half[0]}, {', '.join(half)};" for half in halves]
         return " ".join([*lines, f"mov.b64 {to}, {{hopper_l0, hopper_h0}}; }}"])
@@ -183,4 +184,6 @@ def _packed(name: str) -> Callable[[str, _Zeros], str] | None:
 
 def entries(text: str) -> Iterator[str]:
     """Names of the kernels in a module of PTX."""
-    return (found[1] for found in re.finditer(r"\.entry[ \t]+([\w$]+)", text))
+    for one in statements(text):
+        if found := re.match(r"(?:\.\w+\s+)*\.entry\s+([\w$]+)", one.text):
+            yield found[1]

@@ -12,6 +12,7 @@ import pytest
 from scripts.errors import Finding
 from scripts.hopper import abi, ptx, selftest
 from scripts.hopper.assemble import Tools, assemble
+from scripts.hopper.statements import Untranslatable
 
 SOURCE = selftest.SOURCE.read_text(encoding="utf-8")
 MMA = ptx._MMA
@@ -56,7 +57,7 @@ def test_what_hopper_has_stays_to_the_letter() -> None:
 )
 def test_what_is_not_known_is_named(statement: str) -> None:
     name = re.escape(statement.split(" ")[0])
-    with pytest.raises(ptx.Untranslatable, match=name):
+    with pytest.raises(Untranslatable, match=name):
         ptx.translate(module(statement))
 
 
@@ -67,22 +68,101 @@ OPERANDS = (
 
 
 @pytest.mark.parametrize(
-    ("before", "selectors"),
+    "before",
     [
-        ("mov.b16 %rs1, 1;", ["%rs1"] * 4),
-        ("mov.b16 %rs1, 0;\nmov.b16 %rs1, 1;", ["%rs1"] * 4),
-        ("mov.b16 %rs1, 0;\nadd.s16 %rs1, %rs1, 1;", ["%rs1"] * 4),
-        ("mov.b16 %rs1, 0;\n@%p1 mov.b16 %rs1, %rs2;", ["%rs1"] * 4),
-        ("mov.b16 %rs1, 0;\nmov.b32 {%rs2, %rs1}, %r9;", ["%rs1"] * 4),
-        ("mov.b16 %rs1, 0;", ["%rs1", "%rs1", "%rs1", "%rs2"]),
-        ("mov.b16 %rs1, 0;", ["%rs1", "1", "%rs1", "%rs1"]),
-        ("", ["%rs1"] * 4),
+        "mov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\nmov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\nadd.s16 %rs1, %rs1, 1;",
+        "mov.b16 %rs1, 0;\n@%p1 mov.b16 %rs1, %rs2;",
+        "mov.b16 %rs1, 0;\nmov.b32 {%rs2, %rs1}, %r9;",
+        "mov.b16 %rs1, 0; mov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\n{ mov.b16 %rs1, 1; }",
+        "mov.b16 %rs1, 0;\n$L1: mov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\n/* a */ mov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\n// a\nmov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\nmov\n.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\n.loc 1 2 3 mov.b16 %rs1, 1;",
+        "mov.b16 %rs1, 0;\nmov.b16 %rs1, -1;",
+        "mov.b16 %rs1, 0;\ncall (%rs1), f, (%r1);",
+        "mov.b16 %rs1, 0;\ncall.uni\n(\n%rs1\n),\nf,\n(\n%r1\n);",
+        "mov.b16 %rs1, 0;\nld.shared.v2.b16 {%rs2, %rs1}, [%r1];",
+        "mov.b16 %rs1, 0;\n}\n.func (.reg .b16 %rs1) g (.reg .b16 %rs2)\n{",
+        "mov.b16 %rs1, 0;\n}\n.func g (.reg .b16 %rs1)\n{",
+        "@%p1 mov.b16 %rs1, 0;",
+        "// mov.b16 %rs1, 0;",
+        "",
     ],
 )
-def test_a_selector_other_than_0_is_refused(before: str, selectors: list[str]) -> None:
-    text = module(f"{before}\n{MMA} {OPERANDS.format(*selectors)}")
-    with pytest.raises(ptx.Untranslatable, match="selector"):
+def test_a_register_that_may_not_be_0_is_no_selector(before: str) -> None:
+    text = module(f"{before}\n{MMA} {OPERANDS.format(*['%rs1'] * 4)}")
+    with pytest.raises(Untranslatable, match=r"selector|no statement"):
         ptx.translate(text)
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize("other", ["1", "%rs2", "-0", "-%rs1"])
+def test_every_selector_is_looked_at(at: int, other: str) -> None:
+    selectors = ["%rs1"] * 4
+    selectors[at] = other
+    text = module(f"mov.b16 %rs1, 0;\n{MMA} {OPERANDS.format(*selectors)}")
+    with pytest.raises(Untranslatable, match=r"selector|operands"):
+        ptx.translate(text)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"{MMA} {OPERANDS.format(*'0000').replace('%r1, ', '', 1)}",
+        f"{MMA} {OPERANDS.format(*'0000').replace('{%r5}', '{%r5, %r5}')}",
+        f"{MMA} {OPERANDS.format(*'0000').replace('{0, 0};', '0;')}",
+        f"{MMA} {OPERANDS.format(*'0000').replace('},{%r6}', '},%r7,{%r6}')}",
+        "cvt.rn.satfinite.e2m1x2.f32 b, %f1;",
+        "cvt.rn.satfinite.e2m1x2.f32 b, -%f1, %f2;",
+        "cvt.rn.satfinite.e2m1x2.f32 b, 0f3F800000, -1.0;",
+        "cvt.rn.f16x2.e2m1x2 %r1, b, b;",
+        "cvt.rn.f16x2.e2m1x2 %r1, [b];",
+        "mul.f32x2 %rd1, %rd2;",
+        "add.rn.f32x2 %rd1, %rd2, %rd3, %rd4;",
+        "fma.rn.f32x2 %rd1, %rd2, %rd3;",
+        "fma.rn.f32x2 %rd1, %rd2, %rd3, -%rd4;",
+        "mul.f32x2 %rd1, {%r1, %r2}, %rd3;",
+    ],
+)
+def test_operands_are_those_of_the_instruction(statement: str) -> None:
+    with pytest.raises(Untranslatable, match="operands"):
+        ptx.translate(module(statement))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "mov.b16 %rs1, 0",
+        "ret; }} ?",
+        'ret; "a";',
+        "ret }\n{ mul.f32x2 %rd1, %rd2, %rd3;",
+        ".section .debug_info { .b8 1 }",
+        "/* no end mul.f32x2 %rd1, %rd2, %rd3;",
+    ],
+)
+def test_what_is_no_statement_is_not_left_out(body: str) -> None:
+    with pytest.raises(Untranslatable, match=r"no statement|braces"):
+        ptx.translate(module(body))
+
+
+def test_every_statement_of_a_line_is_replaced() -> None:
+    line = "mul.f32x2 %rd1, %rd2, %rd3;"
+    body = (
+        f"{{ {line} {line} }} $L: {line} /* {line} */ setmaxnreg.dec.sync.aligned.u32"
+        f" 40; {line} // {line}"
+    )
+    made = ptx.translate(module(body))
+    assert made.counts == {"mul.f32x2": 4, "setmaxnreg": 1}
+    assert made.text.count("mul.rn.f32 hopper_h0") == 4
+
+
+def test_names_of_kernels_are_those_of_entries_alone() -> None:
+    text = ".visible .entry a(.param .u64 b)\n{ ret; }\n// .entry c()\n.entry d()\n{}"
+    assert [*ptx.entries(module(text))] == ["a", "d"]
 
 
 def test_selectors_of_0_are_taken() -> None:
@@ -97,12 +177,13 @@ def test_selectors_of_0_are_taken() -> None:
         (module("", "sm_100a"), "sm_100a"),
         (module("", "sm_90a"), "sm_90a"),
         (module(".target sm_120a"), "target"),
+        (module("", "sm_120a, debug"), "debug"),
         (".version 9.0\n.target sm_120a\n", "address_size"),
         (module(f"@%p1 {MMA} {OPERANDS.format(*'0000')}"), "guard"),
     ],
 )
 def test_another_module_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ptx.Untranslatable, match=said):
+    with pytest.raises(Untranslatable, match=said):
         ptx.translate(text)
 
 
