@@ -186,7 +186,7 @@ kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and 
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
-hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
+hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
 evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.console import note, say
+from scripts.errors import Unusable
 
 
 class Step(enum.StrEnum):
@@ -24,6 +26,19 @@ class Step(enum.StrEnum):
     run = "run"
     # Hold the results against the bounds and keep them in the repository.
     record = "record"
+    # The packages that a GPU machine without a network is to be given.
+    packages = "packages"
+
+
+_TAKEN: dict[Step | None, tuple[str, ...]] = {
+    None: ("flashinfer", "python", "parts", "models", "as_data"),
+    Step.prepare: ("flashinfer", "parts", "models"),
+    Step.run: ("flashinfer", "python", "parts", "models", "as_data"),
+    Step.record: ("flashinfer", "results", "as_data"),
+    Step.packages: ("flashinfer",),
+}
+"""Which arguments a step takes."""
+_OF_A_RECORD = ("flashinfer", "as_data")
 
 
 @app.command("hopper", epilog="Example: python -m scripts hopper --recorded")
@@ -39,10 +54,12 @@ def hopper_verb(
         str | None, typer.Option(help="Another release than the lock's.")
     ] = None,
     python: Annotated[
-        str, typer.Option(help="Interpreter on the machine with the GPU.")
-    ] = "python3",
+        str | None,
+        typer.Option(help="Interpreter on the machine with the GPU; else python3."),
+    ] = None,
     parts: Annotated[
-        str | None, typer.Option(help="Of the run, with commas between; else all.")
+        str | None,
+        typer.Option(help="Of bundle and run, with commas between; else all."),
     ] = None,
     models: Annotated[
         str | None,
@@ -62,35 +79,100 @@ def hopper_verb(
     """
     from scripts import lock as lockfile
     from scripts import reports
-    from scripts.hopper import judge, record, render, runner
+    from scripts.cpuenv import FLASHINFER
+    from scripts.hopper import judge, packages, record, render, runner
+    from scripts.inside import hopper_cases as cases
+    from scripts.kernels import releases
 
+    _agree(step, recorded, dict(locals()))
+    only = _known("MODELS", models, [model.name for model in cases.models()])
+    some = _known("PARTS", parts, cases.PARTS)
     at = Checkout()
-    tree = lockfile.load(at.lock).patched_tree
+    pinned = lockfile.load(at.lock)
+    tree, required = pinned.patched_tree, pinned.companions["flashinfer-python"]
     if recorded:
-        found = record.recorded()
+        found = record.recorded(only=flashinfer)
         say(
             json.dumps(found, indent=1)
             if as_data
             else "\n\n".join(render.as_text(one, tree) for one in found)
         )
         return
-    release = flashinfer or lockfile.load(at.lock).companions["flashinfer-python"]
+    release = flashinfer or required
     bundle = at.build / "hopper" / release
-    only = tuple(filter(None, (models or "").split(",")))
+    if step is Step.packages:
+        of = FLASHINFER if release == required else releases.requirements(release)
+        out = at.build / "hopper" / f"packages-{release}"
+        for path in packages.pack(out, release, of):
+            note(str(path))
+        return
     if step in (None, Step.prepare):
-        runner.prepared(at, release, bundle, only)
-    if step in (None, Step.run):
-        results = [runner.run(bundle, python, parts, only)]
+        runner.prepared(at, release, bundle, some, only)
     if step is Step.prepare:
         return
+    if step in (None, Step.run):
+        results = [runner.run(bundle, python or "python3", some, only)]
     made = record.merged(
         [record.load(path) for path in results or runner.found(bundle)]
     )
+    if step is Step.record:
+        if why := record.refused(made, tree, required):
+            for line in why:
+                note(f"not recorded: {line}")
+            raise typer.Exit(1)
+        path = record.save(made, tree, required)
+    else:
+        why = judge.broken(made)
     reports.write(at, "hopper", {"runs": [render.as_data(made)]})
     say(json.dumps(made, indent=1) if as_data else render.as_text(made, tree))
-    if why := judge.broken(made):
-        for line in why:
-            note(f"broken: {line}")
+    for line in why:
+        note(f"broken: {line}")
+    if why:
         raise typer.Exit(1)
     if step is Step.record:
-        note(f"recorded in {record.save(made)}")
+        note(f"recorded in {path}")
+
+
+def _agree(step: Step | None, recorded: bool, given: dict[str, Any]) -> None:
+    """Refuse an argument that would change nothing."""
+    taken = _OF_A_RECORD if recorded else _TAKEN[step]
+    names = [name for name in _ARGUMENTS if given[name] and name not in taken]
+    names = names if recorded else [name for name in names if name != "step"]
+    if names:
+        what = "RECORDED=1" if recorded else f"STEP={step.value if step else ''}"
+        raise Unusable(
+            "these arguments do not go together",
+            where=what,
+            expected=", ".join(_ARGUMENTS[name] for name in taken) + " beside it",
+            found=", ".join(_ARGUMENTS[name] for name in names),
+            next="leave one out: make help",
+        )
+
+
+_ARGUMENTS = {
+    "step": "STEP",
+    "flashinfer": "FLASHINFER",
+    "python": "PYTHON",
+    "parts": "PARTS",
+    "models": "MODELS",
+    "results": "RESULTS",
+    "as_data": "JSON",
+}
+
+
+def _known(what: str, given: str | None, known: Collection[str]) -> tuple[str, ...]:
+    """The names between the commas.
+
+    Raises:
+        Unusable: One is not known.
+    """
+    names = tuple(filter(None, (given or "").split(",")))
+    if unknown := [name for name in names if name not in known]:
+        raise Unusable(
+            "a name is not known",
+            where=f"{what}=",
+            expected=", ".join(known),
+            found=", ".join(unknown),
+            next=f"make hopper {what}=... with names of these, or without it",
+        )
+    return names

@@ -3,31 +3,65 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 _OLD, _NEW = "0.7.2.post1", "0.7.4"
-_MICRO = (
+
+
+@dataclass(frozen=True)
+class Report:
+    """What somebody looked into, as it was then; any other is another report."""
+
+    why: str
+    counts: tuple[int, int] | None = None
+    """Errors and warnings; None where the tool did not come to its end."""
+    says: str = ""
+    """Without counts, what the first report has to match, as a regular expression."""
+
+    def explains(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of the part sanitizer is this report."""
+        if self.counts is not None:
+            return (row["errors"], row["warnings"]) == self.counts
+        ended = row["launches"] != ""
+        return not ended and bool(re.fullmatch(self.says, str(row["first report"])))
+
+
+_MICRO = Report(
     "FlashInfer's: no barrier between the stores of the FC2 tile and the reads of the "
-    "scatter; 0.7.4 has it, and no report"
+    "scatter; 0.7.4 has it, and no report",
+    (72, 0),
 )
-_DYNAMIC = (
+_DYNAMIC = Report(
     "FlashInfer's: the leader of a block stores the next batch's number with no "
     "barrier after the reads of the last (0.7.4: generic:1149-1160). A warp would have "
     "to be held between barrier and load for as long as a global atomic takes; no run "
-    "showed it. Of the other places the source has a barrier between: not explained"
+    "showed it. Of the other places the source has a barrier between: not explained",
+    (2, 0),
 )
-_PLACES = (
+_BARRIER = (
+    r"did not run: \d+ x Barrier error detected\. Divergent thread\(s\) in block\."
+    r" at \+0x[0-9a-f]+"
+)
+_PLACES = Report(
     "no fault seen: multiplying and loading warps arrive at one barrier of 160 threads "
-    "from two places, which PTX allows and the tool does not; it ends the kernel there"
+    "from two places, which PTX allows and the tool does not; it ends the kernel there",
+    says=_BARRIER,
 )
-_LEFT = (
+_LEFT = Report(
     "no fault seen: warps that have nothing to do have left before barriers of the "
-    "whole block, which PTX allows and the tool does not; it ends the kernel there"
+    "whole block, which PTX allows and the tool does not; it ends the kernel there",
+    says=_BARRIER,
 )
-_SLOW = (
-    "open: not done within 400 s, nor alone within 150 s; with 0.7.2.post1 it ended, "
-    "with two hazards of the kind of the dynamic kernel"
+_SLOW = Report(
+    "open: it was not done within the time that the row names; with 0.7.2.post1 it "
+    "ended, with two hazards of the kind of the dynamic kernel",
+    says=r"not done within \d+ s",
 )
 
-REPORTS: dict[tuple[str, str, str], str] = {
+REPORTS: dict[tuple[str, str, str], Report] = {
     (_OLD, "racecheck", "micro"): _MICRO,
     (_OLD, "racecheck", "micro relu2"): _MICRO,
     (_OLD, "racecheck", "dynamic"): _DYNAMIC,

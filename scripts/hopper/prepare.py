@@ -32,6 +32,7 @@ from scripts.files import write
 from scripts.hopper import ptx, selftest
 from scripts.hopper.assemble import Tools
 from scripts.hopper.library import made
+from scripts.inside import hopper_cases as cases
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
 
@@ -44,21 +45,12 @@ them on the GPU at once."""
 SECONDS = 1200
 """Of one compilation, by the clock: only what hangs takes that long."""
 ARCHITECTURES = ("sm_120a", "sm_121a")
-PARTS: dict[str, tuple[str, ...]] = {
-    "sm_120a": (
-        "kinds",
-        "regimes",
-        "errors",
-        "models",
-        "graphs",
-        "linear",
-        "w4a16",
-        "seed",
-    ),
-    "sm_121a": ("seed",),
-}
 CHECKED = "kinds"
 """What compute-sanitizer looks at: its kernels are made with the ABI, too."""
+# The tests of the series are for both; what the other parts ask is of the same kernels.
+_BOTH = ("seed",)
+# What needs no kernel, or those of CHECKED.
+_NONE = ("instructions", "sanitizer")
 CODE = (
     "scripts/inside",
     "tests/series/cpu",
@@ -77,8 +69,17 @@ class Inputs:
     tree_id: str
     parts: dict[str, tuple[str, ...]]
     out: Path
-    models: tuple[str, ...] = ()
-    """Of the part models; all if there are none."""
+    models: tuple[str, ...]
+    """Of the part models."""
+
+
+def wanted(parts: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """By architecture, the parts whose kernels a bundle for these parts has."""
+    asked = [p for p in cases.PARTS if p not in _NONE and (not parts or p in parts)]
+    return {
+        "sm_120a": (CHECKED, *asked),
+        "sm_121a": tuple(part for part in asked if part in _BOTH),
+    }
 
 
 def prepare(inputs: Inputs) -> Path:
@@ -94,12 +95,13 @@ def prepare(inputs: Inputs) -> Path:
     (out / "kernels").mkdir(parents=True)
     kernels: dict[str, dict[str, Any]] = {}
     counts: Counter[str] = Counter()
-    with ThreadPoolExecutor(1) as pool:
+    tests: dict[str, dict[str, int]] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for arch in ARCHITECTURES:
             if not inputs.parts.get(arch):
                 kernels[arch] = {}
                 continue
-            waiting = dict(_compiled(inputs, arch, tools, pool))
+            waiting = dict(_compiled(inputs, arch, tools, pool, tests))
             kernels[arch] = {key: one.result() for key, one in waiting.items()}
     for entry in (e for each in kernels.values() for e in each.values()):
         counts.update(entry["replaced"])
@@ -111,6 +113,9 @@ def prepare(inputs: Inputs) -> Path:
         "ptxas": tools.version,
         "target": ptx.TARGET,
         "multiprocessors": MULTIPROCESSORS,
+        "parts": inputs.parts,
+        "models": inputs.models,
+        "tests": tests,
         "replaced": dict(sorted(counts.items())),
         "kinds": {
             arch: dict(Counter(entry["kind"] for entry in each.values()))
@@ -131,9 +136,16 @@ def _salt(inputs: Inputs) -> str:
 
 
 def _compiled(
-    inputs: Inputs, arch: str, tools: Tools, pool: ThreadPoolExecutor
+    inputs: Inputs,
+    arch: str,
+    tools: Tools,
+    pool: ThreadPoolExecutor,
+    tests: dict[str, dict[str, int]],
 ) -> Iterator[tuple[str, Future[dict[str, Any]]]]:
-    """Each kernel of an architecture, assembled while the next is compiled."""
+    """Each kernel of an architecture, assembled while the next is compiled.
+
+    ``tests`` takes how many each file of the series' tests has, by capability.
+    """
     store = cache_dir() / "hopper"
     (store / "compiled").mkdir(parents=True, exist_ok=True)
     asked = sweep.Inputs(
@@ -156,6 +168,8 @@ def _compiled(
             note(f"{arch}: {event['part']}, {event['rows']} rows")
             if event["part"] == CHECKED:
                 checked.update(event["keys"])
+            for capability, file, count in event["tests"]:
+                tests.setdefault(capability, {})[file] = count
         if event["event"] == "gone":
             raise Finding("FlashInfer has a name no longer", where=event["name"])
         if event["event"] != "compiled":
@@ -187,6 +201,9 @@ def _copy(inputs: Inputs) -> None:
     python = shutil.ignore_patterns("__pycache__", "*.pyc", "*.so")
     for name in CODE:
         shutil.copytree(ROOT / name, out / "code" / name, ignore=python)
+    shapes = cases.SHAPES.relative_to(ROOT)
+    (out / "code" / shapes).parent.mkdir(parents=True)
+    shutil.copyfile(ROOT / shapes, out / "code" / shapes)
     shutil.copyfile(RUN, out / "run.py")
     for name in ("vllm", "tests"):
         for path in sorted((inputs.tree / name).rglob("*")):

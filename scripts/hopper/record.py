@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts.errors import Finding
+from scripts.errors import Finding, Unusable
 from scripts.files import write
+from scripts.hopper.complete import missing
 from scripts.hopper.judge import broken
+from scripts.inside.hopper_cases import COLUMNS
 
 FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"
 Record = Mapping[str, Any]
-_KEYS = ("machine", "bundle", "parts")
+_KEYS: dict[str, dict[str, type]] = {
+    "machine": {"capability": str, "flashinfer-python": str},
+    "bundle": {"tree": str, "kinds": dict, "replaced": dict},
+    "parts": {},
+}
+_CELL = (str, int, float)
+_SHOWN = 40
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -26,8 +34,7 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in _KEYS if key not in found]:
-            raise ValueError(f"it has no {', '.join(missing)}")
+        _look(found)
     except (OSError, ValueError) as e:
         raise Finding(
             "this is no result of a run on a Hopper GPU",
@@ -39,15 +46,59 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def recorded(folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """All records of the repository, the oldest FlashInfer first.
+def _look(found: Any) -> None:
+    """Raise a ValueError, with the place, where it has another shape."""
+    _is(found, dict, "it")
+    for key, names in _KEYS.items():
+        _is(found.get(key), dict, key)
+        for name, kind in names.items():
+            _is(found[key].get(name), kind, f"{key}.{name}")
+    for name, part in found["parts"].items():
+        _is(part, dict, f"parts.{name}")
+        if name not in COLUMNS:
+            raise ValueError(f"parts.{name} is not known")
+        for key, kind in (("columns", list), ("rows", list), ("failed", str)):
+            _is(part.get(key), kind, f"parts.{name}.{key}")
+        columns = part["columns"]
+        if part["rows"] and columns != [*COLUMNS[name]]:
+            raise ValueError(f"parts.{name}.columns is {columns}")
+        for number, row in enumerate(part["rows"]):
+            at = f"parts.{name}.rows[{number}]"
+            _is(row, list, at)
+            if len(row) != len(columns) or not all(isinstance(c, _CELL) for c in row):
+                raise ValueError(f"{at} is {json.dumps(row)[:200]}")
+
+
+def _is(value: Any, kind: type, at: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{at} is {json.dumps(value)[:200]}, not a {kind.__name__}")
+
+
+def recorded(folder: Path = FOLDER, only: str | None = None) -> list[dict[str, Any]]:
+    """Records of the repository, the oldest FlashInfer first.
+
+    Args:
+        folder: Where they are.
+        only: A FlashInfer; else all.
 
     Raises:
         Finding: There is none, or one cannot be read.
+        Unusable: There is none of that FlashInfer.
     """
     from packaging.version import Version
 
     found = [load(path) for path in folder.glob("*.json")]
+    if only is not None and found:
+        there = [release(record) for record in found]
+        if only not in there:
+            raise Unusable(
+                "there is no record of this FlashInfer",
+                where=str(folder),
+                expected=", ".join(sorted(there, key=Version)),
+                found=only,
+                next="make hopper RECORDED=1",
+            )
+        found = [record for record in found if release(record) == only]
     if not found:
         raise Finding(
             "there is no record",
@@ -66,7 +117,7 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
     """Results of one bundle as one: parts may have been run apart.
 
     Raises:
-        Finding: They are of different bundles or machines.
+        Finding: They are of different bundles or machines, or have the same rows.
     """
     first, *others = results
     whole = {key: first[key] for key in _KEYS}
@@ -81,33 +132,58 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
                     next="make hopper STEP=record RESULTS=..., of one run alone",
                 )
         for name, part in other["parts"].items():
-            here = whole["parts"].setdefault(name, dict(part) | {"rows": []})
+            here = whole["parts"].get(name)
+            if here is None:
+                whole["parts"][name] = dict(part)
+                continue
+            shares = [set(one.get("of", ())) for one in (here, part)]
+            if not all(shares) or shares[0] & shares[1]:
+                raise Finding(
+                    f"two results have the part {name}",
+                    expected="each part once, or of other models or capabilities",
+                    found=", ".join(sorted(shares[0] & shares[1])) or "no share named",
+                    next="make hopper STEP=record RESULTS=..., each file once",
+                )
+            here["of"] = [*here["of"], *part["of"]]
             here["rows"] = [*here["rows"], *part["rows"]]
             here["failed"] = here["failed"] or part["failed"]
-            here["cut"] = here.get("cut") or part.get("cut", "")
     return whole
 
 
-def save(record: Record, folder: Path = FOLDER) -> Path:
-    """Write it, a row a line.
+def refused(record: Record, tree: str, required: str) -> list[str]:
+    """Why it may not be kept, a line each: bounds, what is missing, whose it is.
+
+    Args:
+        record: Of one run.
+        tree: Id of the patched tree that is here.
+        required: The FlashInfer that the series requires.
+    """
+    found = broken(record) + missing(record, whole=release(record) == required)
+    if (theirs := record["bundle"]["tree"]) != tree:
+        found.append(f"bundle: of the patched tree {theirs}, not of {tree}, this one")
+    return found
+
+
+def save(record: Record, tree: str, required: str, folder: Path = FOLDER) -> Path:
+    """Write it, a row a line; arguments as of ``refused``.
 
     Raises:
-        Finding: A part failed or a bound is broken, so that it proves nothing.
+        Finding: It may not be kept; nothing was written.
     """
-    if why := broken(record):
+    if why := refused(record, tree, required):
         raise Finding(
-            "a run that broke a bound is not kept",
-            found="\n".join(why[:20]),
-            next="look into each; scripts/hopper/judge.py has the bounds",
+            "this run is not kept; the record stays as it was",
+            where=f"flashinfer-python {release(record)}",
+            found="\n".join(why[:_SHOWN])
+            + (f"\nand {len(why) - _SHOWN} more" if len(why) > _SHOWN else ""),
+            next="look into each; scripts/hopper/judge.py has the bounds, complete.py "
+            "what has to be there",
         )
     parts = []
     for name, part in record["parts"].items():
         rows = ",\n".join(f"    {json.dumps(row)}" for row in part["rows"])
         columns = json.dumps(list(part["columns"]))
-        cut = json.dumps(part.get("cut", ""))
-        start = (
-            f'  "{name}": {{"columns": {columns}, "failed": "", "cut": {cut}, "rows": ['
-        )
+        start = f'  "{name}": {{"columns": {columns}, "failed": "", "rows": ['
         parts.append(f"{start}\n{rows}\n  ]}}")
     head = json.dumps({key: record[key] for key in ("machine", "bundle")}, indent=1)
     text = head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"

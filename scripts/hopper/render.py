@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.hopper.judge import table
 from scripts.hopper.known import REPORTS
+from scripts.inside.hopper_cases import ALL_PADDED
 from scripts.reports import of_series
 from scripts.selection.report import columns
 
@@ -41,14 +42,14 @@ def as_text(record: Mapping[str, Any], tree: str) -> str:
     lines += [*kinds, "replaced in their PTX, places:", *replaced, *_NOT_SHOWN]
     for title, rows in _tables(record):
         lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
-    return "\n".join([*lines, "", *_open(record)])
+    return "\n".join(lines)
 
 
 def as_data(record: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a report: tables, and what has to be known of them."""
     return {
         "machine": record["machine"],
-        "notes": [*_NOT_SHOWN, *_open(record)],
+        "notes": [*_NOT_SHOWN],
         "tables": [
             {
                 "title": title,
@@ -65,12 +66,6 @@ def _tables(record: Mapping[str, Any]) -> Iterator[tuple[str, list[Sequence[Any]
     for title, part in _PARTS.items():
         if rows := part(record):
             yield title, rows
-
-
-def _open(record: Mapping[str, Any]) -> list[str]:
-    """What was not run to its end."""
-    parts = record["parts"]
-    return [f"{name}: {part['cut']}" for name, part in parts.items() if part.get("cut")]
 
 
 def _cell(value: Any) -> str:
@@ -125,14 +120,14 @@ def _determinism(record: Mapping[str, Any]) -> list[Sequence[Any]]:
 
 def _models(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     figures = ("kernel-reference", "double-reference", "kernel-double", "worst row")
-    rows = [row for row in table(record, "models") if row["rows"] != "all padded"]
+    rows = [row for row in table(record, "models") if row["rows"] != ALL_PADDED]
     return grouped(
         rows, ("model", "ranks", "intermediate", "kernel"), figures, "tokens"
     )
 
 
 def _padded(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-    rows = [row for row in table(record, "models") if row["rows"] == "all padded"]
+    rows = [row for row in table(record, "models") if row["rows"] == ALL_PADDED]
     lines = grouped(rows, ("kernel", "kernel-reference"), (), "tokens")
     return [["kernel", "of the output", *lines[0][2:]], *lines[1:]] if lines else []
 
@@ -152,10 +147,12 @@ def _sanitizer(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     release = record["machine"]["flashinfer-python"]
     lines: list[Sequence[Any]] = []
     for row in table(record, "sanitizer"):
-        why = REPORTS.get((release, row["tool"], row["kind"]), "")
+        known = REPORTS.get((release, row["tool"], row["kind"]))
         figures = [row[n] for n in ("errors", "warnings", "launches")]
-        clean = row["errors"] == 0 and row["warnings"] == 0
-        lines.append([row["tool"], row["kind"], *figures, "" if clean else why])
+        why = known.why if known is not None and known.explains(row) else ""
+        if row["launches"] == "":  # how far it came, and why no further
+            why = f"{row['first report']}; {why}"
+        lines.append([row["tool"], row["kind"], *figures, why])
     head = ["tool", "kind", "errors", "warnings", "launches", "what it is"]
     return [head, *lines] if lines else []
 

@@ -12,15 +12,31 @@ from scripts.console import note
 from scripts.errors import Finding, Unusable
 from scripts.files import one_run
 from scripts.hardware import gpu
-from scripts.hopper import prepare
+from scripts.hopper import prepare, record
+from scripts.hopper.judge import CAPABILITY
+from scripts.inside import hopper_cases as cases
 
 RESULTS = "results*.json"
 
 
+LOG = "run.log"
+
+
 def prepared(
-    at: Checkout, release: str, bundle: Path, models: tuple[str, ...] = ()
+    at: Checkout,
+    release: str,
+    bundle: Path,
+    parts: tuple[str, ...] = (),
+    models: tuple[str, ...] = (),
 ) -> Path:
     """Make the bundle for a FlashInfer release, with the clean patched tree.
+
+    Args:
+        at: The checkout.
+        release: Of FlashInfer.
+        bundle: The folder.
+        parts: Those that it is for; all if there are none.
+        models: Of the part models; all if there are none.
 
     Raises:
         Finding: A kernel cannot be compiled, translated or assembled.
@@ -41,9 +57,16 @@ def prepared(
     )
     beside = environment(python, {**lock.companions, "flashinfer-python": release})
     inputs = prepare.Inputs(
-        beside, tree, lock.patched_tree, prepare.PARTS, bundle, models
+        beside,
+        tree,
+        lock.patched_tree,
+        prepare.wanted(parts),
+        bundle,
+        models or tuple(model.name for model in cases.models()),
     )
-    with one_run(bundle.with_suffix(".lock"), "make hopper", wait=True):
+    # Not with_suffix, which would take the last number of a release for one.
+    held = bundle.with_name(f"{bundle.name}.lock")
+    with one_run(held, "make hopper", wait=True):
         made = prepare.prepare(inputs)
     note(
         f"bundle: {made}; on the machine with the GPU: python run.py --out results.json"
@@ -52,12 +75,15 @@ def prepared(
 
 
 def run(
-    bundle: Path, python: str, parts: str | None, models: tuple[str, ...] = ()
+    bundle: Path,
+    python: str,
+    parts: tuple[str, ...] = (),
+    models: tuple[str, ...] = (),
 ) -> Path:
-    """Run it here, on a GPU of capability 9.0.
+    """Run it here, on a GPU of capability 9.0; results of a run before are removed.
 
     Raises:
-        Finding: It came to no result.
+        Finding: It crashed, or came to no result.
         Unusable: There is no such GPU, or no bundle.
     """
     if not (bundle / prepare.MANIFEST).is_file():
@@ -65,27 +91,58 @@ def run(
             "there is no bundle", where=str(bundle), next="make hopper STEP=prepare"
         )
     seen = gpu.found(python)
-    if seen.capability != "9.0":
+    if seen.capability != CAPABILITY:
         raise Unusable(
             "the translated kernels are for Hopper: nothing was run",
             where=seen.name,
-            expected="compute capability 9.0",
+            expected=f"compute capability {CAPABILITY}",
             found=seen.capability,
             next="on an SM12x GPU the kernels run as they are: make test-sm12x",
         )
-    out = bundle / "results.json"
+    out, log = bundle / "results.json", bundle / LOG
+    out.unlink(missing_ok=True)
     command = [python, str(bundle / "run.py"), "--out", str(out)]
-    command += ["--parts", parts] if parts else []
+    command += ["--parts", ",".join(parts)] if parts else []
     command += ["--models", ",".join(models)] if models else []
-    done = subprocess.run(command, check=False)
-    if not out.is_file() or done.returncode == 2:
-        raise Finding(
-            "the run came to no result",
-            where=str(bundle / "run.py"),
-            found=f"exit status {done.returncode}; its words stand above",
-            next="give an environment that has what it names: make hopper PYTHON=...",
-        )
-    return out
+    status = _logged(command, log)
+    if status in (0, 1) and out.is_file() and not _lost(out):
+        return out
+    known = f"; {', '.join(_lost(out))} did not begin" if out.is_file() else ""
+    raise Finding(
+        "the step run of make hopper crashed"
+        if status != 2
+        else "the step run of make hopper cannot be made with this environment",
+        where=str(log),
+        expected="exit status 0 or 1, and each part with its rows or its failure",
+        found=f"exit status {status}{known}; the last lines of the log stand above",
+        next="give an environment that has what the log names, or run the other parts "
+        "alone: make hopper STEP=run PYTHON=... PARTS=...",
+    )
+
+
+def _lost(out: Path) -> list[str]:
+    """Parts that were asked for and of which a result does not know."""
+    found = record.load(out)
+    return [name for name in found.get("asked", ()) if name not in found["parts"]]
+
+
+def _logged(command: list[str], log: Path) -> int:
+    """Run it, its words here and in the log; the exit status."""
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as running,
+    ):
+        assert running.stdout is not None
+        for line in running.stdout:
+            file.write(line)
+            note(line.rstrip("\n"))
+    return running.returncode
 
 
 def found(bundle: Path) -> list[Path]:

@@ -49,7 +49,9 @@ class Preparing:
             part, before = importlib.import_module(name), set(stage.recorder.jobs)
             told = list(part.rows(stage))
             new = [key for key in stage.recorder.jobs if key not in before]
-            self.say("recorded", part=name, rows=len(told), keys=new)
+            # Of each file of tests how many there are.
+            tests = [[r[1], r[0], sum(r[2:5])] for r in told if name == "seed"]
+            self.say("recorded", part=name, rows=len(told), keys=new, tests=tests)
             gc.collect()
         cute.compile = real
         kernel_fork.prepare()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -11,102 +10,68 @@ from typing import Any
 import pytest
 
 from scripts.errors import Finding, Unusable
-from scripts.hopper import judge, known, record, render, runner
+from scripts.hopper import complete, judge, known, record, render
+from scripts.inside import hopper_cases as cases
+from tests.hopper.runs import BUNDLE, FILES, RELEASE, TREE, at, changed, result
 
-MACHINE = {
-    "device": "NVIDIA H200",
-    "capability": "9.0",
-    "driver": "580",
-    "torch": "2.11.0",
-    "python": "3.12.3",
-    "flashinfer-python": "9.9.9",
-    "nvidia-cutlass-dsl": "4.8.0",
-    "date": "2026-11-30",
-}
-BUNDLE = {
-    "tree": "a" * 40,
-    "ptxas": "13.5.37",
-    "replaced": {"setmaxnreg": 2},
-    "kinds": {"sm_120a": {"micro": 3}, "sm_121a": {}},
-}
-GOOD: dict[str, tuple[list[str], list[list[Any]]]] = {
-    "instructions": (
-        ["instruction", "what", "cases", "wrong"],
-        [["mma", "random tiles", 512, 0], ["mma", "planted: a sign is lost", 3, 2]],
-    ),
-    "regimes": (
-        ["regime", "tile", "activation", "scales", "tokens", "kernel-reference",
-         "double-reference", "kernel-double", "worst row", "runs", "runs apart"],
-        [
-            ["static", 64, "silu", "separate", 40, 0.16, 0.16, 0.0, 0.0,
-             "100 of 100 the same bits", 0.0],
-            ["static", 64, "silu", "shared", 256, 0.15, 0.15, 0.0, 0.0,
-             "100 of 100 the same bits", 0.0],
-            ["micro", 64, "silu", "shared", 1, 0.15, 0.15, 0.003, 0.02,
-             "7 of 100 the same bits", 0.004],
-        ],
-    ),
-    "models": (
-        ["model", "ranks", "experts", "top-k", "hidden", "intermediate", "kernel",
-         "tokens", "rows", "kernel-reference", "double-reference", "kernel-double",
-         "worst row"],
-        [
-            ["M", 1, 128, 8, 2048, 768, "static", 9, "all", 0.16, 0.16, 0.0004, 0.02],
-            ["M", 1, 128, 8, 2048, 768, "static", 9, "all padded", "0 not zero", "",
-             "", ""],
-            ["M", 1, 128, 8, 2048, 768, "dynamic", 512, "all", 0.16, 0.16, 0.0135,
-             0.02],
-        ],
-    ),
-    "seed": (
-        ["file", "capability", "passed", "failed", "skipped", "first failure"],
-        [["tests/some.py", "12.0", 24, 0, 0, ""]],
-    ),
-    "sanitizer": (
-        ["tool", "kind", "errors", "warnings", "launches", "first report"],
-        [["racecheck", "static", 0, 0, 3, ""]],
-    ),
-}  # fmt: skip
+NAN = float("nan")
+STATIC = at("regimes", regime="static")
+MICRO = at("regimes", regime="micro")
+LAYER = at("models", kernel="static", rows="all")
+DYNAMIC = at("models", kernel="dynamic", rows="all", model="Qwen3-30B-A3B", ranks=1)
+PADDED = at("models", rows="all padded")
+THIRD = at("models", rows="a third padded")
+FAULT = len(cases.INSTRUCTIONS)
 
 
-def result(**parts: Any) -> dict[str, Any]:
-    made = {
-        name: {"columns": columns, "rows": rows, "failed": ""}
-        for name, (columns, rows) in copy.deepcopy(GOOD).items()
-    }
-    return {"machine": dict(MACHINE), "bundle": BUNDLE, "parts": made | parts}
-
-
-def changed(part: str, row: int, column: str, value: Any) -> dict[str, Any]:
-    found = result()
-    told = found["parts"][part]
-    told["rows"][row][told["columns"].index(column)] = value
-    return found
+def refused(found: dict[str, Any]) -> list[str]:
+    return record.refused(found, TREE, RELEASE)
 
 
 def test_a_good_run_breaks_nothing() -> None:
-    assert judge.broken(result()) == []
+    assert refused(result()) == []
 
 
 @pytest.mark.parametrize(
     ("part", "row", "column", "value", "said"),
     [
         ("instructions", 0, "wrong", 1, "not exact"),
-        ("instructions", 1, "wrong", 0, "no check sees"),
-        ("regimes", 2, "kernel-double", 0.011, "kernel-double is beyond"),
-        ("regimes", 0, "kernel-double", 0.001, "other bits than the double's"),
-        ("regimes", 2, "worst row", 0.2, "worst row is beyond"),
-        ("regimes", 1, "kernel-reference", 0.3, "kernel-reference is beyond"),
-        ("regimes", 1, "kernel-reference", float("nan"), "kernel-reference is beyond"),
-        ("models", 0, "kernel-double", 0.0011, "kernel-double is beyond 0.0010"),
-        ("models", 2, "kernel-double", 0.0136, "kernel-double is beyond 0.0135"),
-        ("models", 0, "kernel-reference", "not finite", "not finite"),
-        ("models", 0, "kernel", "refused: no", "refused"),
-        ("models", 1, "kernel-reference", "3 not zero", "padded rows"),
+        ("instructions", 0, "wrong", NAN, "not exact"),
+        ("instructions", 0, "cases", 0, "not exact"),
+        ("instructions", FAULT, "wrong", 0, "no check sees"),
+        ("instructions", FAULT, "wrong", NAN, "no check sees"),
+        ("regimes", MICRO, "kernel-double", 0.011, "kernel-double is beyond"),
+        ("regimes", MICRO, "kernel-double", "", "kernel-double is beyond"),
+        ("regimes", STATIC, "kernel-double", 0.001, "other bits than the double's"),
+        ("regimes", STATIC, "runs", "99 of 100 the same bits", "other bits in another"),
+        ("regimes", STATIC, "runs", "", "other bits in another"),
+        ("regimes", MICRO, "worst row", 0.2, "worst row is beyond"),
+        ("regimes", STATIC, "kernel-reference", 0.3, "kernel-reference is beyond"),
+        ("regimes", STATIC, "kernel-reference", NAN, "kernel-reference is beyond"),
+        ("models", LAYER, "kernel-double", 0.0011, "kernel-double is beyond 0.0010"),
+        ("models", DYNAMIC, "kernel-double", 0.0136, "kernel-double is beyond 0.0135"),
+        ("models", THIRD, "kernel-double", NAN, "kernel-double is beyond"),
+        ("models", LAYER, "kernel-reference", "", "kernel-reference is beyond"),
+        ("models", LAYER, "kernel-reference", "not finite", "not finite"),
+        ("models", LAYER, "kernel", "refused: no", "refused"),
+        ("models", PADDED, "kernel-reference", "3 not zero", "padded rows"),
+        ("errors", 0, "fork", 0.3, "the fork's error"),
+        ("errors", 0, "fork", NAN, "the fork's error"),
+        ("errors", 0, "upstream's flashinfer_b12x", NAN, "upstream's error"),
+        ("graphs", 0, "largest error", 0.3, "an error is beyond"),
+        ("graphs", 0, "largest error", NAN, "an error is beyond"),
+        ("graphs", 0, "layers like eager to the bit", 47, "other bits than eager"),
+        ("linear", 0, "error", 0.1, "the error is beyond"),
+        ("linear", 0, "error", NAN, "the error is beyond"),
+        ("linear", 0, "more than one step", 1, "further from the exact"),
+        ("linear", 0, "more than one step", NAN, "further from the exact"),
+        ("w4a16", 0, "kernel-reference", 0.1, "the error is beyond"),
+        ("w4a16", 0, "kernel-reference", NAN, "the error is beyond"),
+        ("w4a16", 0, "worst row", NAN, "worst row is beyond"),
         ("seed", 0, "failed", 1, "failed or were skipped"),
-        ("seed", 0, "skipped", 1, "failed or were skipped"),
-        ("seed", 0, "passed", 0, "failed or were skipped"),
+        ("seed", 0, "passed", 1, "the file has 24 tests"),
         ("sanitizer", 0, "errors", 4, "nobody has looked into"),
+        ("sanitizer", 0, "errors", -1, "nobody has looked into"),
         ("sanitizer", 0, "warnings", 1, "nobody has looked into"),
         ("sanitizer", 0, "launches", "", "did not come to its end"),
     ],
@@ -114,82 +79,222 @@ def test_a_good_run_breaks_nothing() -> None:
 def test_what_breaks_a_bound_is_named(
     part: str, row: int, column: str, value: Any, said: str
 ) -> None:
-    (found,) = judge.broken(changed(part, row, column, value))
-    assert found.startswith(f"{part}: ") and said in found
+    found = [
+        line for line in refused(changed(part, row, column, value)) if said in line
+    ]
+    assert len(found) == 1 and found[0].startswith(f"{part}: ")
+
+
+def test_what_passed_in_part_is_named() -> None:
+    for column, value in (("skipped", 1), ("passed", 0)):
+        assert "failed or were skipped" in refused(changed("seed", 0, column, value))[0]
 
 
 def test_a_part_that_did_not_end_breaks_the_run() -> None:
-    lost = {"columns": [], "rows": [], "failed": "RuntimeError: gone"}
-    assert judge.broken(result(graphs=lost)) == ["graphs: RuntimeError: gone"]
+    found = result()
+    found["parts"]["graphs"]["failed"] = "RuntimeError: gone"
+    assert refused(found) == ["graphs: RuntimeError: gone"]
+
+
+@pytest.mark.parametrize("name", cases.PARTS)
+def test_a_part_that_is_not_there_is_named(name: str) -> None:
+    found = result()
+    del found["parts"][name]
+    assert refused(found) == [f"{name}: it was not run"]
+
+
+@pytest.mark.parametrize("name", cases.PARTS)
+def test_a_part_without_rows_is_named(name: str) -> None:
+    found = result()
+    found["parts"][name]["rows"] = []
+    (line,) = refused(found)
+    assert line.startswith(f"{name}: no row of ")
+
+
+@pytest.mark.parametrize(
+    ("part", "row"),
+    [(name, 0) for name in cases.PARTS] + [("instructions", FAULT), ("models", PADDED)],
+)
+def test_a_case_that_is_not_there_is_named(part: str, row: int) -> None:
+    found = result()
+    del found["parts"][part]["rows"][row]
+    (line,) = refused(found)
+    assert line.startswith(f"{part}: no row of ")
+
+
+def test_a_planted_fault_of_another_name_is_none() -> None:
+    found = changed("instructions", FAULT, "what", "planted: another")
+    assert refused(found)[0].startswith("instructions: no row of mma planted: ")
+
+
+def test_whose_run_it_is_decides() -> None:
+    foreign = result()
+    foreign["machine"]["capability"] = "12.0"
+    assert refused(foreign) == ["machine: capability 12.0, not 9.0"]
+    assert record.refused(result(), "b" * 40, RELEASE) == [
+        f"bundle: of the patched tree {TREE}, not of {'b' * 40}, this one"
+    ]
+
+
+def test_of_another_flashinfer_less_is_asked() -> None:
+    found = result()
+    del found["parts"]["seed"]
+    found["bundle"]["models"] = ["GLM-4.6"]
+    rows = found["parts"]["models"]["rows"]
+    found["parts"]["models"]["rows"] = [r for r in rows if r[0] == "GLM-4.6"]
+    assert record.refused(found, TREE, "another") == []
+    assert {line.partition(":")[0] for line in refused(found)} == {"models", "seed"}
+    found["parts"]["models"]["rows"].pop()
+    assert record.refused(found, TREE, "another")[0].startswith("models: no row of")
+    for key in ("parts", "models", "tests"):
+        bundle = {k: v for k, v in BUNDLE.items() if k != key}
+        assert complete.missing(result() | {"bundle": bundle}, whole=True) == [
+            "bundle: it does not say what it was prepared for"
+        ]
+    none = result() | {"bundle": BUNDLE | {"tests": {"12.0": dict.fromkeys(FILES, 24)}}}
+    assert refused(none) == ["seed: the bundle has no tests of 12.1"]
 
 
 def test_a_report_that_was_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = known.Report("FlashInfer's", (4, 0))
+    reports = {(RELEASE, "racecheck", "micro"): why}
+    monkeypatch.setattr(judge, "REPORTS", reports)
+    monkeypatch.setattr(render, "REPORTS", reports)
     found = changed("sanitizer", 0, "errors", 4)
-    why = {("9.9.9", "racecheck", "static"): "FlashInfer's"}
-    monkeypatch.setattr(judge, "REPORTS", why)
-    monkeypatch.setattr(render, "REPORTS", why)
-    assert judge.broken(found) == []
-    assert "FlashInfer's" in render.as_text(found, "a" * 40)
-    assert all(len(key) == 3 and text for key, text in known.REPORTS.items())
+    assert refused(found) == []
+    assert "FlashInfer's" in render.as_text(found, TREE)
+    for column, value in (("errors", 5), ("errors", 3), ("launches", "")):
+        other = changed("sanitizer", 0, column, value)
+        assert len(refused(other)) == 1
+        assert "FlashInfer's" not in render.as_text(other, TREE)
+
+
+def test_a_tool_that_did_not_end_was_looked_into_as_it_said() -> None:
+    for says, name in (
+        (known._BARRIER, "did not run: 416 x Barrier error detected. Divergent "
+         "thread(s) in block. at +0xad10"),
+        (known._SLOW.says, "not done within 400 s"),
+    ):  # fmt: skip
+        report = known.Report("no fault", says=says)
+        row: dict[str, Any] = {"launches": "", "first report": name}
+        assert report.explains(row)
+        assert not report.explains(row | {"launches": 3})
+        assert not report.explains(row | {"first report": f"{name} | 1 x Invalid"})
+    assert all(one.why and (one.counts or one.says) for one in known.REPORTS.values())
 
 
 def test_results_of_one_bundle_are_one() -> None:
-    seed = result()["parts"]["seed"]
-    other = {**result(), "parts": {"seed": seed, "engine": seed}}
-    whole = record.merged([result(), other])
-    assert len(whole["parts"]["seed"]["rows"]) == 2
-    assert set(whole["parts"]) == {*GOOD, "engine"}
+    parts = result()["parts"]
+    seeds = [
+        parts["seed"] | {"of": [capability], "rows": parts["seed"]["rows"][n::2]}
+        for n, capability in enumerate(("12.0", "12.1"))
+    ]
+    one = result() | {"parts": parts | {"seed": seeds[0]}}
+    other = result() | {"parts": {"seed": seeds[1]}}
+    whole = record.merged([one, other])
+    assert len(whole["parts"]["seed"]["rows"]) == 4
+    assert refused(whole) == []
     for key, value in (("machine", {"device": "another"}), ("bundle", {"tree": "b"})):
         with pytest.raises(Finding, match=f"different {key}s"):
-            record.merged([result(), {**other, key: value}])
+            record.merged([one, {**other, key: value}])
+
+
+@pytest.mark.parametrize("name", cases.PARTS)
+def test_a_result_given_twice_is_refused(name: str) -> None:
+    one = result() | {"parts": {name: result()["parts"][name]}}
+    with pytest.raises(Finding, match=f"two results have the part {name}"):
+        record.merged([one, one])
+    for of in (["M"], ["M", "N"]):
+        one["parts"][name]["of"] = of
+        other = result() | {"parts": {name: one["parts"][name] | {"of": ["M"]}}}
+        with pytest.raises(Finding, match=f"two results have the part {name}"):
+            record.merged([one, other])
 
 
 def test_it_is_kept_and_comes_back(tmp_path: Path) -> None:
-    path = record.save(result(), tmp_path)
+    path = record.save(result(), TREE, RELEASE, tmp_path)
     assert path.name == "flashinfer-9.9.9.json"
     (found,) = record.recorded(tmp_path)
-    for part in found["parts"].values():
-        assert part.pop("cut") == ""
-    assert found == result()
-    with pytest.raises(Finding, match="broke a bound"):
-        record.save(changed("seed", 0, "failed", 1), tmp_path)
+    assert refused(found) == []
+    for name, part in result()["parts"].items():
+        assert found["parts"][name]["rows"] == part["rows"]
+    before = path.read_bytes()
+    with pytest.raises(Finding, match="the record stays") as refusal:
+        record.save(changed("seed", 0, "failed", 1), TREE, RELEASE, tmp_path)
+    assert "tests failed" in str(refusal.value)
+    assert path.read_bytes() == before
     with pytest.raises(Finding, match="no record"):
         record.recorded(tmp_path / "none")
-    path.write_text(json.dumps({"machine": {}}), encoding="utf-8")
-    with pytest.raises(Finding, match="no result of a run"):
+    with pytest.raises(Unusable, match="no record of this FlashInfer"):
+        record.recorded(tmp_path, only="1.0")
+    assert record.recorded(tmp_path, only=RELEASE) == [found]
+
+
+def shaped(key: str, value: Any) -> Any:
+    """A result with another value at a dotted place."""
+    found = result()
+    *path, last = key.split(".")
+    inner: Any = found
+    for name in path:
+        inner = inner[int(name)] if isinstance(inner, list) else inner[name]
+    inner[int(last) if isinstance(inner, list) else last] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        None,
+        {"machine": {}},
+        shaped("machine", []),
+        shaped("machine.capability", 9.0),
+        shaped("bundle", "a"),
+        shaped("bundle.tree", None),
+        shaped("bundle.kinds", []),
+        shaped("parts", []),
+        shaped("parts.seed", []),
+        shaped("parts.other", {"columns": [], "rows": [], "failed": ""}),
+        shaped("parts.seed.rows", {}),
+        shaped("parts.seed.failed", None),
+        shaped("parts.seed.columns", ["file"]),
+        shaped("parts.seed.rows.0", "text"),
+        shaped("parts.seed.rows.0", ["too", "few"]),
+        shaped("parts.seed.rows.0.2", None),
+        shaped("parts.seed.rows.0.2", [24]),
+    ],
+)
+def test_json_of_another_shape_is_named(tmp_path: Path, found: Any) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(found), encoding="utf-8")
+    with pytest.raises(Finding, match="no result of a run") as refusal:
         record.load(path)
+    assert str(path) in str(refusal.value)
+
+
+def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    for text in ("", "{", "\udc80"):
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(Finding, match="no result of a run"):
+            record.load(path)
 
 
 def test_the_oldest_release_comes_first(tmp_path: Path) -> None:
     for release in ("0.7.10", "0.7.4", "0.7.2.post1"):
         found = result()
         found["machine"]["flashinfer-python"] = release
-        record.save(found, tmp_path)
+        record.save(found, TREE, release, tmp_path)
     releases = [record.release(one) for one in record.recorded(tmp_path)]
     assert releases == ["0.7.2.post1", "0.7.4", "0.7.10"]
 
 
 def test_the_table_says_first_of_which_series_it_is() -> None:
-    text = render.as_text(result(), "a" * 40)
-    assert text.splitlines()[0] == f"this series: patched tree {'a' * 40}"
+    text = render.as_text(result(), TREE)
+    assert text.splitlines()[0] == f"this series: patched tree {TREE}"
     other = render.as_text(result(), "b" * 40).splitlines()[0]
     assert other.startswith("another series than this one")
-    assert "static  64    silu        40 to 256  2" in text
-    assert "static  40 to 256  2      never" in text
-    assert "micro   1          1      some runs   0.0040" in text
+    assert "static         64    silu                    40      2" in text
+    assert "static         40      8      never" in text
+    assert "micro          40      8      some runs   0.0040" in text
     assert "any speed" in text
-
-
-def test_no_gpu_no_bundle_no_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(Unusable, match="no bundle"):
-        runner.run(tmp_path, "python3", None)
-    with pytest.raises(Unusable, match="no result"):
-        runner.found(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
-    from scripts.doctor.facts import Gpu
-
-    monkeypatch.setattr(runner.gpu, "found", lambda _: Gpu("RTX", "12.0", "580", "9"))
-    with pytest.raises(Unusable, match="nothing was run"):
-        runner.run(tmp_path, "python3", None)

@@ -20,7 +20,9 @@ def sanitizer() -> ModuleType:
     spec = importlib.util.spec_from_file_location("hopper_sanitizer", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts" / "inside")
+        spec.loader.exec_module(module)
     return module
 
 

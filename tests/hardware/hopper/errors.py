@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hopper_cases
 from checkpoint import Format, Shape, make_layers, reference
 from checkpoint_files import write_model
+from hopper_cases import ERROR_TOKENS, SIGMAS
 from loading import FORK, UPSTREAM, error, inputs, load_model, run
 
-COLUMNS = ("checkpoint", "sigma", "tokens", "fork", "upstream's flashinfer_b12x")
-SIGMAS = (0.05, 0.02, 0.01, 0.005, 0.003)
-TOKENS = (1, 8, 64, 600)
+COLUMNS = hopper_cases.COLUMNS["errors"]
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
@@ -30,7 +30,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
                 sides = [
                     _side(stage, Path(folder), shape, form, b) for b in (FORK, UPSTREAM)
                 ]
-            for tokens in TOKENS:
+            for tokens in ERROR_TOKENS:
                 found = [round(side[tokens], 4) for side in sides]
                 yield [form.value, sigma, tokens, *found]
             if stage.recording:
@@ -43,8 +43,8 @@ def _side(
     layers = make_layers(shape)
     at = folder / backend
     loaded = load_model(write_model(at, shape, layers, form), backend)
-    worst = dict.fromkeys(TOKENS, 0.0)
-    for tokens in TOKENS:
+    worst = dict.fromkeys(ERROR_TOKENS, 0.0)
+    for tokens in ERROR_TOKENS:
         given = inputs(shape, tokens)
         on = [t.to(stage.device) for t in given]
         for experts, layer in zip(loaded, layers, strict=True):

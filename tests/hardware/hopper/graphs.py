@@ -10,26 +10,34 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hopper_cases
 import torch
 from checkpoint import Format, Layer, Shape, make_layers, reference
 from checkpoint_files import expert_tensors
+from hopper_cases import (
+    GRAPH_TOKENS,
+    LANES,
+    LANES_IN_GRAPH,
+    RELOADED,
+    REPLAYED,
+    ZEROED,
+)
 from loading import FORK, apply, error, inputs, make_layer
 
-COLUMNS = ("tokens", "what", "layers", "largest error", "layers like eager to the bit")
+COLUMNS = hopper_cases.COLUMNS["graphs"]
 LAYERS = 48
 OLD = Shape(0.02, hidden=256, intermediate=256, seed=0)
 NEW = replace(OLD, sigma=0.005, seed=1)
-TOKENS = (1, 4, 64, 600)
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
     """Rows for each number of tokens."""
-    for tokens in TOKENS:
+    for tokens in GRAPH_TOKENS:
         with tempfile.TemporaryDirectory() as folder:
             yield from _rows(stage, Path(folder), tokens)
 
@@ -37,6 +45,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 def _rows(stage: Any, folder: Path, tokens: int) -> Iterator[list[Any]]:
     from vllm.model_executor.model_loader.reload import record_metadata_for_reloading
 
+    before = _workspaces()
     old, new = make_layers(OLD)[0], make_layers(NEW)[0]
     given = inputs(OLD, tokens, seed=9)
     count = 2 if stage.recording else LAYERS
@@ -74,22 +83,26 @@ def _rows(stage: Any, folder: Path, tokens: int) -> Iterator[list[Any]]:
         same = sum(torch.equal(a, b) for a, b in zip(outs, like, strict=True))
         return [tokens, what, count, round(worst, 4), same]
 
-    yield replayed("replayed", old, eager)
+    yield replayed(REPLAYED, old, eager)
     for experts in made:
         _reload(experts, new)
     forward()
     torch.cuda.synchronize()
     after = [out.clone() for out in outs]
-    yield replayed("replayed after a weight reload", new, after)
-    zeroed = _zero_workspaces()
-    yield replayed(f"replayed after {zeroed} workspace tensors were zeroed", new, after)
-    yield _lanes(made, tokens, new, given, on, after)
+    yield replayed(RELOADED, new, after)
+    # Of this case alone: layers of those before may still be alive.
+    assert _zero([*_less(_workspaces(), before)]), "no workspace was found"
+    yield replayed(ZEROED, new, after)
+    yield from _lanes(made, tokens, new, given, on, after)
 
 
 def _lanes(
     made: list[Any], tokens: int, layer: Layer, given: Any, on: Any, like: Any
-) -> list[Any]:
-    """Two lanes at once on two streams, each half of the layers, each its workspace."""
+) -> Iterator[list[Any]]:
+    """Two lanes at once on two streams, each half of the layers, each its workspace.
+
+    Once launched one by one, once captured into one graph and replayed.
+    """
     from vllm.v1.worker import workspace
 
     workspace.reset_workspace_manager()
@@ -97,36 +110,63 @@ def _lanes(
     halves = made[0::2], made[1::2]
     outs = [[torch.zeros_like(on[0]) for _ in half] for half in halves]
     streams = [torch.cuda.Stream() for _ in halves]
-    for at in (0, 1):  # each lane's workspace, before the two run at once
+    for at in (0, 1):  # each lane's workspace and wrappers, before the two run at once
         with workspace.use_workspace_lane(at):
-            apply(halves[at][0], outs[at][0], *on)
-    torch.cuda.synchronize()
-    for number in range(len(halves[0])):
-        for at in (0, 1):
-            with (
-                torch.cuda.stream(streams[at]),
-                workspace.use_workspace_lane(at),
-            ):
-                apply(halves[at][number], outs[at][number], *on)
-    torch.cuda.synchronize()
+            for experts, out in zip(halves[at], outs[at], strict=True):
+                apply(experts, out, *on)
     want = reference(layer, *given)
-    flat = [out for pair in zip(*outs, strict=True) for out in pair]
-    worst = max(error(out.cpu(), want) for out in flat)
-    same = sum(torch.equal(a, b) for a, b in zip(flat, like, strict=True))
+
+    def both() -> None:
+        here = torch.cuda.current_stream()
+        for stream in streams:
+            stream.wait_stream(here)
+        for number in range(len(halves[0])):
+            for at in (0, 1):
+                with (
+                    torch.cuda.stream(streams[at]),
+                    workspace.use_workspace_lane(at),
+                ):
+                    apply(halves[at][number], outs[at][number], *on)
+        for stream in streams:
+            here.wait_stream(stream)
+
+    def row(what: str, run: Callable[[], None]) -> list[Any]:
+        flat = [out for pair in zip(*outs, strict=True) for out in pair]
+        for out in flat:
+            out.zero_()
+        run()
+        torch.cuda.synchronize()
+        worst = max(error(out.cpu(), want) for out in flat)
+        same = sum(torch.equal(a, b) for a, b in zip(flat, like, strict=True))
+        return [tokens, what, len(made), round(worst, 4), same]
+
+    yield row(LANES, both)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        both()
+    yield row(LANES_IN_GRAPH, graph.replay)
     workspace.reset_workspace_manager()
     workspace.init_workspace_manager(torch.device("cuda"))
-    return [tokens, "two lanes at once", len(made), round(worst, 4), same]
 
 
-def _zero_workspaces() -> int:
-    """Zero what the shared workspaces hold, as memory is that was given back."""
+def _workspaces() -> list[Any]:
+    """The shared workspaces that are alive, those of cases before included."""
     from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_workspace import (
         SM12xMoEWorkspace,
     )
 
-    count = 0
     gc.collect()
-    for found in [o for o in gc.get_objects() if isinstance(o, SM12xMoEWorkspace)]:
+    return [o for o in gc.get_objects() if isinstance(o, SM12xMoEWorkspace)]
+
+
+def _less(found: list[Any], without: list[Any]) -> Iterator[Any]:
+    return (one for one in found if not any(one is other for other in without))
+
+
+def _zero(workspaces: list[Any]) -> int:
+    """Zero what they hold, as memory is that was given back; how many tensors."""
+    count = 0
+    for found in workspaces:
         for scratch in (found.static, *found.dynamic.values()):
             for value in getattr(scratch, "__dict__", {}).values():
                 if isinstance(value, torch.Tensor):

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hopper_cases
 import numpy as np
 
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float64)
 E2M1 = np.concatenate([E2M1, -E2M1])
-COLUMNS = ("instruction", "what", "cases", "wrong")
+COLUMNS = hopper_cases.COLUMNS["instructions"]
 _SCALES = np.arange(127, dtype=np.uint8)
 
 
@@ -221,14 +222,9 @@ def packed(module: Module, what: str) -> tuple[int, int]:
     return got.size, int((got != want).sum())
 
 
+_OF = {"mma": mma, "to_e2m1": to_e2m1, "from_e2m1": from_e2m1, "packed": packed}
 CHECKS: dict[tuple[str, str], Callable[[Module, str], tuple[int, int]]] = {
-    ("mma", "all pairs of values, at every place of k"): mma,
-    ("mma", "all scales of both sides"): mma,
-    ("mma", "random tiles, every lane"): mma,
-    ("to_e2m1", "ties, their neighbours, zeros, infinities, NaN"): to_e2m1,
-    ("to_e2m1", "both nibbles"): to_e2m1,
-    ("from_e2m1", "all bytes"): from_e2m1,
-    ("packed", "mul, add and fma of pairs"): packed,
+    (kernel, what): _OF[kernel] for kernel, what in hopper_cases.INSTRUCTIONS
 }
 
 

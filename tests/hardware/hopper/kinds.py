@@ -2,7 +2,8 @@
 """One kernel of each kind, a few launches each: what compute-sanitizer looks at.
 
 ``HOPPER_KIND`` names one. The calls of the dynamic kernels are about as small as take
-them: racecheck follows each access to shared memory.
+them, of the gated one smaller than FlashInfer itself would: racecheck follows each
+access to shared memory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import layers
 import linear
 import regimes
 import torch
+import w4a16
+from hopper_cases import KINDS
 from regimes import Case
 
 COLUMNS = ("kind", "launches")
@@ -29,25 +32,26 @@ _ONE = {
     "direct micro": [Case(*_SMALL, tokens, 2048) for tokens in (1, 4)],
     "static": [Case(*_SMALL, 40, 2048)],
     "dynamic": [Case(4, 256, 640, 4, _LEAST, 512)],
-    "dynamic gated": [Case(4, 256, 256, 4, _LEAST, 512)],
+    # 96 rows an expert are the fewest for a tile of 128, which it is made for alone.
+    "dynamic gated": [Case(2, 256, 256, 2, 96, 512)],
 }
-KINDS = (*_ONE, "micro relu2", "static relu2", "dense")
+_FEW = {"dynamic gated": (4, 128)}
+"""Of a kind other blocks than ``BLOCKS``, and the most pairs of a static kernel."""
+_W4A16 = {"experts": 16, "top-k": 4, "hidden": 512, "activation": "silu"}
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
     kind = os.environ.get("HOPPER_KIND", "")
     stage.checked = True
     for name in (kind,) if kind else KINDS:
-        if name == "dense":
-            yield [name, _dense(stage)]
-        else:
-            yield [name, _moe(stage, name)]
+        other = {"dense": _dense, "w4a16": _w4a16}.get(name)
+        yield [name, other(stage) if other else _moe(stage, name)]
 
 
 def _moe(stage: Any, name: str) -> int:
     """Launches of the NVFP4 MoE kernel of that kind on FlashInfer's wrapper."""
     calls = layers.Calls().watch()
-    base, _, activation = name.partition(" relu2")
+    base = name.removesuffix(" relu2")
     activation = "relu2" if name.endswith("relu2") else "silu"
     times = 1 if base.startswith("dynamic") else 3
     for case in _ONE[base]:
@@ -64,12 +68,31 @@ def _blocks(base: str) -> Iterator[None]:
     """Of the dynamic kernels few blocks: the others only poll what is instrumented."""
     from flashinfer.fused_moe.cute_dsl.blackwell_sm12x import moe_dispatch
 
+    blocks, pairs = _FEW.get(base, (BLOCKS, None))
+    told: dict[str, Any] = {}
+    if base.startswith("dynamic"):
+        few = lambda _: blocks  # noqa: E731
+        told = dict.fromkeys(("get_num_sm", "get_max_active_clusters"), few)
+    if pairs is not None:
+        told["_get_static_compact_cutover_pairs"] = lambda *_, **__: pairs
     with contextlib.ExitStack() as stack:
-        if base.startswith("dynamic"):
-            for name in ("get_num_sm", "get_max_active_clusters"):
-                few = mock.patch.object(moe_dispatch, name, lambda _: BLOCKS)
-                stack.enter_context(few)
+        for name, answer in told.items():
+            stack.enter_context(mock.patch.object(moe_dispatch, name, answer))
         yield
+
+
+def _w4a16(stage: Any) -> int:
+    """Launches of the native b12x W4A16 MoE, of a layer that vLLM made."""
+    built = layers.build(stage, _W4A16, 256, 512, layers.NATIVE, "W4A16_NVFP4")
+    calls = (1, 40)
+    for tokens in calls:
+        stage.recorder.fresh()
+        w4a16.called(stage, built, *layers.inputs(stage, _W4A16, tokens))
+        kinds = {stage.recorder.jobs[key].kind for key in stage.recorder.hit}
+        if "w4a16" not in kinds:
+            raise AssertionError(f"w4a16: {kinds} were launched")
+    stage.synchronize()
+    return len(calls)
 
 
 def _dense(stage: Any) -> int:

@@ -11,18 +11,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import hopper_cases
 import layers
 import torch
 from contract import b12x_numerics as num
+from hopper_cases import LINEAR_SHAPES, LINEAR_TOKENS, OWN_CHOICE, RUNS
 
-COLUMNS = (
-    "M", "N", "K", "tile", "how", "elements", "rounded otherwise", "more than one step",
-    "error", "runs",
-)  # fmt: skip
-SHAPES = ((5120, 2048), (2048, 4096), (384, 512), (1024, 192), (512, 7168))
-TOKENS = (1, 9, 64, 65, 200, 255, 1000)
-RUNS = 100
-_OWN = "its own choice"
+COLUMNS = hopper_cases.COLUMNS["linear"]
 
 
 class Tactics:
@@ -45,12 +40,12 @@ def rows(stage: Any) -> Iterator[list[Any]]:
     tactics = Tactics()
     before, stage.recorder.choose = stage.recorder.choose, tactics.choose
     try:
-        for n, k in SHAPES:
+        for n, k in LINEAR_SHAPES:
             b = _operand(stage, n, k, seed=n)
-            for m in TOKENS:
+            for m in LINEAR_TOKENS:
                 a = _operand(stage, m, k, seed=m)
                 tactics.wanted = None
-                yield _row(stage, a, b, _OWN)
+                yield _row(stage, a, b, OWN_CHOICE)
                 for number in range(len(tactics.found)):
                     tactics.wanted = number
                     yield _row(stage, a, b, f"tactic {number}")
@@ -107,7 +102,7 @@ def _row(stage: Any, a: dict[str, Any], b: dict[str, Any], how: str) -> list[Any
     head = [m, n, k, name, how]
     if stage.recording:
         return head
-    runs = RUNS if how == _OWN else 1
+    runs = RUNS if how == OWN_CHOICE else 1
     same = sum(torch.equal(call(stage, a, b), out) for _ in range(runs))
     sides = [
         num.weight(each["codes"], each["scale"].float()).double() for each in (a, b)

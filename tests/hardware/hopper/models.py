@@ -2,59 +2,33 @@
 """Layers of real models, through vLLM and the fork's experts class.
 
 Sizes are those of scripts/kernels/shapes.toml and of the project's facts. Each is run
-at the numbers of tokens around every cut between kernels with all rows real; at a cut
-also with padded ones (ids of -1), with one expert that takes every token, and with
-routing weights of zero.
+with all rows real, at one number of tokens for each regime. With the ranks that are
+looked at closely it is run at the numbers of tokens around every cut between kernels;
+at a cut also with padded rows (ids of -1), with one expert that takes every token, and
+with routing weights of zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import hopper_cases
 import layers
 import torch
+from hopper_cases import ALL_PADDED, THIRD, TO_ONE, WEIGHT_0, WHOLE, models
 
-COLUMNS = (
-    "model", "ranks", "experts", "top-k", "hidden", "intermediate", "kernel", "tokens",
-    "rows", "kernel-reference", "double-reference", "kernel-double", "worst row",
-)  # fmt: skip
+COLUMNS = hopper_cases.COLUMNS["models"]
 MAX_TOKENS = 8192
+MANY = 2048
+"""Tokens; FlashInfer's gated kernel takes longer slices from there on."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """The routed experts of a model, whole."""
-
-    name: str
-    experts: int
-    top_k: int
-    hidden: int
-    intermediate: int
-    ranks: tuple[int, ...]
-    activation: str = "silu"
-
-
-MODELS = (
-    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (1, 2, 4, 8)),
-    Model("Qwen3.6-35B-A3B", 256, 8, 2048, 512, (1, 2, 4, 8)),
-    Model("Qwen3.5-122B-A10B", 256, 8, 3072, 1024, (4,)),
-    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, (1,)),
-    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2)),
-    Model("Nemotron-3-Nano", 128, 6, 2688, 1856, (1, 2), "relu2_no_mul"),
-    # Its experts work on 1024 columns; that and 2688 are from memory.
-    Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4,), "relu2_no_mul"),
-    Model("GLM-4.6", 160, 8, 5120, 1536, (8,)),
-    Model("MiniMax-M2", 256, 8, 3072, 1536, (8,)),
-    Model("gpt-oss-like", 128, 4, 3072, 3072, (8,), "swigluoai"),
-)
-
-
-def counts(built: layers.Built) -> dict[int, bool]:
+def counts(built: layers.Built, closely: bool) -> dict[int, bool]:
     """Numbers of tokens: few, and below, at and above each cut between kernels.
 
-    True at a cut, where other rows are looked at, too.
+    True at a cut, where other rows are looked at, too; not ``closely`` there is one
+    number for each regime, and never True.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
     kernel's tiles as the fork's class asks its functions.
@@ -64,10 +38,13 @@ def counts(built: layers.Built) -> dict[int, bool]:
     key = built.experts.b12x_warmup_provider._workspace_key()
     pairs = moe_dispatch._MICRO_COMPACT_CUTOVER_PAIRS_MULTI_TOPK
     direct = moe_dispatch._DIRECT_MICRO_CUTOVER_PAIRS
+    if not closely:
+        last = key.static_tokens()
+        one = {1, pairs // key.top_k, last, last + 1, MANY}
+        return {n: False for n in sorted(one) if 1 <= n <= MAX_TOKENS}
     cuts = {1, moe_dispatch._MICRO_MAX_TOKENS, pairs // key.top_k}
     cuts |= {(direct - 1) // key.top_k, key.static_tokens(), *key.dynamic_tokens()}
-    # FlashInfer's gated kernel takes longer slices from there on.
-    cuts |= {2048}
+    cuts |= {MANY}
     found = sorted({n + d for n in cuts for d in (-1, 0, 1)})
     return {n: n in cuts for n in found if 1 <= n <= MAX_TOKENS}
 
@@ -75,24 +52,18 @@ def counts(built: layers.Built) -> dict[int, bool]:
 def rows(stage: Any) -> Iterator[list[Any]]:
     """A row for each model, number of ranks and number of tokens."""
     calls = layers.Calls().watch()
-    for model in MODELS:
+    for model in models():
         if stage.only and model.name not in stage.only:
             continue
-        sizes = {
-            "experts": model.experts,
-            "top-k": model.top_k,
-            "hidden": model.hidden,
-            "activation": model.activation,
-        }
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
             try:
-                built = layers.build(stage, sizes, size, MAX_TOKENS)
+                built = layers.build(stage, model.sizes, size, MAX_TOKENS)
             except (ValueError, NotImplementedError) as e:
                 yield [*head, f"refused: {e}", *[""] * 6]
                 continue
-            for tokens, more in counts(built).items():
+            for tokens, more in counts(built, ranks in model.closely).items():
                 stage.recorder.fresh()
                 made = _tokens(stage, calls, built, tokens, more)
                 yield from ([*head, *row] for row in made)
@@ -107,9 +78,9 @@ def _tokens(
     x, weights, ids = layers.inputs(stage, built.model, tokens, seed=tokens)
     if stage.recording:
         run(built, x, weights, ids)
-        yield [layers.regime(stage), tokens, "all"]
+        yield [layers.regime(stage), tokens, WHOLE]
         return
-    yield _row(stage, calls, built, "all", x, weights, ids)
+    yield _row(stage, calls, built, WHOLE, x, weights, ids)
     if not more:
         return
     some = torch.arange(tokens, device=ids.device) % 3 == 1
@@ -117,10 +88,10 @@ def _tokens(
     one = torch.full_like(ids, -1)
     one[:, 0] = built.model["experts"] // 2
     zero = weights * (torch.arange(ids.shape[1], device=ids.device) > 0)
-    yield _row(stage, calls, built, "a third padded", x, weights, padded)
-    yield _row(stage, calls, built, "all padded", x, weights, torch.full_like(ids, -1))
-    yield _row(stage, calls, built, "all to one expert", x, weights, one)
-    yield _row(stage, calls, built, "a weight of 0", x, zero, ids)
+    yield _row(stage, calls, built, THIRD, x, weights, padded)
+    yield _row(stage, calls, built, ALL_PADDED, x, weights, torch.full_like(ids, -1))
+    yield _row(stage, calls, built, TO_ONE, x, weights, one)
+    yield _row(stage, calls, built, WEIGHT_0, x, zero, ids)
 
 
 def _row(
@@ -134,7 +105,7 @@ def _row(
 ) -> list[Any]:
     out = run(built, x, weights, ids).clone()
     kernel = layers.regime(stage)
-    if what == "all padded":
+    if what == ALL_PADDED:
         left = int(out.count_nonzero())
         return [kernel, len(x), what, *[f"{left} not zero"], "", "", ""]
     if not torch.isfinite(out).all():
@@ -142,7 +113,7 @@ def _row(
     double = calls.doubled(stage)
     between, worst = layers.apart(out, double), layers.worst_row(out, double)
     errors: list[Any] = ["", ""]
-    if what == "all":
+    if what == WHOLE:
         want = layers.reference(built, x, weights, ids)
         errors = [round(layers.apart(t, want), 5) for t in (out, double)]
     return [kernel, len(x), what, *errors, round(between, 5), round(worst, 5)]

@@ -4,7 +4,8 @@
 FlashInfer's wrapper alone, no vLLM: regime, tile of the dynamic kernel, one input scale
 or one for each expert, runs of the same input. ``rows`` gives relative norms: kernel,
 double against the dequantised reference, kernel against double, its worst row, and how
-far runs of the same input are apart.
+far runs of the same input are apart. Of relu2's dynamic kernel FlashInfer makes one
+tile alone, of 128 rows: ``_select_dynamic_tile_m`` asks whether it is gated.
 """
 
 from __future__ import annotations
@@ -13,16 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import hopper_cases
 import layers
 import torch
 from contract import b12x_numerics as num
 from contract.problem import Problem, to_mma
+from hopper_cases import ACTIVATIONS, RUNS, SCALES
 
-COLUMNS = (
-    "regime", "tile", "activation", "scales", "tokens", "kernel-reference",
-    "double-reference", "kernel-double", "worst row", "runs", "runs apart",
-)  # fmt: skip
-RUNS = 100
+COLUMNS = hopper_cases.COLUMNS["regimes"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,12 @@ CASES = (
 
 def cases() -> Iterator[tuple[Case, str, str]]:
     """Case, activation, and whether the input scales are shared or separate."""
-    for activation in num.ACTIVATIONS:
-        for case in CASES:
-            yield case, activation, "separate"
-            # relu2's kernels for one token are others where all experts share scales.
-            if case.tokens == 1 or activation == "silu":
-                yield case, activation, "shared"
+    yield from (
+        (case, activation, scales)
+        for activation in ACTIVATIONS
+        for case in CASES
+        for scales in SCALES
+    )
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a bundle of ``make hopper`` on a GPU of capability 9.0; no network is used.
 
-``python run.py --out results.json [--parts regimes,models] [--capability 12.0]``, with
-a Python that has PyTorch for CUDA, the FlashInfer and cutlass-dsl that the bundle's
-manifest names, and what vLLM's Python imports. Exit status 0 if every part came to its
-end, 1 if one did not, 2 if the machine is not one for it.
+``python run.py --out results.json [--parts regimes,models] [--capability 12.0]``
+``[--models Qwen3-30B-A3B]``, with a Python that has PyTorch for CUDA, the FlashInfer
+and cutlass-dsl that the bundle's manifest names, and what vLLM's Python imports. Exit
+status 0 if every part came to its end, 1 if one did not, 2 if the machine or the call
+is not one for it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CODE = HERE / "code"
-PARTS = (
-    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16", "seed",
-    "sanitizer", "engine",
-)  # fmt: skip
 # What the kernels' host code calls; of them the versions that the bundle was made with.
 SAME = ("flashinfer-python", "nvidia-cutlass-dsl")
 
@@ -66,21 +63,26 @@ def libraries() -> None:
 class Results:
     """What is known so far, on disk after each row: a killed run loses none."""
 
-    def __init__(self, out: Path, machine: dict[str, str], bundle: Any) -> None:
+    def __init__(
+        self, out: Path, asked: list[str], machine: dict[str, str], bundle: Any
+    ) -> None:
         self.out = out
         self.parts: dict[str, dict[str, Any]] = {}
         self.whole = {"machine": machine, "bundle": bundle, "parts": self.parts}
+        self.whole["asked"] = asked
 
     def keep(self) -> None:
         part = self.out.with_suffix(".part")
         part.write_text(json.dumps(self.whole, indent=1), encoding="utf-8")
         part.replace(self.out)
 
-    def part(self, name: str, make: Callable[[Any], Iterable[list[Any]]]) -> None:
-        """Run one; what it raised is in its ``failed``."""
+    def part(
+        self, name: str, of: list[str], make: Callable[[Any], Iterable[list[Any]]]
+    ) -> None:
+        """Run one, or its share that ``of`` names; what it raised is in ``failed``."""
         started = time.monotonic()
         rows: list[list[Any]] = []
-        found: dict[str, Any] = {"columns": (), "rows": rows}
+        found: dict[str, Any] = {"of": of, "columns": (), "rows": rows}
         self.parts[name] = found | {"failed": "it did not come to its end"}
         failed = ""
         try:
@@ -105,7 +107,7 @@ class Results:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--parts", default="", help="of PARTS; else all")
     parser.add_argument("--capability", default="12.0", help="12.0 or 12.1")
     parser.add_argument("--models", default="", help="of the part models; else all")
     wanted = parser.parse_args()
@@ -114,24 +116,35 @@ def main() -> int:
         print(f"error: not the packages of the bundle\n  {why}", file=sys.stderr)
         return 2
     sys.path[:0] = [str(HERE / "vllm"), str(CODE / "scripts" / "inside")]
+    import hopper_cases
     import hopper_stage
 
     hopper_stage.tests_on_path(CODE)
-    names = wanted.parts.split(",")
-    told = {key: manifest[key] for key in ("tree", "ptxas", "replaced", "kinds")}
-    results = Results(wanted.out, facts(), told)
+    arch = f"sm_{wanted.capability.replace('.', '')}a"
+    there = {*manifest["parts"].get(arch, ()), "instructions", "sanitizer"}
+    names = [name for name in wanted.parts.split(",") if name]
+    names = names or [name for name in hopper_cases.PARTS if name in there]
+    if unknown := [name for name in names if name not in there]:
+        print(f"error: not in the bundle: {', '.join(unknown)}", file=sys.stderr)
+        print(f"  for {wanted.capability} it has {sorted(there)}", file=sys.stderr)
+        return 2
+    models = [name for name in wanted.models.split(",") if name] or manifest["models"]
+    keys = ("tree", "ptxas", "replaced", "kinds", "parts", "models", "tests")
+    told = {key: manifest[key] for key in keys}
+    results = Results(wanted.out, names, facts(), told)
     if "instructions" in names:
-        results.part("instructions", lambda module: module.rows(HERE))
+        results.part("instructions", [], lambda module: module.rows(HERE))
     if "sanitizer" in names:
-        results.part("sanitizer", lambda m: m.rows(HERE, wanted.capability))
+        results.part("sanitizer", [], lambda m: m.rows(HERE, wanted.capability))
     rest = [name for name in names if name not in ("instructions", "sanitizer")]
     if rest:
         libraries()
         major, minor = map(int, wanted.capability.split("."))
         stage = hopper_stage.run(HERE, (major, minor))
-        stage.only = frozenset(filter(None, wanted.models.split(",")))
+        stage.only = frozenset(models)
+        shares = {"models": models, "seed": [wanted.capability]}
         for name in rest:
-            results.part(name, lambda module: module.rows(stage))
+            results.part(name, shares.get(name, []), lambda module: module.rows(stage))
     failed = [name for name, one in results.parts.items() if one["failed"]]
     print("failed: " + ", ".join(failed) if failed else "all parts came to their end")
     return 1 if failed else 0

@@ -13,12 +13,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("tool", "kind", "errors", "warnings", "launches", "first report")
-TOOLS = ("racecheck", "memcheck", "initcheck", "synccheck")
-KINDS = (
-    "micro", "direct micro", "static", "dynamic", "dynamic gated", "micro relu2",
-    "static relu2", "dense",
-)  # fmt: skip
+import hopper_cases
+from hopper_cases import KINDS, TOOLS
+
+COLUMNS = hopper_cases.COLUMNS["sanitizer"]
 # The kernels of CuTe DSL: PyTorch's own are no matter of ours. initcheck has to see all
 # that writes, of which PyTorch does a part.
 _OURS = "kernel_cutlass"

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hopper_cases
 import torch
 
-COLUMNS = ("file", "capability", "passed", "failed", "skipped", "first failure")
+COLUMNS = hopper_cases.COLUMNS["seed"]
 FILES = {
     "tests/kernels/moe/test_cutedsl_sm12x_moe.py": "",
     "tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py": "b12x",

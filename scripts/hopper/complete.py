@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run has to show to be kept, and what of it is not there.
+
+The cases themselves are in scripts/inside/hopper_cases.py, where the parts take them
+from.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from scripts.hopper.judge import Row, table
+from scripts.hopper.selftest import PLANTED
+from scripts.inside import hopper_cases as cases
+
+_SHOWN = 4
+
+
+def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
+    """What is not there, a line each part.
+
+    Args:
+        record: Of all parts.
+        whole: Its FlashInfer is the one that the series requires. Of another one the
+            bundle may have been prepared without the series' tests and with some
+            models alone.
+    """
+    bundle = record["bundle"]
+    if not all(key in bundle for key in ("parts", "models", "tests")):
+        return ["bundle: it does not say what it was prepared for"]
+    asked = [name for name in cases.PARTS if whole or name != "seed"]
+    found = [f"{name}: it was not run" for name in asked if name not in record["parts"]]
+    if whole:
+        left = [m.name for m in cases.models() if m.name not in bundle["models"]]
+        found += [f"models: the bundle has no {name}" for name in left]
+        found += [
+            f"seed: the bundle has no tests of {capability}"
+            for capability in ("12.0", "12.1")
+            if not bundle["tests"].get(capability)
+        ]
+    for name in asked:
+        key, wanted = _CASES[name]
+        there = {one for row in table(record, name) for one in key(row)}
+        lost = [case for case in wanted(record) if case not in there]
+        if lost and name in record["parts"]:
+            told = "; ".join(" ".join(map(str, case)) for case in lost[:_SHOWN])
+            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+            found.append(f"{name}: no row of {told}{more}")
+    return found
+
+
+_Case = tuple[Any, ...]
+_Key = Callable[[Row], Iterable[_Case]]
+
+
+def _by(*names: str) -> _Key:
+    return lambda row: [tuple(row[name] for name in names)]
+
+
+def _instructions(_: Any) -> Iterator[_Case]:
+    yield from cases.INSTRUCTIONS
+    for name in PLANTED:
+        kernel, _, fault = name.partition(": ")
+        yield kernel, f"planted: {fault}"
+
+
+def _regime(row: Row) -> list[_Case]:
+    dynamic = str(row["regime"]).startswith("dynamic")
+    tile = row["tile"] if dynamic else None
+    return [(row["activation"], row["scales"], row["regime"], tile)]
+
+
+def _regimes(_: Any) -> Iterator[_Case]:
+    for activation in cases.ACTIVATIONS:
+        for scales, kernel in itertools.product(
+            cases.SCALES, cases.kernels(activation)
+        ):
+            yield activation, scales, *kernel
+
+
+def _kernels(row: Row) -> list[_Case]:
+    regime, whole = str(row["kernel"]).partition("_")[0], row["rows"] == cases.WHOLE
+    return [(row["model"], row["ranks"], regime if whole else row["rows"])]
+
+
+def _models(record: Mapping[str, Any]) -> Iterator[_Case]:
+    for model in cases.models():
+        if model.name not in record["bundle"]["models"]:
+            continue
+        for ranks in model.ranks:
+            also = cases.OTHER_ROWS if ranks in model.closely else ()
+            for what in ("static", "dynamic", *also):
+                yield model.name, ranks, what
+
+
+def _linear(_: Any) -> Iterator[_Case]:
+    for (n, k), m in itertools.product(cases.LINEAR_SHAPES, cases.LINEAR_TOKENS):
+        yield m, n, k, cases.OWN_CHOICE
+
+
+def _seed(record: Mapping[str, Any]) -> Iterator[_Case]:
+    for capability, files in record["bundle"]["tests"].items():
+        for file in files:
+            yield file, capability
+
+
+def _all(*values: Iterable[Any]) -> Callable[[Any], Iterable[_Case]]:
+    return lambda _: itertools.product(*values)
+
+
+_CASES: dict[str, tuple[_Key, Callable[[Any], Iterable[_Case]]]] = {
+    "instructions": (_by("instruction", "what"), _instructions),
+    "regimes": (_regime, _regimes),
+    "errors": (
+        _by("checkpoint", "sigma", "tokens"),
+        _all(cases.FORMATS, cases.SIGMAS, cases.ERROR_TOKENS),
+    ),
+    "models": (_kernels, _models),
+    "graphs": (_by("tokens", "what"), _all(cases.GRAPH_TOKENS, cases.GRAPHS)),
+    "linear": (_by("M", "N", "K", "how"), _linear),
+    "w4a16": (
+        _by("model", "tokens", "rows"),
+        _all(cases.W4A16_MODELS, cases.W4A16_TOKENS, cases.W4A16_ROWS),
+    ),
+    "seed": (_by("file", "capability"), _seed),
+    "sanitizer": (_by("tool", "kind"), _all(cases.TOOLS, cases.KINDS)),
+    "engine": (_by("how"), _all(cases.HOW)),
+}

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of ``make hopper`` has to show: the cases of its parts.
+
+The parts run them on the GPU, and scripts/hopper/complete.py looks whether they are all
+there. No import but of the standard library.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PARTS = (
+    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16", "seed",
+    "sanitizer", "engine",
+)  # fmt: skip
+COLUMNS = {
+    "instructions": (
+        "instruction",
+        "what",
+        "cases",
+        "wrong",
+    ),
+    "regimes": (
+        "regime",
+        "tile",
+        "activation",
+        "scales",
+        "tokens",
+        "kernel-reference",
+        "double-reference",
+        "kernel-double",
+        "worst row",
+        "runs",
+        "runs apart",
+    ),
+    "errors": (
+        "checkpoint",
+        "sigma",
+        "tokens",
+        "fork",
+        "upstream's flashinfer_b12x",
+    ),
+    "models": (
+        "model",
+        "ranks",
+        "experts",
+        "top-k",
+        "hidden",
+        "intermediate",
+        "kernel",
+        "tokens",
+        "rows",
+        "kernel-reference",
+        "double-reference",
+        "kernel-double",
+        "worst row",
+    ),
+    "graphs": (
+        "tokens",
+        "what",
+        "layers",
+        "largest error",
+        "layers like eager to the bit",
+    ),
+    "linear": (
+        "M",
+        "N",
+        "K",
+        "tile",
+        "how",
+        "elements",
+        "rounded otherwise",
+        "more than one step",
+        "error",
+        "runs",
+    ),
+    "w4a16": (
+        "model",
+        "intermediate",
+        "class",
+        "block",
+        "tokens",
+        "rows",
+        "kernel-reference",
+        "worst row",
+        "runs",
+    ),
+    "seed": (
+        "file",
+        "capability",
+        "passed",
+        "failed",
+        "skipped",
+        "first failure",
+    ),
+    "sanitizer": (
+        "tool",
+        "kind",
+        "errors",
+        "warnings",
+        "launches",
+        "first report",
+    ),
+    "engine": (
+        "how",
+        "what came of it",
+    ),
+}
+"""Of the rows of a part; what scripts/hopper reads them by."""
+
+RUNS = 100
+"""Of the same input, where it is asked whether bits repeat."""
+
+_MMA = (
+    "all pairs of values, at every place of k",
+    "all scales of both sides",
+    "random tiles, every lane",
+)
+_TO_E2M1 = ("ties, their neighbours, zeros, infinities, NaN", "both nibbles")
+INSTRUCTIONS = (
+    *(("mma", what) for what in _MMA),
+    *(("to_e2m1", what) for what in _TO_E2M1),
+    ("from_e2m1", "all bytes"),
+    ("packed", "mul, add and fma of pairs"),
+)
+
+GATED = ("silu", "gelu_tanh", "swigluoai_uninterleave")
+ACTIVATIONS = (*GATED, "relu2")
+SCALES = ("separate", "shared")
+TILES = (16, 32, 64, 128)
+"""Rows of the dynamic kernel's tile. FlashInfer takes 128 alone where the activation
+is not gated (moe_dispatch._select_dynamic_tile_m)."""
+
+
+def kernels(activation: str) -> Iterator[tuple[str, int | None]]:
+    """Regime, and of the dynamic ones the tile, that an activation is run in."""
+    yield from (("direct_micro", None), ("micro", None), ("static", None))
+    if activation in GATED:
+        yield "dynamic_gated", 128
+        yield from (("dynamic", tile) for tile in TILES)
+    else:
+        yield "dynamic", 128
+
+
+FORMATS = ("modelopt", "compressed-tensors")
+SIGMAS = (0.05, 0.02, 0.01, 0.005, 0.003)
+ERROR_TOKENS = (1, 8, 64, 600)
+
+GRAPH_TOKENS = (1, 4, 64, 600)
+REPLAYED, RELOADED, ZEROED, LANES, LANES_IN_GRAPH = (
+    "replayed", "replayed after a weight reload",
+    "replayed after the workspace was zeroed", "two lanes at once",
+    "two lanes in one graph",
+)  # fmt: skip
+GRAPHS = (REPLAYED, RELOADED, ZEROED, LANES, LANES_IN_GRAPH)
+
+LINEAR_SHAPES = ((5120, 2048), (2048, 4096), (384, 512), (1024, 192), (512, 7168))
+LINEAR_TOKENS = (1, 9, 64, 65, 200, 255, 1000)
+OWN_CHOICE = "its own choice"
+
+W4A16_MODELS = ("Qwen3-30B-A3B", "Qwen3.6-35B-A3B", "Nemotron-3-Nano")
+W4A16_TOKENS = (1, 2, 7, 9, 64, 116, 154, 256, 512, 1024, 2048)
+WHOLE, THIRD, ALL_PADDED, TO_ONE, WEIGHT_0 = (
+    "all", "a third padded", "all padded", "all to one expert", "a weight of 0",
+)  # fmt: skip
+OTHER_ROWS = (THIRD, ALL_PADDED, TO_ONE, WEIGHT_0)
+"""Rows of a call: all of them real ones, or these."""
+W4A16_ROWS = (WHOLE, THIRD)
+
+TOOLS = ("racecheck", "memcheck", "initcheck", "synccheck")
+KINDS = (
+    "micro", "direct micro", "static", "dynamic", "dynamic gated", "micro relu2",
+    "static relu2", "dynamic relu2", "w4a16", "dense",
+)  # fmt: skip
+
+EAGER = "eager"
+HOW = (EAGER, "decode in CUDA graphs")
+"""Ways of vLLM's engine."""
+
+RANKS = (1, 2, 4, 8)
+_BLOCK = 16
+
+
+@dataclass(frozen=True)
+class Model:
+    """The routed experts of a model, whole."""
+
+    name: str
+    experts: int
+    top_k: int
+    hidden: int
+    intermediate: int
+    closely: tuple[int, ...]
+    """Numbers of ranks whose layers are run at the tokens around every cut."""
+    ranks: tuple[int, ...]
+    """All that it is run with."""
+    activation: str = "silu"
+
+    @property
+    def sizes(self) -> dict[str, int | str]:
+        """As an entry of the shapes file has them."""
+        return {
+            "experts": self.experts,
+            "top-k": self.top_k,
+            "hidden": self.hidden,
+            "activation": self.activation,
+        }
+
+
+SHAPES = Path(__file__).parents[1] / "kernels" / "shapes.toml"
+_CLOSELY = {
+    "Qwen3-30B-A3B": RANKS,
+    "Qwen3.6-35B-A3B": RANKS,
+    "Qwen3.5-122B-A10B": (4,),
+    "Nemotron-3-Nano": (1, 2),
+    "gpt-oss-like": (8,),
+}
+_MORE = (
+    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, (1,), (1,)),
+    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2), (1, 2)),
+    # Its experts work on 1024 columns; that and 2688 are from memory.
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4,), (4,), "relu2_no_mul"),
+    Model("GLM-4.6", 160, 8, 5120, 1536, (8,), (8,)),
+    Model("MiniMax-M2", 256, 8, 3072, 1536, (8,), (8,)),
+)
+
+
+def models() -> tuple[Model, ...]:
+    """Those of scripts/kernels/shapes.toml that the backend takes, and more.
+
+    Of the first all numbers of ranks whose share is whole blocks of 16.
+    """
+    told = tomllib.loads(SHAPES.read_text(encoding="utf-8"))["model"]
+    return (*(_model(one) for one in told if one["hidden"] % 128 == 0), *_MORE)
+
+
+def _model(told: dict[str, Any]) -> Model:
+    return Model(
+        told["name"],
+        told["experts"],
+        told["top-k"],
+        told["hidden"],
+        told["intermediate"],
+        _CLOSELY.get(told["name"], ()),
+        tuple(n for n in RANKS if told["intermediate"] % (n * _BLOCK) == 0),
+        told["activation"],
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A made-up run of ``make hopper`` that keeps every bound and has every case."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from scripts.hopper.selftest import PLANTED
+from scripts.inside import hopper_cases as cases
+
+TREE = "a" * 40
+RELEASE = "9.9.9"
+MACHINE = {
+    "device": "NVIDIA H200",
+    "capability": "9.0",
+    "driver": "580",
+    "torch": "2.11.0",
+    "python": "3.12.3",
+    "flashinfer-python": RELEASE,
+    "nvidia-cutlass-dsl": "4.8.0",
+    "date": "2026-11-30",
+}
+FILES = ("tests/some.py", "tests/other.py")
+BUNDLE = {
+    "tree": TREE,
+    "ptxas": "13.5.37",
+    "parts": {},
+    "models": [model.name for model in cases.models()],
+    "tests": {c: dict.fromkeys(FILES, 24) for c in ("12.0", "12.1")},
+    "replaced": {"setmaxnreg": 2},
+    "kinds": {"sm_120a": {"micro": 3}, "sm_121a": {}},
+}
+SAME = "100 of 100 the same bits"
+
+
+def _regimes() -> Iterator[list[Any]]:
+    for activation, scales in itertools.product(cases.ACTIVATIONS, cases.SCALES):
+        for regime, tile in cases.kernels(activation):
+            exact = regime in ("static", "direct_micro")
+            rest = [0.0, 0.0, SAME, 0.0] if exact else [0.003, 0.02, "7 of 100 the "
+                    "same bits", 0.004]  # fmt: skip
+            yield [regime, tile or 64, activation, scales, 40, 0.16, 0.16, *rest]
+
+
+def _models() -> Iterator[list[Any]]:
+    for model in cases.models():
+        for ranks in model.ranks:
+            size = model.intermediate // ranks
+            head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
+            for kernel, far in (("static", 0.0004), ("dynamic", 0.009)):
+                yield [*head, kernel, 9, "all", 0.16, 0.16, far, 0.02]
+            if ranks in model.closely:
+                yield [*head, "static", 9, "all padded", "0 not zero", "", "", ""]
+                for rows in ("a third padded", "all to one expert", "a weight of 0"):
+                    yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02]
+
+
+def _rows() -> dict[str, list[list[Any]]]:
+    planted = [name.partition(": ") for name in PLANTED]
+    return {
+        "instructions": [
+            *([*case, 512, 0] for case in cases.INSTRUCTIONS),
+            *([kernel, f"planted: {fault}", 3, 2] for kernel, _, fault in planted),
+        ],
+        "regimes": [*_regimes()],
+        "errors": [
+            [*case, 0.16, 1.8]
+            for case in itertools.product(
+                cases.FORMATS, cases.SIGMAS, cases.ERROR_TOKENS
+            )
+        ],
+        "models": [*_models()],
+        "graphs": [
+            [*case, 48, 0.16, 48]
+            for case in itertools.product(cases.GRAPH_TOKENS, cases.GRAPHS)
+        ],
+        "linear": [
+            [m, n, k, "128x128", cases.OWN_CHOICE, m * n, 1, 0, 0.0016, SAME]
+            for (n, k), m in itertools.product(cases.LINEAR_SHAPES, cases.LINEAR_TOKENS)
+        ],
+        "w4a16": [
+            [model, 512, "B12xExperts", "8", tokens, rows, 0.003, 0.005, SAME]
+            for model, tokens, rows in itertools.product(
+                cases.W4A16_MODELS, cases.W4A16_TOKENS, cases.W4A16_ROWS
+            )
+        ],
+        "seed": [
+            [file, capability, 24, 0, 0, ""]
+            for file, capability in itertools.product(FILES, ("12.0", "12.1"))
+        ],
+        "sanitizer": [
+            [tool, kind, 0, 0, 3, ""]
+            for tool, kind in itertools.product(cases.TOOLS, cases.KINDS)
+        ],
+        "engine": [[how, "tokens [1]"] for how in cases.HOW],
+    }
+
+
+def result() -> dict[str, Any]:
+    """As run.py writes it."""
+    parts = {
+        name: {"of": [], "columns": [*cases.COLUMNS[name]], "rows": rows, "failed": ""}
+        for name, rows in _rows().items()
+    }
+    return {"machine": dict(MACHINE), "bundle": dict(BUNDLE), "parts": parts}
+
+
+def changed(part: str, row: int, column: str, value: Any) -> dict[str, Any]:
+    """The same with another value at one place."""
+    found = result()
+    told = found["parts"][part]
+    told["rows"][row][told["columns"].index(column)] = value
+    return found
+
+
+def at(part: str, **values: Any) -> int:
+    """Number of the first row of a part with these values."""
+    columns = cases.COLUMNS[part]
+    for number, row in enumerate(result()["parts"][part]["rows"]):
+        named = dict(zip(columns, row, strict=True))
+        if all(named[name] == value for name, value in values.items()):
+            return number
+    raise AssertionError(f"{part}: {values}")
