@@ -12,7 +12,9 @@ SHELL := /bin/sh
 # A file's tests share what is dear to make, so that they go to one worker.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
-run := .venv/bin/python -m scripts
+# A Ctrl-C while Python starts waits until scripts/interrupt.py can hear it.
+held := $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)
+run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 opt = $(if $($(1)),$(2) "$($(1))")
 # A comma, where a function would end an argument.
@@ -111,13 +113,13 @@ port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mende
 
 carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
 	$(call takes,some minutes a release)
-	@.venv/bin/python -m tests.bench.carry $(ARGS)
+	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 
 bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
 bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
-	@.venv/bin/python -m tests.bench.rehearsal $(ARGS)
+	@$(held) .venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What packagers take (docs/packagers.md)
 
@@ -199,11 +201,11 @@ mutants: .venv/.tools ## Each line of the series changed: some test must fail; t
 
 engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
 	$(call takes,some six minutes once its environment is there$(,) some gigabytes)
-	@.venv/bin/python -m tests.engine $(ARGS)
+	@$(held) .venv/bin/python -m tests.engine $(ARGS)
 
 bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
 	$(call takes,some time$(,) which was not measured)
-	@.venv/bin/python -m tests.bench $(ARGS)
+	@$(held) .venv/bin/python -m tests.bench $(ARGS)
 
 site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
 	@$(run) site

@@ -17,8 +17,11 @@ def main(commands: typer.Typer = app, name: str = "python -m scripts") -> int:
     """Run one verb; 0 ok, 1 a finding, 2 usage or environment, 130 Ctrl-C."""
     args = usage.given(sys.argv[1:])
     try:
-        interrupt.loaded()
-        code = commands(args, prog_name=name, standalone_mode=False)
+        try:
+            interrupt.loaded()
+            code = commands(args, prog_name=name, standalone_mode=False)
+        finally:
+            interrupt.over()
     except ForkError as e:
         err.print(str(e))
         return e.exit_code

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT
+from scripts import ROOT, interrupt
 
 
-def stopped(args: list[str], flag: Path, **env: str) -> tuple[int, str, str]:
-    """Start Python, send SIGINT once `flag` is there; code, words, the call."""
+def stopped(args: list[str], *flags: Path, **env: str) -> tuple[int, str, str]:
+    """Start Python, send SIGINT once each flag is there; code, words, the call."""
     command = [sys.executable, "-m", *args]
     process = subprocess.Popen(
         command,
@@ -27,10 +29,11 @@ def stopped(args: list[str], flag: Path, **env: str) -> tuple[int, str, str]:
         text=True,
     )
     until = time.monotonic() + 60
-    while not flag.exists():
-        assert time.monotonic() < until and process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    for flag in flags:
+        while not flag.exists():
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     return process.returncode, said, " ".join(command)
 
@@ -53,3 +56,84 @@ def test_in_the_midst_of_a_verb(tmp_path: Path) -> None:
     python.chmod(0o755)
     code, said, call = stopped(["scripts", "doctor", "--python", str(python)], flag)
     assert (code, said) == (130, f"stopped; to go on, run it again: {call}\n")
+
+
+def test_before_the_first_line_of_ours() -> None:
+    """As make starts it: SIGINT is blocked, and one is waiting."""
+
+    def before() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGINT)
+
+    command = [sys.executable, "-m", "scripts", "check"]
+    done = subprocess.run(
+        command, cwd=ROOT, preexec_fn=before, capture_output=True, text=True
+    )
+    words = f"stopped; to go on, run it again: {' '.join(command)}\n"
+    assert (done.returncode, done.stderr) == (130, words)
+
+
+def test_make_starts_every_program_so() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    starts = re.findall(r"(.*)\.venv/bin/python -m (?:scripts|tests)\b", text)
+    assert len(starts) > 4
+    assert all(start.endswith("$(held) ") for start in starts)
+    said = subprocess.run(["make", "-n", "fetch"], cwd=ROOT, capture_output=True).stdout
+    assert b"env --block-signal=INT .venv/bin/python -m scripts fetch" in said
+
+
+def test_nothing_is_loaded_to_hear_it() -> None:
+    """The window in which Python still answers by itself stays as it is."""
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    tree = ast.parse(Path(interrupt.__file__).read_text(encoding="utf-8"))
+    names = {
+        name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert names <= {*said, *sys.builtin_module_names}
+
+
+DRIVER = """
+import atexit, sys, time
+from pathlib import Path
+from scripts import interrupt
+interrupt.while_loading()
+import typer
+from scripts.__main__ import main
+
+def sleep(name):
+    Path(__file__).with_name(name).touch()
+    time.sleep(5)
+
+app = typer.Typer()
+
+@app.command()
+def verb():
+    try:
+        sleep("busy")
+    except KeyboardInterrupt:
+        {cleanup}
+        raise
+
+atexit.register(sleep, "over")
+sys.exit(main(app, "driver"))
+"""
+
+
+@pytest.mark.parametrize("cleanup", ["sleep('cleaning')", "pass"])
+def test_twice(cleanup: str, tmp_path: Path) -> None:
+    """While locks are let go it ends at once, and at the end nothing is left to end."""
+    (tmp_path / "driver.py").write_text(DRIVER.format(cleanup=cleanup))
+    flags = [tmp_path / ("cleaning" if "sleep" in cleanup else "over")]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    code, said, _ = stopped(["driver"], tmp_path / "busy", *flags, PYTHONPATH=path)
+    assert code == 130
+    assert said.startswith("stopped; to go on, run it again: ")
+    assert said.count("\n") == 1

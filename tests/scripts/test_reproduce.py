@@ -170,7 +170,7 @@ def test_another_version_names_the_tag(store: Shop, tmp_path: Path) -> None:
     path_of(path).write_text(json.dumps(said), encoding="utf-8")
     assert f"then git checkout {'e' * 40}" in str(refused(store, path).next)
     path_of(path).write_text('{"predicate": []}', encoding="utf-8")
-    assert f"then git checkout {TAG};" in str(refused(store, path).next)
+    assert str(refused(store, path).next).endswith(f"then git checkout {TAG}")
 
 
 def test_names_that_cannot_be(store: Shop, tmp_path: Path) -> None:
