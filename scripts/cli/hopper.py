@@ -86,7 +86,7 @@ def hopper_verb(
 
     _agree(step, recorded, dict(locals()))
     only = _known("MODELS", models, [model.name for model in cases.models()])
-    some = _known("PARTS", parts, cases.PARTS)
+    some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
     pinned = lockfile.load(at.lock)
     tree, required = pinned.patched_tree, pinned.companions["flashinfer-python"]

@@ -40,7 +40,7 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             for capability in ("12.0", "12.1")
             if not bundle["tests"].get(capability)
         ]
-    for name in asked:
+    for name in (*asked, *(p for p in cases.PAIR if p in record["parts"])):
         key, wanted = _CASES[name]
         there = {one for row in table(record, name) for one in key(row)}
         lost = [case for case in wanted(record) if case not in there]
@@ -127,4 +127,6 @@ _CASES: dict[str, tuple[_Key, Callable[[Any], Iterable[_Case]]]] = {
     "seed": (_by("file", "capability"), _seed),
     "sanitizer": (_by("tool", "kind"), _all(cases.TOOLS, cases.KINDS)),
     "engine": (_by("how"), _all(cases.HOW)),
+    "ranks": (_by("layer", "tokens"), lambda _: cases.split()),
+    "ranks_race": (_by("kind"), _all(cases.SPLIT_KINDS)),
 }

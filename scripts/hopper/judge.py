@@ -82,8 +82,11 @@ def _instructions(row: Row, _: Any) -> Iterator[str]:
 
 def _from_double(row: Row) -> float:
     """How far a layer of a real model may be from the double."""
-    if row["kernel"] in SAME_BITS:
-        return AT_TIES
+    return AT_TIES if row["kernel"] in SAME_BITS else _order(row)
+
+
+def _order(row: Row) -> float:
+    """How far sums in another order, and of another number of parts, may be apart."""
     sums = row["top-k"] * -(-row["intermediate"] // _SLICE)
     return max(FROM_DOUBLE, _ROUNDING * math.sqrt(sums))
 
@@ -181,6 +184,20 @@ def _sanitizer(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
         yield "a report that nobody has looked into"
 
 
+def _ranks(row: Row, _: Any) -> Iterator[str]:
+    bound = _order(row)
+    for name in ("TP 2 to TP 1", "replay to eager"):
+        if not row[name] <= bound:
+            yield f"{name} is beyond {bound:.4f}"
+    if row["kernel"] in SAME_BITS and row["replay to eager"]:
+        yield "a replay has other bits"
+    if row["bits on the ranks"] != "the same":
+        yield "the ranks have different sums"
+    exact = LINEAR * 2 if row["kernel"] == "dense" else FROM_REFERENCE
+    if not row["to the reference"] <= exact:
+        yield f"to the reference is beyond {exact}"
+
+
 _JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {
     "instructions": _instructions,
     "regimes": _regimes,
@@ -191,4 +208,6 @@ _JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {
     "w4a16": _w4a16,
     "seed": _seed,
     "sanitizer": _sanitizer,
+    "ranks": _ranks,
+    "ranks_race": _sanitizer,
 }

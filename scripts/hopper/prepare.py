@@ -45,8 +45,8 @@ them on the GPU at once."""
 SECONDS = 1200
 """Of one compilation, by the clock: only what hangs takes that long."""
 ARCHITECTURES = ("sm_120a", "sm_121a")
-CHECKED = "kinds"
-"""What compute-sanitizer looks at: its kernels are made with the ABI, too."""
+CHECKED = ("kinds", "ranks_race")
+"""What compute-sanitizer looks at: their kernels are made with the ABI, too."""
 # The tests of the series are for both; what the other parts ask is of the same kernels.
 _BOTH = ("seed",)
 # What needs no kernel, or those of CHECKED.
@@ -75,9 +75,10 @@ class Inputs:
 
 def wanted(parts: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     """By architecture, the parts whose kernels a bundle for these parts has."""
-    asked = [p for p in cases.PARTS if p not in _NONE and (not parts or p in parts)]
+    known = [p for p in (*cases.PARTS, *cases.PAIR) if p not in (*_NONE, *CHECKED)]
+    asked = [p for p in known if not parts or p in parts]
     return {
-        "sm_120a": (CHECKED, *asked),
+        "sm_120a": (*CHECKED, *asked),
         "sm_121a": tuple(part for part in asked if part in _BOTH),
     }
 
@@ -166,7 +167,7 @@ def _compiled(
     for event in sweep.process(asked, arch, request):
         if event["event"] == "recorded":
             note(f"{arch}: {event['part']}, {event['rows']} rows")
-            if event["part"] == CHECKED:
+            if event["part"] in CHECKED:
                 checked.update(event["keys"])
             for capability, file, count in event["tests"]:
                 tests.setdefault(capability, {})[file] = count

@@ -169,5 +169,9 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "The b12x NVFP4 GEMM against FP64, the largest of the cases": _linear,
     "The native b12x W4A16 MoE": _w4a16,
     "compute-sanitizer": _sanitizer,
+    "Layers split over two GPUs, in a CUDA graph with NCCL's all-reduce": _as_it_is(
+        "ranks"
+    ),
+    "racecheck on both ranks": _as_it_is("ranks_race"),
     "vLLM's engine": _as_it_is("engine"),
 }

@@ -17,6 +17,9 @@ PARTS = (
     "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16", "seed",
     "sanitizer", "engine",
 )  # fmt: skip
+PAIR = ("ranks", "ranks_race")
+"""Parts for a machine with two GPUs: a run of one is whole without them."""
+_REPORTS = ("tool", "kind", "errors", "warnings", "launches", "first report")
 COLUMNS = {
     "instructions": (
         "instruction",
@@ -97,18 +100,24 @@ COLUMNS = {
         "skipped",
         "first failure",
     ),
-    "sanitizer": (
-        "tool",
-        "kind",
-        "errors",
-        "warnings",
-        "launches",
-        "first report",
-    ),
+    "sanitizer": _REPORTS,
     "engine": (
         "how",
         "what came of it",
     ),
+    "ranks": (
+        "layer",
+        "kernel",
+        "tokens",
+        "top-k",
+        "intermediate",
+        "of a rank",
+        "TP 2 to TP 1",
+        "replay to eager",
+        "to the reference",
+        "bits on the ranks",
+    ),
+    "ranks_race": _REPORTS,
 }
 """Of the rows of a part; what scripts/hopper reads them by."""
 
@@ -219,9 +228,24 @@ _CLOSELY = {
     "Nemotron-3-Nano": (1, 2),
     "gpt-oss-like": (8,),
 }
+SMALL = Model("small", 16, 4, 512, 256, (), ())
+FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2), (1, 2))
+# Sizes that kernels take as they are, and one that is padded where it is halved.
+SPLIT = {
+    SMALL: (4, 40, 600),
+    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (), ()): (1, 8, 64, 2048),
+    FLASH_NEXT: (1, 64, 1000),
+}
+"""Layers whose experts are split over two GPUs, and numbers of tokens."""
+SPLIT_LINEAR = ((512, 1024), (2048, 4096))
+SPLIT_TOKENS = (1, 64, 200)
+SPLIT_CHECKED = {SMALL: (4, 40)}
+"""Under racecheck, which follows each access to shared memory: what is clean alone."""
+SPLIT_KINDS = tuple(f"rank {rank} of 2: micro, static, dense" for rank in (0, 1))
+
 _MORE = (
     Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, (1,), (1,)),
-    Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2), (1, 2)),
+    FLASH_NEXT,
     # Its experts work on 1024 columns; that and 2688 are from memory.
     Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4,), (4,), "relu2_no_mul"),
     Model("GLM-4.6", 160, 8, 5120, 1536, (8,), (8,)),
@@ -249,3 +273,11 @@ def _model(told: dict[str, Any]) -> Model:
         tuple(n for n in RANKS if told["intermediate"] % (n * _BLOCK) == 0),
         told["activation"],
     )
+
+
+def split() -> Iterator[tuple[str, int]]:
+    """Layer and tokens of the part ranks."""
+    for model, counts in SPLIT.items():
+        yield from ((model.name, tokens) for tokens in counts)
+    for n, k in SPLIT_LINEAR:
+        yield from ((f"linear, {n} x {k}", tokens) for tokens in SPLIT_TOKENS)

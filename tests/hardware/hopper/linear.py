@@ -90,6 +90,14 @@ def call(stage: Any, a: dict[str, Any], b: dict[str, Any]) -> torch.Tensor:
     )
 
 
+def exact(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The product [M, N] in FP64 times ``ALPHA``."""
+    sides = [
+        num.weight(each["codes"], each["scale"].float()).double() for each in (a, b)
+    ]
+    return sides[0] @ sides[1].T * ALPHA
+
+
 def _row(stage: Any, a: dict[str, Any], b: dict[str, Any], how: str) -> list[Any]:
     m, n, k = len(a["codes"]), len(b["codes"]), a["codes"].shape[1] * 2
     stage.recorder.fresh()
@@ -104,13 +112,10 @@ def _row(stage: Any, a: dict[str, Any], b: dict[str, Any], how: str) -> list[Any
         return head
     runs = RUNS if how == OWN_CHOICE else 1
     same = sum(torch.equal(call(stage, a, b), out) for _ in range(runs))
-    sides = [
-        num.weight(each["codes"], each["scale"].float()).double() for each in (a, b)
-    ]
-    exact = sides[0] @ sides[1].T * ALPHA
-    want = exact.bfloat16()
+    product = exact(a, b)
+    want = product.bfloat16()
     steps = (_ordered(out) - _ordered(want)).abs()
-    error = layers.apart(out.double(), exact)
+    error = layers.apart(out.double(), product)
     counts = [out.numel(), int((steps > 0).sum()), int((steps > 1).sum())]
     return [*head, *counts, round(error, 6), f"{same} of {runs} the same bits"]
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two processes with a GPU each, without GPUs, and the bounds of what they found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from scripts import ROOT
+from scripts.hopper.complete import missing
+from scripts.hopper.judge import broken
+from scripts.inside import hopper_cases as cases
+from tests.hopper.runs import result
+
+RUN = """import json, os, pathlib, sys, time
+rank = os.environ["HOPPER_RANK"]
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+assert os.environ["CUDA_VISIBLE_DEVICES"] == rank and int(os.environ["HOPPER_PORT"])
+said = {said}
+if said.get(rank) == "hangs":
+    time.sleep(60)
+if rank in said:
+    raise SystemExit(said[rank])
+rows = [[rank, sys.argv[sys.argv.index("--capability") + 1]]]
+out.write_text(json.dumps({{"parts": {{"ranks": {{"rows": rows}}}}}}))
+"""
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., ModuleType]:
+    """The module, with a program of two ranks in the place of run.py."""
+    path = ROOT / "tests" / "hardware" / "hopper" / "pair.py"
+    spec = importlib.util.spec_from_file_location("hopper_pair", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def plant(**said: str) -> ModuleType:
+        script = tmp_path / "run.py"
+        bad = {name[-1]: words for name, words in said.items()}
+        script.write_text(RUN.format(said=bad), encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", [str(script)])
+        monkeypatch.setattr(module, "SECONDS", 20)
+        return module
+
+    return plant
+
+
+def test_rows_of_both_ranks_come_back(pair: Callable[..., ModuleType]) -> None:
+    assert pair().both("ranks", (12, 0)) == [[["0", "12.0"]], [["1", "12.0"]]]
+
+
+def test_a_rank_that_fails_is_named_and_the_other_is_not_waited_for(
+    pair: Callable[..., ModuleType],
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(RuntimeError, match="rank 1 ended with 1: no such kernel"):
+        pair(rank_0="hangs", rank_1="no such kernel").both("ranks", (12, 0))
+    assert time.monotonic() - started < 15
+
+
+def test_a_rank_that_does_not_end_is_named(
+    pair: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pair(rank_0="hangs")
+    monkeypatch.setattr(module, "SECONDS", 3)
+    with pytest.raises(RuntimeError, match="rank 0 ended with"):
+        module.both("ranks", (12, 0))
+
+
+def split() -> dict[str, Any]:
+    """A run with the parts of two GPUs."""
+    found = result()
+    rows: list[list[Any]] = [
+        [model.name, "static", tokens, model.top_k, model.intermediate]
+        + [model.intermediate // 2, 0.002, 0.0, 0.16, "the same"]
+        for model, counts in cases.SPLIT.items()
+        for tokens in counts
+    ]
+    rows += [
+        [f"linear, {n} x {k}", "dense", tokens, 1, k, k // 2]
+        + [0.002, 0.0, 0.003, "the same"]
+        for n, k in cases.SPLIT_LINEAR
+        for tokens in cases.SPLIT_TOKENS
+    ]
+    race = [["racecheck", kind, 0, 0, 92, ""] for kind in cases.SPLIT_KINDS]
+    for name, each in (("ranks", rows), ("ranks_race", race)):
+        found["parts"][name] = {
+            "of": [],
+            "columns": [*cases.COLUMNS[name]],
+            "rows": each,
+            "failed": "",
+        }
+    return found
+
+
+def test_a_run_of_two_gpus_keeps_its_bounds() -> None:
+    assert broken(split()) == []
+    assert missing(split(), whole=True) == []
+    assert missing(result(), whole=True) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "column", "value", "why"),
+    [
+        ("ranks", "TP 2 to TP 1", 0.5, "TP 2 to TP 1 is beyond"),
+        ("ranks", "TP 2 to TP 1", float("nan"), "TP 2 to TP 1 is beyond"),
+        ("ranks", "replay to eager", 0.001, "a replay has other bits"),
+        ("ranks", "to the reference", 0.7, "to the reference is beyond"),
+        ("ranks", "bits on the ranks", "others", "the ranks have different sums"),
+        ("ranks_race", "errors", 1, "a report that nobody has looked into"),
+        ("ranks_race", "errors", -1, "a report that nobody has looked into"),
+    ],
+)
+def test_a_bound_of_two_gpus_is_seen(
+    part: str, column: str, value: object, why: str
+) -> None:
+    found = split()
+    found["parts"][part]["rows"][0][cases.COLUMNS[part].index(column)] = value
+    assert any(why in line for line in broken(found))
+
+
+@pytest.mark.parametrize("part", cases.PAIR)
+def test_a_case_of_two_gpus_that_is_not_there_is_named(part: str) -> None:
+    found = split()
+    del found["parts"][part]["rows"][0]
+    (line,) = missing(found, whole=True)
+    assert line.startswith(f"{part}: no row of ")
