@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 SHAPE = Shape(0.02, experts=8, hidden=256, intermediate=128, top_k=2)
 TOKENS = 4
 ROUNDS, CALLS = 41, 200
-# Of the medians of alternating rounds: two runs of one class differ by less.
+# Of the best of alternating rounds: two runs of one class differ by less.
 SLACK = 1.10
-# A known lack: since the fork looks at strides, a call costs up to 1 us more where no
-# CUDA graph holds it. Without the generator in apply it is within SLACK again.
-STRIDES = 0.20
 
 
 class Nothing:
@@ -85,10 +81,11 @@ def calls(
 
 
 def microseconds(call: Call) -> float:
-    start = time.perf_counter()
+    """Of this thread, and not of whatever else the machine runs meanwhile."""
+    start = time.thread_time()
     for _ in range(CALLS):
         call()
-    return (time.perf_counter() - start) / CALLS * 1e6
+    return (time.thread_time() - start) / CALLS * 1e6
 
 
 @torch.inference_mode()
@@ -99,13 +96,13 @@ def test_no_dearer_than_upstream(
         {backend: microseconds(call) for backend, call in calls.items()}
         for _ in range(ROUNDS)
     ]
-    medians = {b: statistics.median(r[b] for r in rounds) for b in calls}
-    ratio = statistics.median(r[FORK] / r[UPSTREAM] for r in rounds)
+    best = {backend: min(r[backend] for r in rounds) for backend in calls}
+    ratio = best[FORK] / best[UPSTREAM]
     table(
         "Host cost of apply with nothing in FlashInfer's place, us a call: fork "
-        f"{medians[FORK]:.1f}, upstream {medians[UPSTREAM]:.1f}, ratio {ratio:.2f}"
+        f"{best[FORK]:.1f}, upstream {best[UPSTREAM]:.1f}, ratio {ratio:.2f}"
     )
-    assert ratio <= SLACK + STRIDES
+    assert ratio <= SLACK
 
 
 @torch.inference_mode()
