@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -78,18 +79,15 @@ def test_a_rank_that_does_not_end_is_named(
 def split() -> dict[str, Any]:
     """A run with the parts of two GPUs."""
     found = result()
-    rows: list[list[Any]] = [
-        [model.name, "static", tokens, model.top_k, model.intermediate]
-        + [model.intermediate // 2, 0.002, 0.0, 0.16, "the same"]
-        for model, counts in cases.SPLIT.items()
-        for tokens in counts
-    ]
-    rows += [
-        [f"linear, {n} x {k}", "dense", tokens, 1, k, k // 2]
-        + [0.002, 0.0, 0.003, "the same"]
-        for n, k in cases.SPLIT_LINEAR
-        for tokens in cases.SPLIT_TOKENS
-    ]
+    rows: list[list[Any]] = []
+    for model, counts in cases.SPLIT.items():
+        sizes = [model.top_k, model.intermediate, model.intermediate // 2]
+        for tokens in counts:
+            figures = [0.002, 0.0, 0.16, "the same"]
+            rows.append([model.name, "static", tokens, *sizes, *figures])
+    for (n, k), m in itertools.product(cases.SPLIT_LINEAR, cases.SPLIT_TOKENS):
+        figures = [0.002, 0.0, 0.003, "the same"]
+        rows.append([f"linear, {n} x {k}", "dense", m, 1, k, k // 2, *figures])
     race = [["racecheck", kind, 0, 0, 92, ""] for kind in cases.SPLIT_KINDS]
     for name, each in (("ranks", rows), ("ranks_race", race)):
         found["parts"][name] = {

@@ -28,6 +28,7 @@ from models import MAX_TOKENS
 COLUMNS = hopper_cases.COLUMNS["ranks"]
 RANKS = 2
 REPLAYS = 20
+_NOT_CALLED = ("ncclCommSuspend", "ncclCommResume")
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
@@ -62,9 +63,15 @@ def _reducer(stage: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     """vLLM's all-reduce on NCCL, as its CUDA graphs hold it."""
     if stage.recording:
         return lambda x: x
+    from vllm.distributed.device_communicators import pynccl_wrapper
     from vllm.distributed.device_communicators.pynccl import PyNcclCommunicator
     from vllm.distributed.utils import StatelessProcessGroup
 
+    # Of NCCL 2.29.7, which PyTorch here need not have; nothing calls them.
+    library = pynccl_wrapper.NCCLLibrary
+    library.exported_functions = [
+        each for each in library.exported_functions if each.name not in _NOT_CALLED
+    ]
     rank, port = pair.RANK or 0, int(os.environ[pair.PORT])
     group = StatelessProcessGroup.create("127.0.0.1", port, rank, RANKS)
     communicator = PyNcclCommunicator(group, torch.device("cuda:0"))
