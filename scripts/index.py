@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package index: its address, how to talk to it, and what it offers."""
+"""The package index: its address, how to talk to it, and what it offers.
+
+The library for it takes a third of a second to import, and most runs ask no index:
+it is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,15 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-import requests
-from pypi_simple import (
-    PYPI_SIMPLE_ENDPOINT,
-    DistributionPackage,
-    ProjectPage,
-    PyPISimple,
-    UnsupportedContentTypeError,
-    UnsupportedRepoVersionError,
-)
-from pypi_simple.errors import NoSuchProjectError
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
-
 from scripts.errors import Unusable
+
+if TYPE_CHECKING:
+    import requests
+    from pypi_simple import DistributionPackage, ProjectPage
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to connect, and between two pieces of an answer."""
@@ -65,6 +61,9 @@ class Index:
         Raises:
             Unusable: The index cannot be reached or has no such project.
         """
+        from pypi_simple import UnsupportedContentTypeError, UnsupportedRepoVersionError
+        from pypi_simple.errors import NoSuchProjectError
+
         try:
             page = self._page(project)
         except NoSuchProjectError as e:
@@ -95,6 +94,8 @@ class Index:
         return int(announced) if answer.ok and announced.isdigit() else None
 
     def _page(self, project: str) -> ProjectPage:
+        from pypi_simple import ProjectPage, PyPISimple
+
         if urlsplit(self.url).scheme != "file":
             client = PyPISimple(self.url, session=self.session)
             return client.get_project_page(project, timeout=TIMEOUT)
@@ -132,6 +133,8 @@ def open_index(url: str | None = None) -> Index:
     In this order: the argument, UPSTREAM_INDEX_URL, PIP_INDEX_URL,
     UV_DEFAULT_INDEX, UV_INDEX_URL, pip's configuration, the library's default.
     """
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
     pip = pip_settings()
     names = ("UPSTREAM_INDEX_URL", "PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
     chosen = next(filter(None, (url, *map(os.environ.get, names))), None)
@@ -141,6 +144,10 @@ def open_index(url: str | None = None) -> Index:
 
 
 def _session(pip: dict[str, str]) -> requests.Session:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import Retry
+
     session = requests.Session()  # honours *_PROXY, .netrc and REQUESTS_CA_BUNDLE
     ca = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if ca := ca or pip.get("cert"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scripts.port.definitions import Definition, Sort
 from scripts.port.library import Library
-from scripts.port.modules import Module
+from scripts.port.modules import Chunk, Module
 from scripts.port.scopes import Link, linked
 from scripts.port.signature import Making
 
@@ -57,6 +57,8 @@ class _File:
     above: Mapping[ast.AST, ast.AST]
     links: Mapping[str, Link]
     words: frozenset[str]
+    first: int
+    """How many lines of the file come before the nodes' first."""
 
     def is_it(self, node: ast.AST) -> bool:
         parts = _parts(node)
@@ -74,7 +76,7 @@ class _File:
     ) -> Spot:
         line = " ".join(ast.unparse(node).split())
         text = line if len(line) < 60 else f"{line[:57]}..."
-        return Spot(self.path, node.lineno, text, what, counts)
+        return Spot(self.path, node.lineno + self.first, text, what, counts)
 
 
 def spots(path: str, found: Module, target: Target) -> Iterator[Spot]:
@@ -85,27 +87,33 @@ def spots(path: str, found: Module, target: Target) -> Iterator[Spot]:
         found: It, read.
         target: The name.
     """
-    tree = ast.Module([node for chunk in found.chunks for node in chunk.body], [])
-    nodes = list(ast.walk(tree))
-    above = {c: node for node in nodes for c in ast.iter_child_nodes(node)}
     links: dict[str, Link] = {}
-    for node in nodes:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            links |= linked(node, path)
+    for chunk in found.chunks:
+        for node in _nodes(chunk):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                links |= linked(node, path)
     name = target.made.name
     words = {name, *(b for b, link in links.items() if link.name == name)}
     # What the top of the file imports is followed through its own table.
     inner = {b: link for b, link in links.items() if b not in found.links}
-    file = _File(path, target, above, inner, frozenset(words))
-    for node in nodes:
-        if isinstance(node, ast.ClassDef):
-            yield from _class(file, node)
-        elif isinstance(node, ast.Name | ast.Attribute) and file.is_it(node):
-            yield from _use(file, node)
-    if target.made.making is Making.TUPLE or b"astuple" in b"".join(
-        chunk.source for chunk in found.chunks
-    ):
-        yield from _apart(file, nodes)
+    apart = target.made.making is Making.TUPLE or any(
+        b"astuple" in chunk.source for chunk in found.chunks
+    )
+    for chunk in found.chunks:
+        nodes = _nodes(chunk)
+        above = {c: node for node in nodes for c in ast.iter_child_nodes(node)}
+        file = _File(path, target, above, inner, frozenset(words), chunk.above)
+        for node in nodes:
+            if isinstance(node, ast.ClassDef):
+                yield from _class(file, node)
+            elif isinstance(node, ast.Name | ast.Attribute) and file.is_it(node):
+                yield from _use(file, node)
+        if apart:
+            yield from _apart(file, nodes)
+
+
+def _nodes(chunk: Chunk) -> list[ast.AST]:
+    return list(ast.walk(ast.Module(chunk.body, [])))
 
 
 def _parts(node: ast.AST) -> list[str]:
@@ -186,7 +194,9 @@ def _class(file: _File, node: ast.ClassDef) -> Iterator[Spot]:
         isinstance(n, ast.FunctionDef) and n.name == "__init__" for n in node.body
     )
     if below and not own and top:
-        yield Spot(file.path, node.lineno, node.name, "is", below=node.name)
+        yield Spot(
+            file.path, node.lineno + file.first, node.name, "is", below=node.name
+        )
     for call in ast.walk(node):
         if not isinstance(call, ast.Call):
             continue

@@ -38,13 +38,14 @@ def unfixed(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
             for node in ast.walk(ast.Module(chunk.body, [])):
                 if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     continue
-                if not _asks(node) or node.lineno not in rows:
+                row = node.lineno + chunk.above
+                if not _asks(node) or row not in rows:
                     continue
                 for name in [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]:
                     there = _has(old.library, part.path, name)
                     if there and not _has(new.library, part.target, name):
                         what = f"the fixture {name} is not in reach of {node.name}"
-                        yield Breach(part.path, node.lineno, name, what)
+                        yield Breach(part.path, row, name, what)
 
 
 def _asks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

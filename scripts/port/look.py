@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,23 @@ class Work:
     summary: Summary
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles: millions of things are made that all stay.
+
+    Nor is any of it gone through when the process ends.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was:
+            gc.enable()
+
+
+@_uncollected()
 def look(at: Checkout, wanted_: Wanted) -> Work:
     """Carry the series in memory.
 

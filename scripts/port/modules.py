@@ -6,9 +6,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from tree_sitter import Node
 
@@ -27,24 +27,42 @@ class Chunk:
     row: int
     """Line that it starts at, from 1."""
 
-    @cached_property
+    @property
     def body(self) -> list[ast.stmt]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(b"\n" * (self.row - 1) + self.source).body
+        """Its nodes count their lines from 1: `above` comes on top."""
+        return _parsed(self.source)
 
-    @cached_property
-    def defined(self) -> dict[str, list[Definition]]:
+    @property
+    def above(self) -> int:
+        """How many lines of the file come before it."""
+        return self.row - 1
+
+    @property
+    def defined(self) -> Mapping[str, Sequence[Definition]]:
         """What it binds; a block of many names is gone through once."""
-        found: dict[str, list[Definition]] = {}
-        for node in statements(self.body):
-            for made in defined(node, self.path, self.source):
-                found.setdefault(made.name, []).append(made)
-        return found
+        return _defined(self.path, self.source)
 
     @property
     def rows(self) -> range:
         return range(self.row, self.row + self.source.count(b"\n") + 1)
+
+
+# A patch changes a few statements of a file; all others are those of the version
+# before, and are neither parsed nor looked at again.
+@lru_cache(maxsize=8192)
+def _parsed(source: bytes) -> list[ast.stmt]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source).body
+
+
+@lru_cache(maxsize=8192)
+def _defined(path: str, source: bytes) -> Mapping[str, Sequence[Definition]]:
+    found: dict[str, list[Definition]] = {}
+    for node in statements(_parsed(source)):
+        for made in defined(node, path, source):
+            found.setdefault(made.name, []).append(made)
+    return found
 
 
 @dataclass(frozen=True)

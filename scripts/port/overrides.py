@@ -28,11 +28,9 @@ def overridden(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
             continue
         rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
         for name, chunks in found.places.items():
-            made = found.get(name)
-            if made is None or made.sort is not Sort.CLASS or not made.bases:
-                continue
             near = [c for c in chunks if not rows.isdisjoint(c.rows)]
-            if near:
+            made = found.get(name) if near else None
+            if made and made.sort is Sort.CLASS and made.bases:
                 yield from _of_class(part, made, near[0].row, old, new)
 
 

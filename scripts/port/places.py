@@ -74,7 +74,7 @@ class Places:
             for other in self.fresh.get(name, ())
             if other != path
             and len(body) >= _TELLING
-            and _may_hold(self.new[other].data, body)
+            and _may_hold(self.new[other].data, name, body)
             and self._came(other, name, body, top=False)
         )
 
@@ -85,7 +85,7 @@ class Places:
         for path, entry in self.new.items():
             was = self.old.get(path)
             if was is None or was.data != entry.data:
-                for name in set(_DEFINED.findall(entry.data)):
+                for name in set(_DEFINED.findall(b"\n" + entry.data)):
                     found.setdefault(name.decode("ascii"), []).append(path)
         return found
 
@@ -100,13 +100,24 @@ class Places:
         return False
 
 
-def _may_hold(data: bytes, body: Lines) -> bool:
-    """Whether enough lines of a body stand in a file for it to be alike there."""
-    hits = sum(line in data for line in body[1:])
-    return hits >= LIKE * len(body)
+def _may_hold(data: bytes, name: str, body: Lines) -> bool:
+    """Whether enough lines of a body stand behind a name for it to be alike there.
+
+    It saves reading the whole file. What is much longer is not alike.
+    """
+    enough, reach = LIKE * len(body), 5 * len(body) + 20
+    for match in re.finditer(_HEAD % name.encode(), b"\n" + data):
+        rows = {
+            row.strip() for row in data[match.start() :].split(b"\n", reach)[:reach]
+        }
+        if sum(line in rows for line in body[1:]) >= enough:
+            return True
+    return False
 
 
-_DEFINED = re.compile(rb"^\s*(?:async def|def|class) ([A-Za-z_][A-Za-z0-9_]*)", re.M)
+# A fixed first byte, which `re` finds twice as fast as the start of a line.
+_HEAD = rb"\n[ \t]*(?:async def|def|class) (%s)"
+_DEFINED = re.compile(_HEAD % rb"[A-Za-z_]\w*")
 
 
 def places(

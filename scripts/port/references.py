@@ -8,6 +8,7 @@ where the patch itself changes what a name is, whoever else uses that name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from scripts.port.binding import Change, changes
@@ -35,6 +36,14 @@ def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
         new: The new tree, with what was carried.
     """
     done = [p for p in parts if p.state.carried and p.target.endswith(".py")]
+    with ThreadPoolExecutor(1) as beside:
+        # ruff is a process of its own: it runs while the rest is looked up here.
+        left = beside.submit(_undefined, done)
+        found = _looked_up(done, old, new)
+        return list(dict.fromkeys([*found, *left.result()]))
+
+
+def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
     found: list[Breach] = []
     for part in done:
         found += _hidden(part, old.library, new.library)
@@ -50,8 +59,7 @@ def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
     found += counted(done, old, new)
     found += overridden(done, old, new)
     found += unfixed(done, old, new)
-    found += _undefined(done)
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _hidden(part: FileResult, old: Library, new: Library) -> Iterator[Breach]:
@@ -180,7 +188,7 @@ def _now(use: Use, now: Found, new: Side) -> str:
     return f"; {', '.join(homes[:3])} {'has' if len(homes) == 1 else 'have'} one"
 
 
-def _undefined(done: Sequence[FileResult]) -> Iterator[Breach]:
+def _undefined(done: Sequence[FileResult]) -> list[Breach]:
     files = {}
     by_target = {part.target: part for part in done}
     for part in done:
@@ -189,5 +197,7 @@ def _undefined(done: Sequence[FileResult]) -> Iterator[Breach]:
         sides = [e.data for e in (part.ours, part.theirs) if e is not None]
         if part.result.data not in sides:
             files[part.target] = (*sides, part.result.data)
-    for one in undefined(files):
-        yield Breach(by_target[one.path].path, one.row, one.name, one.what)
+    return [
+        Breach(by_target[one.path].path, one.row, one.name, one.what)
+        for one in undefined(files)
+    ]

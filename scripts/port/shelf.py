@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An archive's table of contents in the cache, so that few of its bytes are read.
+"""An archive's code and table of contents in the cache, to be read at once.
 
-A port reads two archives of nine thousand files for some dozen of each, and those
-of the releases in between. What every file is and where it lies in the unpacked
-stream is written down once, as `trees/<sha256 of the archive>.json` in the cache.
-The table is believed as little as the cache is: it has to give its own tree id,
-and whatever is read through it has to be the blob that it names. Otherwise, and
-with SM12X_PARANOID=1, the archive is read from end to end as the first time.
+A port reads two archives of nine thousand files, of which it needs the code, and
+those of the releases in between for some dozen. What every file is and where it
+lies in the unpacked stream is written down once, as `trees/<sha256 of the
+archive>.json` in the cache, and the bytes of what was asked for behind each other
+in `trees/<sha256>.held`. Both are believed as little as the cache is: the table has
+to give its own tree id, and whatever is read through it has to be the blob that it
+names. Otherwise, and with SM12X_PARANOID=1, the archive is read from end to end as
+the first time.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache, fetch
@@ -28,6 +30,20 @@ from scripts.series.replay import Entry
 
 Row = tuple[str, int, str, int, int]
 """Path, mode, blob, offset in the unpacked archive, size; both in bytes."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Where the cache keeps what is known of one archive."""
+
+    table: Path
+    held: Path
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> _Shelf:
+        base = cache.cache_dir() / "trees"
+        return cls(base / f"{artifact.sha256}.json", base / f"{artifact.sha256}.held")
 
 
 def read(artifact: Artifact, want: Want) -> Source:
@@ -41,11 +57,10 @@ def read(artifact: Artifact, want: Want) -> Source:
         Finding: The archive is damaged, or not the one that was announced.
         Unusable: It cannot be fetched or read.
     """
-    archive = fetch.obtain(artifact)
-    table = cache.cache_dir() / "trees" / f"{artifact.sha256}.json"
-    rows = None if cache.is_set("SM12X_PARANOID") else _load(table)
+    archive, shelf = fetch.obtain(artifact), _Shelf.of(artifact)
+    rows = None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
     if rows is not None:
-        files = _taken(archive, (row for row in rows if want(row[0])))
+        files = _taken(archive, shelf, [row for row in rows if want(row[0])])
         if files is not None:
             return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
     rows, files = [], {}
@@ -53,7 +68,8 @@ def read(artifact: Artifact, want: Want) -> Source:
         rows.append(_row(member))
         if want(member.path):
             files[member.path] = Entry(member.mode, member.data)
-    _keep(table, rows)
+    _keep(shelf.table, json.dumps({"tree": _tree(rows), "rows": rows}).encode("utf-8"))
+    _hold(shelf, {row[2]: files[row[0]].data for row in rows if row[0] in files})
     return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
 
 
@@ -79,25 +95,67 @@ def _load(table: Path) -> list[Row] | None:
         return None
 
 
-def _keep(table: Path, rows: list[Row]) -> None:
-    text = json.dumps({"tree": _tree(rows), "rows": rows})
+def _keep(path: Path, data: bytes) -> None:
     try:
-        write(table, text.encode("utf-8"))
+        write(path, data)
     except ForkError:
         return  # a cache that is read-only is slower, and as right
 
 
-def _taken(archive: Path, rows: Iterable[Row]) -> dict[str, Entry] | None:
-    """What lies at the rows; None where that is not what the table says."""
-    files: dict[str, Entry] = {}
+def _hold(shelf: _Shelf, blobs: Mapping[str, bytes]) -> None:
+    """Write down blobs: a line of JSON with their sizes, then their bytes."""
+    head = json.dumps({name: len(data) for name, data in blobs.items()})
+    _keep(shelf.held, b"\n".join([head.encode("utf-8"), b"".join(blobs.values())]))
+
+
+def _held(shelf: _Shelf) -> dict[str, bytes]:
+    """The blobs that are written down; nobody has looked at them yet."""
     try:
-        with gzip.open(archive) as stream:
-            for path, mode, blob, offset, size in sorted(rows, key=lambda r: r[3]):
-                stream.seek(offset)
-                data = stream.read(size)
+        with shelf.held.open("rb") as stream:
+            sizes = json.loads(stream.readline()).items()
+            return {str(name): stream.read(size) for name, size in sizes}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | None:
+    """What lies at the rows; None where that is not what the table says."""
+    blobs, names = _held(shelf), {row[2] for row in rows}
+    for name in names & blobs.keys():
+        if blob_id(blobs[name]) != name:
+            del blobs[name]
+    missing = [row for row in rows if row[2] not in blobs]
+    if missing:
+        try:
+            for blob, data in _stretches(archive, missing):
                 if blob_id(data) != blob:
                     return None
-                files[path] = Entry(mode, data)
-    except (OSError, EOFError, zlib.error):
-        return None
-    return files
+                blobs[blob] = data
+        except (OSError, EOFError, zlib.error):
+            return None
+        _hold(shelf, blobs)
+    return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
+
+
+def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[str, bytes]]:
+    """The bytes of rows, out of the unpacked archive; one read goes past them all.
+
+    Raises:
+        EOFError: The archive ends before.
+    """
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    start, block = 0, b""
+    with archive.open("rb") as stream:
+        for _, _, blob, offset, size in sorted(rows, key=lambda row: row[3]):
+            kept: list[bytes] = []
+            while start + len(block) < offset + size:
+                if offset < start + len(block):
+                    kept.append(block[max(offset - start, 0) :])
+                start += len(block)
+                raw = stream.read(_BLOCK)
+                if not raw:
+                    raise EOFError
+                block = unpack.decompress(raw)
+            at = max(offset - start, 0)
+            left = size - sum(map(len, kept))
+            yield blob, b"".join([*kept, block[at : at + left]])

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from scripts.series.check.style import run_ruff
@@ -36,27 +36,27 @@ def undefined(files: Mapping[str, tuple[bytes, ...]]) -> list[Undefined]:
     Raises:
         Unusable: There is no ruff.
     """
+    if not files:
+        return []
     with TemporaryDirectory(prefix="sm12x-port-") as scratch:
         top = Path(scratch).resolve()
+        laid: dict[Path, tuple[str, int]] = {}
         for path, contents in files.items():
-            for number, data in enumerate(contents):
-                place = top / str(number - len(contents)) / path
-                place.parent.mkdir(parents=True, exist_ok=True)
+            for number, data in enumerate(contents, -len(contents)):
+                place = top / str(len(laid)) / PurePosixPath(path).name
+                laid[place] = path, number
+                place.parent.mkdir()
                 place.write_bytes(data)
-        if not files:
-            return []
         rules = ("--isolated", "--no-cache", f"--select={RULES}")
         done = run_ruff(top, "check", *rules, "--output-format=json", ".")
         found: dict[str, Counter[str]] = {}
         mine: list[tuple[str, int, str]] = []
         for row in json.loads(done.stdout):
-            side, _, path = (
-                Path(row["filename"]).relative_to(top).as_posix().partition("/")
-            )
+            path, side = laid[Path(row["filename"])]
             message = _plain(row["message"])
             if row["code"] is None or row["code"] == "invalid-syntax":
                 continue
-            if side == "-1":
+            if side == -1:
                 mine.append((path, row["location"]["row"], message))
             else:
                 known = found.setdefault(path, Counter())

@@ -25,6 +25,8 @@ class _Walk:
     path: str
     rows: Collection[int] | None
     names: Collection[str] | None
+    above: int = 0
+    """How many lines of the file come before the nodes' first."""
     found: list[Use] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
@@ -36,13 +38,15 @@ class _Walk:
                 self.visit(node, How.READ)
 
     def _near(self, node: ast.stmt) -> bool:
+        marks = getattr(node, "decorator_list", ())
+        return self._wanted(min([node.lineno, *(d.lineno for d in marks)]), node)
+
+    def _wanted(self, first: int, node: ast.stmt | ast.expr) -> bool:
+        """Whether a node, from a line on, has a line that is to be looked at."""
         if self.rows is None:
             return True
-        first = min(
-            [node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]
-        )
-        last = node.end_lineno or node.lineno
-        return any(row in self.rows for row in range(first, last + 1))
+        span = range(first, (node.end_lineno or node.lineno) + 1)
+        return any(row + self.above in self.rows for row in span)
 
     def visit(self, node: ast.AST, how: How) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -190,10 +194,7 @@ class _Walk:
         start: Link | None,
         kind: str = "",
     ) -> None:
-        row = node.lineno
-        if self.rows is not None and not any(
-            r in self.rows for r in range(row, (node.end_lineno or row) + 1)
-        ):
+        if not self._wanted(node.lineno, node):
             return
         if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
             return
@@ -212,6 +213,7 @@ class _Walk:
                             return
                         break
         scope = ".".join(self.scope)
+        row = node.lineno + self.above
         self.found.append(Use(row, scope, parts, how, call, start, owner, kind))
 
 
@@ -240,5 +242,6 @@ def uses(
         if rows is not None and not any(row in rows for row in chunk.rows):
             continue
         if names is None or any(word in chunk.source for word in words):
+            walk.above = chunk.above
             walk.body(chunk.body)
     return walk.found

@@ -44,8 +44,16 @@ def table(archive: Artifact, tmp_path: Path) -> Path:
     return tmp_path / "cache/trees" / f"{archive.sha256}.json"
 
 
+def held(archive: Artifact, tmp_path: Path) -> Path:
+    return tmp_path / "cache/trees" / f"{archive.sha256}.held"
+
+
 def no_members(path: Path) -> None:
     raise AssertionError("the archive is read from end to end again")
+
+
+def not_unpacked(*_: object) -> None:
+    raise AssertionError("the archive is unpacked again")
 
 
 def test_second_time_gives_the_same_from_the_table(
@@ -95,6 +103,51 @@ def test_damaged_table_is_made_again(
     right = shelf.read(archive, want)
     file = table(archive, tmp_path)
     good = file.read_text(encoding="utf-8")
+    held(archive, tmp_path).unlink()  # else the places in the table are not asked
     file.write_text(damage(json.loads(good)), encoding="utf-8")
     assert shelf.read(archive, want) == right
     assert file.read_text(encoding="utf-8") == good
+
+
+def test_what_was_asked_for_is_not_unpacked_again(
+    archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = shelf.read(archive, want)
+    every = shelf.read(archive, lambda path: True)
+    assert every == read(
+        members(tmp_path / "upstream" / archive.filename), lambda path: True
+    )
+    monkeypatch.setattr(shelf, "_stretches", not_unpacked)
+    assert shelf.read(archive, want) == right
+    assert shelf.read(archive, lambda path: True) == every
+
+
+def test_asking_for_less_forgets_nothing(
+    archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.read(archive, want)
+    other = shelf.read(archive, lambda path: path == "setup.py")
+    assert list(other.files) == ["setup.py"]
+    monkeypatch.setattr(shelf, "_stretches", not_unpacked)
+    assert KERNEL in shelf.read(archive, want).files
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: data[:-7], id="cut off"),
+        pytest.param(lambda data: b"[1]\n" + data, id="another head"),
+        pytest.param(lambda data: data[:-7] + b"altered", id="altered"),
+        pytest.param(lambda data: b'{"0": -1}\n' + data, id="a size below 0"),
+    ],
+)
+def test_damaged_bytes_are_not_believed(
+    damage: Callable[[bytes], bytes], archive: Artifact, tmp_path: Path
+) -> None:
+    right = shelf.read(archive, want)
+    file = held(archive, tmp_path)
+    good = file.read_bytes()
+    file.write_bytes(damage(good))
+    assert shelf.read(archive, want) == right
+    assert shelf.read(archive, want) == right
