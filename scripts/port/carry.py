@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from scripts.port import decide, references
-from scripts.port.breach import Breach, Need, said_of
+from scripts.port import decide
+from scripts.port.ahead import beside
+from scripts.port.breach import Breach, said_of
+from scripts.port.chain import Answer, Chain, Snapshot
 from scripts.port.decide import Case
 from scripts.port.dependents import Waiting, brought
 from scripts.port.merge import Merged, Space, space
 from scripts.port.places import Places
 from scripts.port.resolutions import Records
 from scripts.port.states import FileResult, PatchResult, State
-from scripts.port.trees import Index, Trees, side
+from scripts.port.trees import Trees
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step, Tree, replay
 
@@ -26,61 +29,6 @@ class Carried:
     patches: tuple[PatchResult, ...]
     used: frozenset[str]
     """Names of the resolutions that were used."""
-
-
-@dataclass
-class _Chain:
-    """The two trees as the series goes on."""
-
-    base: Tree
-    new: Tree
-    trees: Trees | None
-    old_now: dict[str, Entry | None] = field(default_factory=dict)
-    new_now: dict[str, Entry | None] = field(default_factory=dict)
-    texts: dict[bytes, bool] = field(default_factory=dict)
-    indexes: tuple[Index, Index] | None = None
-
-    def __post_init__(self) -> None:
-        if self.trees is not None:
-            self.indexes = Index(self.trees.base), Index(self.trees.new)
-
-    def before(self, path: str) -> Entry | None:
-        return self.old_now[path] if path in self.old_now else self.base(path)
-
-    def here(self, path: str) -> Entry | None:
-        return self.new_now[path] if path in self.new_now else self.new(path)
-
-    def take(self, files: Iterable[FileResult]) -> None:
-        """Put the files of a patch into both trees, or out of the new one again."""
-        for found in files:
-            self.old_now[found.path] = found.theirs
-            if found.state.carried:
-                self.new_now[found.target] = found.result
-                self.new_now |= found.also
-            elif found.ours is None and self.new(found.target) is None:
-                self.new_now.pop(found.target, None)
-            else:
-                self.new_now[found.target] = found.ours
-
-    def look(
-        self, files: Sequence[FileResult]
-    ) -> tuple[list[Breach], dict[str, set[Need]]]:
-        """Of a patch that was taken: uses that the new tree does not answer, and
-        what it uses at all."""
-        if self.trees is None:
-            return [], {}
-        assert self.indexes
-        old = side(self.indexes[0], self.before, self.old_now)
-        new = side(self.indexes[1], self.here, self.new_now)
-        return references.breaches(files, old, new), references.needs(files, old)
-
-    def known(self, text: bytes) -> bool:
-        """Whether a text is in the pinned tree, quoted."""
-        if text not in self.texts:
-            files = self.trees.base.files.values() if self.trees else ()
-            quoted = b'"%s"' % text
-            self.texts[text] = any(quoted in entry.data for entry in files)
-        return self.texts[text]
 
 
 def carry(
@@ -106,25 +54,54 @@ def carry(
     Raises:
         Finding: The series does not hold on its own base.
     """
-    chain = _Chain(base, new, trees)
-    results = []
+    chain = Chain(base, new, trees)
+    steps = list(replay(patches, base))
+    results: list[PatchResult] = []
     used: set[str] = set()
     waiting = Waiting(chain.known)
-    with space() as room:
-        for step in replay(patches, base):
-            result = _patch(step, chain, places, records, room, label)
-            chain.take(result.files)
-            found, needs = chain.look(result.files)
-            result = replace(result, files=_judged(result.files, found, waiting))
-            result = waiting.see(result, found, needs)
-            chain.take(result.files)
+    with beside(chain, len(steps)) as process, space() as room:
+        tried: deque[tuple[Snapshot, PatchResult]] = deque()
+        while len(results) < len(steps):
+            next_ = len(results) + len(tried)
+            for step in steps[next_ : len(results) + process.depth]:
+                before = chain.state
+                result = _patch(step, chain, places, records, room, label)
+                chain.take(result.files)
+                process.ask(len(results) + len(tried), result.files)
+                tried.append((before, result))
+            before, result = tried.popleft()
+            found, needs = process.answer() or _look(chain, before, result)
+            judged = replace(result, files=_judged(result.files, found, waiting))
+            settled = waiting.see(judged, found, needs)
+            if _taken(settled) != _taken(result):
+                # What was merged since stands on what is not there.
+                chain.restore(before)
+                chain.take(result.files)
+                chain.take(settled.files)
+                process.settle(len(results), settled.files)
+                tried.clear()
             used |= {
                 records.name(part.base, part.ours, part.theirs)
-                for part in result.files
+                for part in settled.files
                 if part.state is State.RESOLVED
             }
-            results.append(result)
+            results.append(settled)
     return Carried(tuple(waiting.linked(results)), frozenset(used))
+
+
+def _look(chain: Chain, before: Snapshot, result: PatchResult) -> Answer:
+    """Look up in this process what a patch uses, merged onto a state before."""
+    now = chain.state
+    chain.restore(before)
+    chain.take(result.files)
+    found = chain.look(result.files)
+    chain.restore(now)
+    return found
+
+
+def _taken(result: PatchResult) -> list[bool]:
+    """Which files of a patch are in the new tree."""
+    return [part.state.carried for part in result.files]
 
 
 def _judged(
@@ -153,7 +130,7 @@ def _judged(
 
 
 def _patch(
-    step: Step, chain: _Chain, places: Places, records: Records, room: Space, label: str
+    step: Step, chain: Chain, places: Places, records: Records, room: Space, label: str
 ) -> PatchResult:
     cases = []
     for change in step.patch.files:

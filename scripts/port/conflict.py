@@ -38,7 +38,7 @@ def marked(part: FileResult, patch: Patch, label: str, room: Space) -> bytes:
         names = (label, f"patch-{patch.number}")
         done = room.merge(base, ours, theirs, names)
         if part.target in done.conflicts:
-            data = done.files[part.target].data
+            data = done.files[part.target]
             return _with_symbols(part.target, data, part.ours.data)
     below = part.ours.data if part.ours else b""
     hunks = b"".join(_hunks(part, patch))

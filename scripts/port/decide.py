@@ -179,9 +179,9 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
     assert case.base and case.ours and case.theirs
     path, mode = case.target, _mode(case)
     base, ours, theirs = case.base.data, case.ours.data, case.theirs.data
-    entry = merged.files.get(path)
-    clean = entry is not None and path not in merged.conflicts
-    if clean and entry is not None and entry.data == ours:
+    text = merged.files.get(path)
+    clean = text is not None and path not in merged.conflicts
+    if clean and text == ours:
         if absorbed.exactly(path, base, ours, theirs, room):
             return case.result(State.ABSORBED, result=case.ours)
         clean = False  # nothing would change, and it is not shown to be there
@@ -191,15 +191,15 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
     found = absorbed.in_another_form(path, case.pinned, base, ours, theirs)
     homes = _homes(case, places, base, ours)
     why = "both changed the same lines"
-    if clean and entry is not None:
-        sides = Sides(path, base, ours, theirs, entry.data, homes)
+    if clean and text is not None:
+        sides = Sides(path, base, ours, theirs, text, homes)
         doubts, read = _doubts(sides)
         doubts += found.doubled
         if not doubts and found.share < absorbed.ENOUGH:
-            same = moved_only(case.change, ours, entry.data)
+            same = moved_only(case.change, ours, text)
             state = State.MOVED if same else State.MERGED
             renamed = "" if path == case.change.path else f"now {path}"
-            result = Entry(mode, entry.data)
+            result = Entry(mode, text)
             return case.result(state, result=result, why=renamed, read=read)
         why = f"the text merges, and must not: {doubts[0]}" if doubts else ""
     if found.share >= absorbed.ENOUGH:

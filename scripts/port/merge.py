@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.errors import Finding
 from scripts.git import IDENTITY, BlobReader, Git
 from scripts.series.replay import Entry
 
@@ -23,7 +22,7 @@ _SETTINGS = ("-c", "merge.renames=false", "-c", "merge.conflictStyle=diff3")
 class Merged:
     """What git made of the files."""
 
-    files: dict[str, Entry]
+    files: dict[str, bytes]
     """Path to content, with conflict markers in those of `conflicts`."""
     conflicts: frozenset[str]
 
@@ -65,7 +64,8 @@ class Space:
                 if not row:
                     break
                 conflicts.add(row.partition("\t")[2])
-        return Merged(self._read(tree), frozenset(conflicts))
+        paths = dict.fromkeys((*base, *ours, *theirs))
+        return Merged(self._read(tree, paths), frozenset(conflicts))
 
     def _commits(self, *wanted: tuple[str, Files]) -> None:
         name, mail = IDENTITY
@@ -87,17 +87,9 @@ class Space:
                         pipe.write(entry.data + b"\n")
             pipe.write(b"done\n")
 
-    def _read(self, tree: str) -> dict[str, Entry]:
-        listing = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout
-        found = {}
-        for row in listing.split(b"\0")[:-1]:
-            meta, _, path = row.partition(b"\t")
-            mode, _, blob = meta.split()
-            data = self.blobs.read(blob.decode())
-            if data is None:
-                raise Finding("git lost an object", found=blob.decode())
-            found[path.decode("utf-8", "surrogateescape")] = Entry(int(mode, 8), data)
-        return found
+    def _read(self, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
+        found = {path: self.blobs.read(f"{tree}:{path}") for path in paths}
+        return {path: data for path, data in found.items() if data is not None}
 
     def text(self, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
         """Merge one stretch of text; None where it conflicts."""
@@ -109,7 +101,7 @@ class Space:
             {"x": Entry(0o100644, data)} for data in (base, ours, theirs)
         )
         done = self.merge(one, two, three, names=("ours", "theirs"))
-        return None if done.conflicts else done.files["x"].data
+        return None if done.conflicts else done.files["x"]
 
 
 @contextmanager

@@ -49,9 +49,10 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
         found += _hidden(part, old.library, new.library)
         if part.result is not None:
             found += _mine(part, old.library, new)
+        rows = list(others(part, new.library, new.search))
         made = replace(part, target=part.path, ours=part.base, result=part.theirs)
-        known = set(others(made, old.library, old.search))
-        for row in others(part, new.library, new.search):
+        known = set(others(made, old.library, old.search)) if rows else set()
+        for row in rows:
             if row not in known:
                 name, path, text, change = row
                 what = f"{path} uses {text}, which {change.what}"

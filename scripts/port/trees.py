@@ -26,19 +26,33 @@ class Index:
     """One tree's Python; what was asked of it once is not looked for again."""
 
     source: Source
+    like: Index | None = None
+    """Another tree, most of whose files are this one's, too."""
     found: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def folders(self) -> frozenset[str]:
         return frozenset(p for path in self.source.ids for p in _parents(path))
 
+    @cached_property
+    def own(self) -> Mapping[str, bool]:
+        """Python files, and whether they are other ones than the like tree's."""
+        ids = self.like.source.ids if self.like else {}
+        return {
+            path: path not in ids or ids[path][1] != self.source.ids[path][1]
+            for path in self.source.files
+            if path.endswith(".py")
+        }
+
     def search(self, word: bytes) -> tuple[str, ...]:
         """Paths of the files in which a word stands."""
         if word not in self.found:
+            there = set(self.like.search(word)) if self.like else set()
+            files = self.source.files
             self.found[word] = tuple(
                 path
-                for path, entry in self.source.files.items()
-                if path.endswith(".py") and word in entry.data
+                for path, own in self.own.items()
+                if (word in files[path].data if own else path in there)
             )
         return self.found[word]
 
