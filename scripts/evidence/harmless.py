@@ -24,10 +24,10 @@ from scripts import ROOT
 from scripts.cache import cache_dir
 from scripts.cpuenv import cpu_python, location
 from scripts.errors import Finding
+from scripts.evidence.names import is_code
 from scripts.evidence.session import Job, run
 from scripts.evidence.stand import Stand
 from scripts.evidence.warm import SETTINGS, place
-from scripts.evidence.without import is_code
 from scripts.files import write
 
 LIST = ROOT / "tests" / "evidence" / "upstream.toml"

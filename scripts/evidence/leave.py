@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.evidence.names import State, is_code
 from scripts.evidence.own import named
 from scripts.evidence.reach import able_to_tell, changes
 from scripts.evidence.session import Files, Job, Result, function, run
 from scripts.evidence.stand import Stand
-from scripts.evidence.without import State, Without, is_code, leave_out
+from scripts.evidence.without import Without, leave_out
 
 
 @dataclass(frozen=True)

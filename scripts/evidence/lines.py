@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 
-from scripts.evidence.without import State, is_code
+from scripts.evidence.names import State, is_code
 from scripts.series.replay import Step, hunk_sides, lines
 
 

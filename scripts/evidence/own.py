@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scripts.evidence.without import State
+from scripts.evidence.names import State
 from scripts.series.replay import Entry, Step
 from scripts.series.trailers import trailers
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from scripts.evidence.names import State, is_code
 from scripts.evidence.session import function
-from scripts.evidence.without import State, is_code
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from scripts.evidence.names import Names, State, names_of
 from scripts.evidence.own import Own, own_tests
-from scripts.evidence.without import Names, State, names_of
 from scripts.files import write
 from scripts.git import Git
 from scripts.series.mailbox import Patch
