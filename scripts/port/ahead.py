@@ -23,7 +23,7 @@ from typing import BinaryIO
 from scripts.port.chain import Answer, Chain, Snapshot
 from scripts.port.states import FileResult
 
-DEPTH = 4
+DEPTH = 2
 """Most patches that are merged before the first of them is answered."""
 
 Files = Sequence[FileResult]

@@ -71,7 +71,10 @@ def bind(call: Call, made: Definition, method: bool) -> Bound | None:
 
 def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
     """What a use meets otherwise in `new` than in `old`."""
-    if old == new or old.again or new.again or use.how is How.NAMED:
+    if old == new or use.how is How.NAMED:
+        return
+    if old.again or new.again:
+        yield from _set_on_self(use, old, new)
         return
     if old.sort is not new.sort:
         both = {old.sort, new.sort} == {Sort.FUNCTION, Sort.CLASS}
@@ -94,6 +97,18 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         if not wider:
             severe = known or bool(collection)
             yield Change(f"{verb} {now} now, and not {was}", severe)
+
+
+def _set_on_self(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
+    """An attribute, of which only its name is known, that is a method on one side."""
+    if len(use.parts) < 2 or {old.sort, new.sort} != {Sort.FUNCTION, Sort.VALUE}:
+        return
+    method = new if new.sort is Sort.FUNCTION else old
+    if method.again or method.marks & {"property", "cached_property"}:
+        return
+    if use.how is How.CALLED and method is new:
+        return  # what is set on `self` may be called, too
+    yield Change(f"was {old.sort.value} and is {new.sort.value} now")
 
 
 def _listed(use: Use, old: Definition, new: Definition) -> bool:

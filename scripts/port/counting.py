@@ -208,12 +208,25 @@ def _class(file: _File, node: ast.ClassDef) -> Iterator[Spot]:
             yield file.spot(call, "makes it of a list")
 
 
+def _number(node: ast.expr) -> int | None:
+    """A whole number that is written down; None for all else."""
+    minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    if not isinstance(inner, ast.Constant) or type(inner.value) is not int:
+        return None
+    return -inner.value if minus else inner.value
+
+
 def _apart(file: _File, nodes: list[ast.AST]) -> Iterator[Spot]:
     """Where a file that has the name takes as many values apart as it has."""
     count = len(file.target.made.fields)
     for node in nodes:
         if _called(node) == "astuple" and isinstance(node, ast.Call):
             yield file.spot(node, "makes a tuple, maybe of")
+        if isinstance(node, ast.Subscript):
+            index = _number(node.slice)
+            if index is not None and (index < 0 or file.target.common <= index < count):
+                yield file.spot(node, f"takes value {index}, maybe of")
         if not isinstance(node, ast.Assign | ast.For | ast.comprehension):
             continue
         left = node.targets[0] if isinstance(node, ast.Assign) else node.target

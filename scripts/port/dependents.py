@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from scripts.port.breach import Breach, Need
@@ -177,18 +178,22 @@ def _needed(
             yield Dependent(later.name, one.path, one.name)
 
 
-def _texts(part: FileResult) -> set[str]:
+def _texts(part: FileResult) -> frozenset[str]:
     """Quoted words that a patch adds to a file of code."""
-    if kind(part.path) in (Kind.MARKDOWN, Kind.TEXT):
-        return set()
-    before = symbols(part.path, _data(part.base))
-    after = symbols(part.path, _data(part.theirs))
+    return _quoted(part.path, _data(part.base), _data(part.theirs))
+
+
+@lru_cache(maxsize=256)
+def _quoted(path: str, base: bytes | None, theirs: bytes | None) -> frozenset[str]:
+    if kind(path) in (Kind.MARKDOWN, Kind.TEXT):
+        return frozenset()
+    before, after = symbols(path, base), symbols(path, theirs)
     found = set()
     for change in deltas(before, after).values():
         for atom in change.added:
             for match in re.finditer(rb"""(["'])([\w-]{4,})\1""", atom):
                 found.add(match[2].decode())
-    return found
+    return frozenset(found)
 
 
 def _data(entry: Entry | None) -> bytes | None:

@@ -21,6 +21,7 @@ from scripts.port.modules import module
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
 from scripts.port.rows import added_rows
+from scripts.port.shadowed import shadowed
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
 from scripts.port.used import How, Use
@@ -60,6 +61,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += counted(done, old, new)
     found += overridden(done, old, new)
     found += unfixed(done, old, new)
+    found += shadowed(done)
     return found
 
 

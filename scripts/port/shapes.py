@@ -87,8 +87,8 @@ def _compared(
     if now.kind != old.kind:
         yield f"{name} was a {old.kind} and is a {now.kind} now"
         return
-    for key in old.shapes.keys() & now.shapes.keys():
-        if old.shapes[key] != now.shapes[key]:
+    for key in old.shapes:
+        if old.shapes[key] != now.shapes.get(key, old.shapes[key]):
             kinds = f"was {old.shapes[key]} and is {now.shapes[key]} now"
             yield f"the element {_show(key)} of {name} {kinds}"
             return
@@ -102,7 +102,7 @@ def _compared(
         for k, v in now.values.items()
         if now.unique or (k not in old.values and v not in old.values.values())
     }
-    for key in added:
+    for key in sorted(added):
         other = taken.get(new.values.get(key, b"\0"))
         if other is not None and other != key:
             yield f"{_show(key)} of {name} has the value of upstream's {_show(other)}"

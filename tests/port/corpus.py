@@ -7,6 +7,7 @@ from tests.port.corpus_drift import DRIFT
 from tests.port.corpus_fields import FIELDS
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
+from tests.port.corpus_second import SECOND
 from tests.port.model import BASE, Change, file_case, replaced
 
 SM120 = BASE[BASE.index("def sm120_gate") : BASE.index("@functools.cache")]
@@ -464,6 +465,7 @@ CORPUS: tuple[Change, ...] = (
     ),
     *MORE,
     *DRIFT,
+    *SECOND,
     *FIELDS,
     *NEWCOMER,
     *AGAIN,

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from tests.port.corpus import CORPUS
 from tests.port.corpus_drift import SERIES
 from tests.port.corpus_newcomer import LEFT
+from tests.port.corpus_second import LEFT_SECOND, SECOND_SERIES
 from tests.port.heldout import HELD_OUT, HELD_OUT_SERIES
 from tests.port.judge import (
     PEERS,
@@ -69,8 +70,8 @@ def tally() -> Tally:
     """Every case by every tool that is installed; takes a minute or two."""
     found = Tally()
     for held, cases, chains in (
-        ("", CORPUS, SERIES),
-        (HELD, (*HELD_OUT, *LEFT), HELD_OUT_SERIES),
+        ("", CORPUS, (*SERIES, *SECOND_SERIES)),
+        (HELD, (*HELD_OUT, *LEFT, *LEFT_SECOND), HELD_OUT_SERIES),
     ):
         for case in cases:
             with TemporaryDirectory(prefix="sm12x-kinds-") as home:

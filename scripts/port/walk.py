@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Through the statements of a Python file, for the names that they use."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from scripts.port.localnames import Frame, kinds
+from scripts.port.scopes import Link, linked, statements, targets
+from scripts.port.used import Call, How, Use
+
+_DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
+_CALLED = re.compile(r"[A-Za-z_][\w.]*")
+_PUTS = {"setattr", "delattr", "object"}
+"""What puts a double in place of a name that is given as a text."""
+_ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
+
+
+@dataclass
+class Walk:
+    """One file, and what was found in it."""
+
+    path: str
+    rows: Collection[int] | None
+    names: Collection[str] | None
+    above: int = 0
+    """How many lines of the file come before the nodes' first."""
+    found: list[Use] = field(default_factory=list)
+    own: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Function and name to the line of a use of what the function itself binds."""
+    frames: list[Frame] = field(default_factory=list)
+    scope: list[str] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+
+    def body(self, nodes: list[ast.stmt]) -> None:
+        for node in nodes:
+            if self._near(node):
+                self.visit(node, How.READ)
+
+    def _near(self, node: ast.stmt) -> bool:
+        marks = getattr(node, "decorator_list", ())
+        return self._wanted(min([node.lineno, *(d.lineno for d in marks)]), node)
+
+    def _wanted(self, first: int, node: ast.stmt | ast.expr) -> bool:
+        """Whether a node, from a line on, has a line that is to be looked at."""
+        if self.rows is None:
+            return True
+        span = range(first, (node.end_lineno or node.lineno) + 1)
+        return any(row + self.above in self.rows for row in span)
+
+    def visit(self, node: ast.AST, how: How) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            self._function(node)
+        elif isinstance(node, ast.ClassDef):
+            self._class(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node)
+        elif isinstance(node, ast.Call):
+            named = isinstance(node.func, ast.Name) and node.func.id in _ELEMENTS
+            self._call(node)
+            for part in (*node.args, *(k.value for k in node.keywords)):
+                self.visit(part, How.LISTED if named else How.READ)
+        elif isinstance(node, ast.Compare):
+            self.visit(node.left, How.READ)
+            for op, part in zip(node.ops, node.comparators, strict=True):
+                listed = isinstance(op, ast.In | ast.NotIn)
+                self.visit(part, How.LISTED if listed else How.READ)
+        elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            self.visit(node.iter, How.LISTED)
+            for child in ast.iter_child_nodes(node):
+                if child is not node.iter:
+                    self.visit(child, How.READ)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            self._name(node, how, None)
+        elif isinstance(node, ast.Subscript):
+            self._member(node)
+            for child in (node.value, node.slice):
+                self.visit(child, How.READ)
+        elif isinstance(node, ast.Starred):
+            self.visit(node.value, How.LISTED)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+                parts = tuple(node.value.split("."))
+                self._add(node, parts, How.NAMED, None, Link(parts[0]))
+        else:
+            for child in ast.iter_child_nodes(node):
+                if not isinstance(child, ast.stmt) or self._near(child):
+                    self.visit(child, How.READ)
+
+    def _function(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    ) -> None:
+        frame = Frame({a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
+        self.visit(node.args, How.READ)
+        if isinstance(node, ast.Lambda):
+            self.frames.append(frame)
+            self.visit(node.body, How.READ)
+            self.frames.pop()
+            return
+        for part in (*node.decorator_list, *([node.returns] if node.returns else [])):
+            self.visit(part, How.READ)
+        for inner in statements(node.body):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                frame.links |= linked(inner, self.path)
+            elif isinstance(
+                inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ):
+                frame.bound.add(inner.name)
+            elif not isinstance(inner, ast.Global):
+                frame.bound |= set(targets(inner))
+        frame.kinds = kinds(node)
+        self.frames.append(frame)
+        self.scope.append(node.name)
+        self.body(node.body)
+        self.scope.pop()
+        self.frames.pop()
+
+    def _class(self, node: ast.ClassDef) -> None:
+        for part in (
+            *node.decorator_list,
+            *node.bases,
+            *(k.value for k in node.keywords),
+        ):
+            self.visit(part, How.READ)
+        self.scope.append(node.name)
+        self.owners.append(".".join(self.scope))
+        self.body(node.body)
+        self.owners.pop()
+        self.scope.pop()
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for bound, link in linked(node, self.path).items():
+            if link.name != "*":
+                self._add(node, (bound,), How.IMPORTED, None, link)
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self._add(node, (alias.name,), How.IMPORTED, None, Link(alias.name))
+
+    def _call(self, node: ast.Call) -> None:
+        hidden = any(isinstance(a, ast.Starred) for a in node.args)
+        names = tuple(k.arg for k in node.keywords if k.arg)
+        hidden = hidden or len(names) != len(node.keywords)
+        call = Call(len(node.args), names, hidden)
+        self._put(node)
+        if isinstance(node.func, ast.Attribute | ast.Name):
+            self._name(node.func, How.CALLED, call)
+        else:
+            self.visit(node.func, How.READ)
+
+    def _member(self, node: ast.Subscript) -> None:
+        """A member of an enum that is asked for by its name."""
+        name = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if isinstance(name, str) and name.isidentifier():
+            where = ast.unparse(node.value).split(".")
+            if all(part.isidentifier() for part in where):
+                self._add(node, (*where, name), How.NAMED, None, None)
+
+    def _put(self, node: ast.Call) -> None:
+        if len(node.args) < 2 or not isinstance(node.func, ast.Attribute | ast.Name):
+            return
+        place, name = node.args[:2]
+        said = ast.unparse(node.func).rpartition(".")[2]
+        if said in _PUTS and isinstance(name, ast.Constant):
+            where = ast.unparse(place).split(".")
+            if all(part.isidentifier() for part in (*where, str(name.value))):
+                self._add(node, (*where, str(name.value)), How.NAMED, None, None)
+
+    def _name(
+        self, node: ast.Attribute | ast.Name, how: How, call: Call | None
+    ) -> None:
+        parts: list[str] = []
+        inner: ast.expr = node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):
+            self.visit(inner, How.READ)
+            if parts and isinstance(inner, ast.Call):
+                self._of_call(node, inner, tuple(reversed(parts)), how, call)
+            return
+        if isinstance(node.ctx, ast.Load) or parts:
+            parts.append(inner.id)
+            self._add(node, tuple(reversed(parts)), how, call, None)
+
+    def _of_call(
+        self,
+        node: ast.Attribute | ast.Name,
+        inner: ast.Call,
+        parts: tuple[str, ...],
+        how: How,
+        call: Call | None,
+    ) -> None:
+        """A use of what a call gives, where the top of the file has the function."""
+        made = ast.unparse(inner.func)
+        first = made.partition(".")[0]
+        known = any(first in (*f.links, *f.bound) for f in self.frames)
+        if _CALLED.fullmatch(made) and first != "self" and not known:
+            self._add(node, (f"{made}()", *parts), how, call, None, made)
+
+    def _add(
+        self,
+        node: ast.expr | ast.stmt,
+        parts: tuple[str, ...],
+        how: How,
+        call: Call | None,
+        start: Link | None,
+        kind: str = "",
+    ) -> None:
+        if not self._wanted(node.lineno, node):
+            return
+        if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
+            return
+        owner, row = "", node.lineno + self.above
+        if start is None and not kind:
+            if parts[0] == "self" and self.owners and len(parts) > 1:
+                owner = self.owners[-1]
+            else:
+                for frame in reversed(self.frames):
+                    if parts[0] in frame.links:
+                        start = frame.links[parts[0]]
+                        break
+                    if parts[0] in frame.bound:
+                        self.own.setdefault((".".join(self.scope), parts[0]), row)
+                        kind = frame.kinds.get(parts[0], "")
+                        if not kind or len(parts) == 1:
+                            return
+                        break
+        scope = ".".join(self.scope)
+        self.found.append(Use(row, scope, parts, how, call, start, owner, kind))
+
+
+def _name_of(link: Link | None) -> Iterator[str]:
+    if link is not None:
+        yield link.name or link.module
