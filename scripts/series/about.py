@@ -19,11 +19,34 @@ NAME = "README.md"
 _ROW = re.compile(r"\| \[(\d{4})\]\(patches/\d{4}-(.+)\.patch\) \| (.*) \|")
 
 
+_TABLE = re.compile(r"^\|[^\n]*\n(?:[^\n]+\n)*", re.MULTILINE)
+_WHOLE = re.compile(r"\|.*\|")
+_NEXT = re.compile(r"\| (?=\|(?:---| \[\d{4}\]\(patches/))")
+
+
 @dataclass(frozen=True)
 class _Row:
     number: str
     slug: str
     words: str
+
+
+def joined(text: str) -> str:
+    """The README with the rows of its table of patches on one line each.
+
+    An editor that wraps at 72 columns leaves none that could be read.
+
+    >>> joined("| is | it |\\n|---|---|\\n| [0001](patches/0001-a.patch) |\\na |\\n")
+    '| is | it |\\n|---|---|\\n| [0001](patches/0001-a.patch) | a |\\n'
+    """
+
+    def table(match: re.Match[str]) -> str:
+        rows = match[0].splitlines()
+        if "](patches/" not in match[0] or all(_WHOLE.fullmatch(row) for row in rows):
+            return match[0]
+        return _NEXT.sub("|\n", " ".join(row.strip() for row in rows)) + "\n"
+
+    return _TABLE.sub(table, text)
 
 
 def mended(text: str, patches: Sequence[Patch]) -> str:
@@ -37,7 +60,7 @@ def mended(text: str, patches: Sequence[Patch]) -> str:
         text: The README; one without such a table stays as it is.
         patches: The series, in order.
     """
-    lines = text.split("\n")
+    lines = joined(text).split("\n")
     at = [i for i, line in enumerate(lines) if _ROW.fullmatch(line)]
     if not at:
         return text

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.utils import mktime_tz, parsedate_tz
 from hashlib import sha256
@@ -63,7 +64,10 @@ def _headers(r: Reader) -> dict[str, str]:
     found: dict[str, str] = {}
     key = ""
     while (line := r.peek()) not in (b"\n", b""):
-        text = line.decode("utf-8", "surrogateescape").rstrip("\n")
+        try:
+            text = line.decode("utf-8").rstrip("\n")
+        except UnicodeDecodeError as e:
+            raise r.fail("a header is not UTF-8", "UTF-8", str(e)) from e
         if text.startswith((" ", "\t")) and key:
             found[key] += " " + text.strip()
         else:
@@ -79,11 +83,18 @@ def _headers(r: Reader) -> dict[str, str]:
     return found
 
 
+def _decoded(r: Reader, value: str) -> str:
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError) as e:
+        raise r.fail("a header cannot be decoded", "RFC 2047", str(e)) from e
+
+
 def _author(r: Reader, value: str) -> tuple[str, str]:
     match = re.fullmatch(r"(.+?) <([^<>]*)>", value)
     if not match:
         raise r.fail("the author cannot be read", "Name <address>", value)
-    name = str(make_header(decode_header(match[1])))
+    name = _decoded(r, match[1])
     if name.startswith('"') and name.endswith('"'):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
     return name, match[2]
@@ -116,7 +127,7 @@ def parse(name: str, data: bytes) -> Patch:
     headers = _headers(r)
     author, email = _author(r, headers["From"])
     date = _date(r, headers["Date"])
-    subject = str(make_header(decode_header(headers["Subject"])))
+    subject = _decoded(r, headers["Subject"])
     if not subject.startswith("[PATCH] "):
         raise r.fail("the subject has no [PATCH]", "Subject: [PATCH] ...", subject)
     body_at = r.i + 1

@@ -51,6 +51,31 @@ def diffs(
             yield at + 1, text
 
 
+def blocks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    r"""The first line of each diff that `diffs` finds parts of.
+
+    One that is indented ends where a line is less so, one at the margin at a blank
+    line.
+
+    >>> quoted = b"Why.\n\n --- a\n +++ b\n\n @@ -1,2 +1 @@\nSo.\n--- c\n+++ d\n"
+    >>> list(blocks(quoted))
+    [(3, b'--- a'), (8, b'--- c')]
+    """
+    rows = data.split(b"\n")
+    before, indent = 0, b""
+    for at, text in diffs(data):
+        found = rows[before:at]
+        if indent:
+            goes_on = all(not row or row.startswith(indent) for row in found)
+        else:
+            goes_on = before > 0 and all(found)
+        if not goes_on:
+            row = rows[at - 1]
+            indent = row[: len(row) - len(text)]
+            yield at, text
+        before = at
+
+
 def _goes_on(rest: list[bytes]) -> bool:
     """Whether a line such as `5c5` begins a normal diff, or an ed script."""
     return b"." in rest or any(row.startswith((b"< ", b"> ")) for row in rest[:1])

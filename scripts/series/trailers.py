@@ -23,6 +23,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+GRAMMAR = "scripts/series/trailers.py"
+MISSING = "missing trailer"
+
 
 class Key(Enum):
     """A trailer that every patch has."""
@@ -170,15 +173,17 @@ def faults(body: str) -> Iterator[Fault]:
     found = read(body)
     last = len(body.rstrip("\n").split("\n"))
     known = {key.value for key in Key}
+    meant: set[str] = set()
     for trailer in found:
         proper = {k.lower(): k for k in known}.get(trailer.key.lower(), trailer.key)
         if proper != trailer.key:
+            meant.add(proper)
             yield Fault(trailer.key, "misspelt trailer", proper, trailer.line)
     for key in Key:
         grammar, expected = _GRAMMAR[key]
         same = [t for t in found if t.key == key.value]
-        if not same:
-            yield Fault(key.value, "missing trailer", f"{key.value}: {expected}", last)
+        if not same and key.value not in meant:
+            yield Fault(key.value, MISSING, f"{key.value}: {expected}", last)
         if key is not Key.TEST:
             for again in same[1:]:
                 yield Fault(key.value, "trailer comes twice", "one", again.line)

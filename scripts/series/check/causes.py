@@ -8,9 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scripts.series.check.form import NO_END
 from scripts.series.check.problem import Problem, Rule, Severity
 
 _LIST = "patches/series"
+_HIDES = {
+    # What a hand did to the diff is judged once the diff is one again.
+    Rule.CHAIN: {
+        *(Rule.WHITESPACE, Rule.SPDX, Rule.LICENCE),
+        *(Rule.SYNTAX, Rule.RUFF, Rule.FORMAT),
+    },
+    Rule.BYTES: {Rule.PARSE},
+    Rule.LICENCE: {Rule.SPDX},
+    # Marks of a conflict are no Python; line ends are the formatter's, too.
+    Rule.WHITESPACE: {Rule.SYNTAX, Rule.RUFF, Rule.FORMAT},
+}
+"""By rule, those that it explains in the same patch."""
 
 
 def causes(problems: Iterable[Problem]) -> list[Problem]:
@@ -32,7 +45,28 @@ def causes(problems: Iterable[Problem]) -> list[Problem]:
     kept = [p for p in found if p.rule not in gone]
     if Rule.SERIES in rules:
         kept = [p for p in kept if p.rule is not Rule.NAME or p.path != _LIST]
-    return list(_plain(_one_order(kept)))
+    return list(_plain(_one_order(_first(kept))))
+
+
+def _first(problems: list[Problem]) -> Iterable[Problem]:
+    """Without what another rule of the same patch explains.
+
+    What git would write is asked of a series that holds, and of a patch with no
+    other fault.
+    """
+    unread = {problem.path for problem in problems if problem.rule is Rule.PARSE}
+    # Where a file was cut off, that is what matters.
+    problems = [p for p in problems if p.path not in unread or p.message != NO_END]
+    rules: dict[str, set[Rule]] = {}
+    for problem in problems:
+        rules.setdefault(problem.path, set()).add(problem.rule)
+    broken = any({Rule.CHAIN, Rule.PARSE} & each for each in rules.values())
+    for problem in problems:
+        here = rules[problem.path]
+        if problem.rule is Rule.CANONICAL and (broken or here != {Rule.CANONICAL}):
+            continue
+        if not any(problem.rule in _HIDES.get(rule, ()) for rule in here):
+            yield problem
 
 
 def _one_order(problems: Iterable[Problem]) -> Iterable[Problem]:
@@ -48,7 +82,7 @@ def _one_order(problems: Iterable[Problem]) -> Iterable[Problem]:
 
 def _plain(problems: Iterable[Problem]) -> Iterable[Problem]:
     """Without what another rule says more plainly of the same line."""
-    vague = {Rule.CANONICAL, Rule.PARSE}
+    vague = {Rule.PARSE, Rule.BODY}
     found = list(problems)
     plain = {(p.path, p.line) for p in found if p.rule not in vague}
     for problem in found:

@@ -47,18 +47,25 @@ def check(patch: Patch) -> Iterator[Problem]:
             yield from _header(where, change)
 
 
+CR, CONFLICT = "carriage return at the end of the line", "conflict marker"
+WHOLE = {CR, CONFLICT}
+"""Said once a file: what an editor or a merge did to all of it."""
+
+
 def _whitespace(where: str, change: FilePatch) -> Iterator[Problem]:
+    said: set[str] = set()
     for line in added(change):
         text = line.text
         faults = (
-            (text.endswith(b"\r"), "carriage return at the end of the line"),
+            (text.endswith(b"\r"), CR),
             (text.rstrip(b"\r")[-1:] in (b" ", b"\t"), "white space at the end"),
             (re.match(rb"\t* +\t", text), "space before a tab in the indent"),
-            (_MARKER.match(text), "conflict marker"),
+            (_MARKER.match(text), CONFLICT),
             (not line.ends, "no newline at the end of the file"),
         )
         for fault, what in faults:
-            if fault:
+            if fault and what not in said:
+                said |= {what} & WHOLE
                 yield Problem(where, line.at, Rule.WHITESPACE, f"{change.path}: {what}")
 
 
@@ -75,6 +82,7 @@ def _licences(where: str, change: FilePatch) -> Iterator[Problem]:
             yield Problem(
                 where, line.at, Rule.LICENCE, f"{change.path}: adds {text[:120]!r}"
             )
+            return  # the next line is of the same notice
 
 
 def _header(where: str, change: FilePatch) -> Iterator[Problem]:
@@ -86,7 +94,8 @@ def _header(where: str, change: FilePatch) -> Iterator[Problem]:
         lines = lines[1:]
     for number, expected in enumerate((LICENCE, HOLDER)):
         text = f"{comment} {expected}"
-        if number >= len(lines) or lines[number].text != text.encode():
+        # Other line ends are not the header's fault.
+        if number >= len(lines) or lines[number].text.rstrip(b"\r") != text.encode():
             at = lines[min(number, len(lines) - 1)].at if lines else change.at
             yield Problem(
                 where, at, Rule.SPDX, f"{change.path}: expected the line {text!r}"

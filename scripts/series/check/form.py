@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from scripts.series import quoted
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.mailbox import Patch
-from scripts.series.trailers import description, faults, read
+from scripts.series.trailers import GRAMMAR, MISSING, description, faults, read
 
 WIDTH = 72
 """Characters of a subject or of a line of the body."""
 
+NO_END = "no newline at the end"
 _ENDS_MESSAGE = re.compile(r"---(?=$| )|diff -|Index: |From [0-9a-f]{40} |-- $")
 """Where `git am` stops to read the message, or a mail its text."""
 
@@ -26,7 +27,7 @@ def check_bytes(where: str, data: bytes) -> Iterator[Problem]:
     if data.startswith(b"\xef\xbb\xbf"):
         yield Problem(where, 1, Rule.BYTES, "begins with a byte order mark")
     if not data.endswith(b"\n"):
-        yield Problem(where, data.count(b"\n") + 1, Rule.BYTES, "no newline at the end")
+        yield Problem(where, data.count(b"\n") + 1, Rule.BYTES, NO_END)
     lines = data.split(b"\n")
     end = next(
         (i for i, line in enumerate(lines) if line.startswith(b"diff --git ")),
@@ -78,23 +79,25 @@ def check_message(patch: Patch, data: bytes) -> Iterator[Problem]:
     first = body_line(patch, data)
     found = read(patch.body)
     trailers_at = found[0].line if found else None
-    ended: set[int] = set()
+    ended, wide = -1, -1
     for number, line in enumerate(patch.body.split("\n"), 1):
         here = first + number - 1
-        if _ENDS_MESSAGE.match(line):
-            ended.add(here)
-            yield Problem(
-                where, here, Rule.BODY, f"git am ends the message at {printable(line)}"
-            )
+        if ended < 0 and _ENDS_MESSAGE.match(line):
+            ended = here
+            said = f"git am ends the message at {printable(line)}"
+            yield Problem(where, here, Rule.BODY, said)
         if line != line.rstrip():
             yield Problem(where, here, Rule.BODY, "white space at the end of the line")
         trailer = trailers_at is not None and number >= trailers_at
         # A word of its own, such as an address, cannot be wrapped.
         if len(line) > WIDTH and " " in line.strip(" *->") and not trailer:
-            long = f"{len(line)} characters, more than {WIDTH}"
-            yield Problem(where, here, Rule.BODY, long)
-    for here, text in quoted.diffs(data):
-        if here in ended:
+            # A paragraph that was not wrapped is one mistake.
+            if wide != here - 1:
+                long = f"{len(line)} characters, more than {WIDTH}"
+                yield Problem(where, here, Rule.BODY, long)
+            wide = here
+    for here, text in quoted.blocks(data):
+        if here == ended:
             continue
         shown = printable(text.decode("utf-8", "replace"))
         yield Problem(where, here, Rule.BODY, f"patch takes this for a diff: {shown}")
@@ -102,7 +105,14 @@ def check_message(patch: Patch, data: bytes) -> Iterator[Problem]:
         yield Problem(
             where, first, Rule.DESCRIPTION, "no paragraph says what it gives and why"
         )
-    for fault in faults(patch.body):
+    wrong = list(faults(patch.body))
+    missing = [fault for fault in wrong if fault.what == MISSING]
+    if len(missing) > 1:
+        keys = ", ".join(fault.key for fault in missing)
+        at = first + missing[0].line - 1
+        yield Problem(where, at, Rule.TRAILER, f"{keys}: {MISSING}s; see {GRAMMAR}")
+        wrong = [fault for fault in wrong if fault.what != MISSING]
+    for fault in wrong:
         yield Problem(
             where,
             first + fault.line - 1,

@@ -40,6 +40,7 @@ def check(folder: Path) -> Iterator[Problem]:
         at = text[: text.index("\r")].count("\n") + 1
         yield Problem(series, at, Rule.SERIES, "has CRLF line ends")
     seen: set[str] = set()
+    gone: list[tuple[int, str]] = []
     for count, (line, name) in enumerate(entries(text), 1):
         shown = printable(name)
         if name in seen:
@@ -47,7 +48,7 @@ def check(folder: Path) -> Iterator[Problem]:
             continue
         seen.add(name)
         if not (folder / name).is_file():
-            yield Problem(series, line, Rule.SERIES, f"{shown} is not there")
+            gone.append((line, shown))
         match = re.fullmatch(r"(\d{4})-[A-Za-z0-9._-]+\.patch", name)
         if not match:
             yield Problem(series, line, Rule.NAME, f"{shown} is not NNNN-slug.patch")
@@ -55,11 +56,21 @@ def check(folder: Path) -> Iterator[Problem]:
             yield Problem(
                 series, line, Rule.NAME, f"{shown} stands where {count:04} belongs"
             )
-    for path in sorted(folder.iterdir()):
-        if path.name not in seen | OTHERS:
-            yield Problem(
-                f"patches/{printable(path.name)}",
-                1,
-                Rule.SERIES,
-                "is not in the file series",
-            )
+    stray = [
+        printable(path.name)
+        for path in sorted(folder.iterdir())
+        if path.name not in seen | OTHERS
+    ]
+    if not seen and stray:
+        yield Problem(series, 1, Rule.SERIES, f"names none of {len(stray)} files")
+        return
+    if len(gone) == len(stray) == 1:
+        ((line, name),), (other,) = gone, stray
+        what = f"{name} is not there, and {other} is not in this list: renamed?"
+        yield Problem(series, line, Rule.SERIES, what)
+        return
+    for line, name in gone:
+        yield Problem(series, line, Rule.SERIES, f"{name} is not there")
+    for name in stray:
+        where = f"patches/{name}"
+        yield Problem(where, 1, Rule.SERIES, "is not in the file series")

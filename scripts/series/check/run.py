@@ -29,6 +29,8 @@ from scripts.series.mailbox import Patch, parse
 from scripts.series.trailers import named_test, trailers
 from scripts.wheel.lane import Lane, lane
 
+WRAPPED = "its lines were wrapped or joined"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -66,7 +68,8 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
         problems += form.check_bytes(where, data)
         problems += form.check_header(where, data)
         try:
-            patch = parse(name, data)
+            # A newline that is missing at the end is said of the bytes.
+            patch = parse(name, data if data.endswith(b"\n") else data + b"\n")
         except Finding as e:
             problems.append(chain.from_finding(e, name, Rule.PARSE))
             patches.append(chain.touched(data))
@@ -162,8 +165,9 @@ def _table(
     if found != expected:
         rows, wanted = found.split("\n"), expected.split("\n")
         same = sum(1 for _ in _common(rows, wanted))
-        wrapped = found.split() == expected.split()
-        what = "its lines were wrapped or joined" if wrapped else "is not current"
+        # Wherever an editor broke a line, within a word too.
+        wrapped = "".join(found.split()) == "".join(expected.split())
+        what = WRAPPED if wrapped else "is not current"
         yield Problem(where, same + 1, Rule.TABLE, f"{what}; make export")
 
 
@@ -173,8 +177,9 @@ def _about(readme: Path, patches: list[Patch]) -> Iterator[Problem]:
     except FileNotFoundError:
         return
     if line := about.stale(text, patches):
-        what = "its table of patches is not the series; make export"
-        yield Problem(about.NAME, line, Rule.TABLE, what)
+        wrapped = about.joined(text) != text
+        what = WRAPPED if wrapped else "its table of patches is not the series"
+        yield Problem(about.NAME, line, Rule.TABLE, f"{what}; make export")
 
 
 def _common(a: list[str], b: list[str]) -> Iterator[str]:
