@@ -146,6 +146,7 @@ def patch(at: Installed, lock: Lock, patches: Sequence[Patch]) -> Report:
     if done is not None:
         if (done.series, done.fork) == (fingerprint(patches), lock.local_version):
             refuse_edits(at, done, edited(at, done, strict=True))
+            journal.drop_stray(at, done)
             return report(Status.ALREADY, done)
         raise Finding(
             "another series is in this vLLM",

@@ -67,7 +67,7 @@ def commit(at: Installed, manifest: Manifest, new: Mapping[str, bytes]) -> None:
             if change.before:
                 _keep(target, saved)
             _beside(target).replace(target)
-        _drop_stray(at, manifest)
+        drop_stray(at, manifest)
         for folder in _folders(at, manifest):
             sync_dir(folder)
         (home / JOURNAL).replace(home / MANIFEST)
@@ -195,7 +195,7 @@ def undo(at: Installed, manifest: Manifest, *, force: bool = False) -> None:
                 (at.site / cache).unlink()
     for path, saved in old.items():
         _put_back(saved, at.site / path)
-    _drop_stray(at, manifest)
+    drop_stray(at, manifest)
     for folder in reversed(manifest.absent):
         # Something of the user's may lie in it by now.
         with contextlib.suppress(OSError):
@@ -212,10 +212,10 @@ def undo(at: Installed, manifest: Manifest, *, force: bool = False) -> None:
     _clear(at.info / FOLDER)
 
 
-def _drop_stray(at: Installed, manifest: Manifest) -> None:
-    for change in manifest.changes:
-        for cache in stray_caches(at, change.path):
-            cache.unlink(missing_ok=True)
+def drop_stray(at: Installed, manifest: Manifest) -> None:
+    """Remove byte code that would stand in for what `manifest` changes."""
+    for cache in stray_caches(at, [change.path for change in manifest.changes]):
+        cache.unlink(missing_ok=True)
 
 
 def _put_back(saved: Path, target: Path) -> None:

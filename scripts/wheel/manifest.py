@@ -181,16 +181,26 @@ def refuse_edits(at: Installed, manifest: Manifest, paths: Iterable[str]) -> Non
         )
 
 
-def stray_caches(at: Installed, path: str) -> list[Path]:
-    """Byte code files of a module below PYTHONPYCACHEPREFIX.
+def stray_caches(at: Installed, paths: Iterable[str]) -> list[Path]:
+    """Byte code files of modules below PYTHONPYCACHEPREFIX.
 
     They lie outside the environment, may hold stale code that no date gives away
-    (PEP 552, unchecked), and are written anew where they are missed.
+    (PEP 552, unchecked), and are written anew where they are missed. Python names
+    them by the path that it was started with, so that an environment behind a link
+    has them under each of its names.
     """
-    if at.pycache is None or not path.endswith(".py"):
+    prefix = at.pycache and at.pycache.absolute()
+    modules = {Path(path) for path in paths if path.endswith(".py")}
+    if prefix is None or not modules:
         return []
-    module = at.pycache / (at.site / path).relative_to("/")
-    return sorted(module.parent.glob(f"{module.stem}.*.pyc"))
+    folders = {(at.site / module).parent.resolve() for module in modules}
+    stems = {(module.parent.name, module.stem) for module in modules}
+    return sorted(
+        cache
+        for cache in prefix.rglob("*.pyc")
+        if (cache.parent.name, cache.name.partition(".")[0]) in stems
+        and Path("/", cache.parent.relative_to(prefix)).resolve() in folders
+    )
 
 
 def caches_of(site: Path, path: str) -> list[str]:

@@ -166,42 +166,65 @@ def test_the_current_folder_is_not_looked_at(
     assert report.site == site_of(venv)
 
 
+def compiled(source: Path, prefix: Path) -> None:
+    """Byte code of a module that no date or size would give away (PEP 552)."""
+    old, sys.pycache_prefix = sys.pycache_prefix, str(prefix)
+    try:
+        cache = cache_from_source(str(source))
+    finally:
+        sys.pycache_prefix = old
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), cache, invalidation_mode=mode, doraise=True)
+    assert Path(cache).is_relative_to(prefix)
+
+
+def names(python: str) -> str:
+    """What is imported, in the settings that are in force."""
+    code = "import vllm.config.kernel as k; print(k.MoEBackend)"
+    done = subprocess.run(
+        [python, "-c", code], env=os.environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
 def test_stale_byte_code_elsewhere_cannot_win(
     venv: Path, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unchecked: no date or size would give it away (PEP 552)."""
     prefix = tmp_path / "pycache"
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(prefix))
-    source = site_of(venv) / KERNEL
+    python, source = python_of(venv), site_of(venv) / KERNEL
+    compiled(source, prefix)
+    assert "sm12x" not in names(python)
+    inplace.patch_installed(python, *series)
+    assert "sm12x" in names(python)
+    compiled(source, prefix)
+    inplace.revert(python)
+    assert "sm12x" not in names(python)
 
-    def compiled() -> None:
-        old, sys.pycache_prefix = sys.pycache_prefix, str(prefix)
-        try:
-            cache = cache_from_source(str(source))
-        finally:
-            sys.pycache_prefix = old
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        py_compile.compile(str(source), cache, invalidation_mode=mode, doraise=True)
-        assert Path(cache).is_relative_to(prefix)
 
-    def names() -> str:
-        done = subprocess.run(
-            [
-                python_of(venv),
-                "-c",
-                "import vllm.config.kernel as k; print(k.MoEBackend)",
-            ],
-            env=os.environ,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout
-
-    compiled()
-    assert "sm12x" not in names()
+def test_stale_byte_code_under_the_other_name_of_a_link(
+    venv: Path, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = tmp_path / "pycache"
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(prefix))
+    other = tmp_path / "opt"
+    other.symlink_to(venv)
+    compiled(site_of(other) / KERNEL, prefix)
+    assert "sm12x" not in names(python_of(other))
     inplace.patch_installed(python_of(venv), *series)
-    assert "sm12x" in names()
-    compiled()
-    inplace.revert(python_of(venv))
-    assert "sm12x" not in names()
+    assert "sm12x" in names(python_of(other))
+
+
+def test_stale_byte_code_is_found_by_a_second_run(
+    venv: Path, series: Series, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one had not the setting that vLLM is started with."""
+    prefix = tmp_path / "pycache"
+    python = python_of(venv)
+    compiled(site_of(venv) / KERNEL, prefix)
+    inplace.patch_installed(python, *series)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(prefix))
+    assert "sm12x" not in names(python)
+    report = inplace.patch_installed(python, *series)
+    assert report.status is Status.ALREADY
+    assert "sm12x" in names(python)
