@@ -6,7 +6,7 @@ Nothing is imported here that an interpreter does not have from its start: until
 well: it starts Python with SIGINT blocked, and one that came waits for this.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 

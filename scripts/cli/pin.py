@@ -17,9 +17,7 @@ from scripts.files import one_run
 
 @app.command("pin", epilog="Example: python -m scripts pin 0.33.0   (make pin)")
 def pin_verb(
-    version: Annotated[
-        str | None, typer.Argument(help="Upstream release; the pinned one if absent.")
-    ] = None,
+    version: Annotated[str, typer.Argument(help="Upstream release, such as 0.33.0.")],
 ) -> None:
     """Write upstream.lock for a release, after checking every file of it.
 
@@ -30,7 +28,7 @@ def pin_verb(
 
     at = Checkout()
     with one_run(at.run_lock, "make pin"):
-        done = pin(version or lockfile.load(at.lock).version, at.lock)
+        done = pin(version, at.lock)
     say(f"pinned vLLM {done.version} ({done.tag}, commit {done.commit})")
     say(f"tree {done.tree}")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.console import say
@@ -82,11 +83,12 @@ def export_verb(
     done = export(Checkout(), force, render)
     for name, change in sorted(done.changes.items()):
         say(f"{change.value:<8} patches/{name}")
-    if done.readme:
-        say("changed  README.md, its table of patches")
-    if not done.changes:
+    for name in done.others:
+        say(f"followed {name}")
+    if not (done.changes or done.others):
         say("patches/ is as the commits are; nothing was written")
     say(f"{len(done.patches)} patches, tree {done.tree}")
+    say(f"built of it: vLLM {lockfile.load(Checkout().lock).local_version}")
 
 
 @app.command("check", epilog="Example: python -m scripts check --json   (make check)")

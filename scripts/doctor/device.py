@@ -24,8 +24,16 @@ def device(facts: Facts) -> Iterator[Remark]:
             "nothing, to look only; on a machine with one, install its driver",
         )
         return
-    others = [c for c in facts.capabilities if c not in OURS]
-    if others == list(facts.capabilities):
+    near = [c for c in facts.capabilities if c.startswith("12.") and c not in OURS]
+    if near:
+        yield note(
+            f"capability {', '.join(near)} is of SM12x's family, for which vLLM may "
+            f"take the series' kernels; nothing is known of it, they were made for "
+            f"{' and '.join(OURS)}",
+            "VLLM_SM12X_AUTO_SELECT=none in front of vllm serve, if a kernel fails",
+        )
+    others = [c for c in facts.capabilities if c not in (*OURS, *near)]
+    if others and others == list(facts.capabilities):
         yield note(
             f"capability {', '.join(others)} is not SM12x: the series selects nothing",
             "ask for another: make doctor CAPABILITY=12.1",

@@ -88,7 +88,8 @@ def gpus() -> list[dict[str, str]]:
     )
     found = []
     for line in filter(None, map(str.strip, (said or "").splitlines())):
-        row = line.split(", ")
+        # From the end: a name may have a comma.
+        row = line.rsplit(", ", len(fields) - 1)
         # A lost GPU has a row without a capability, or a sentence in its place.
         if len(row) == len(fields) and re.fullmatch(r"\d+\.\d+", row[1]):
             found.append(dict(zip(fields, row, strict=True)))

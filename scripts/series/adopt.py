@@ -43,8 +43,8 @@ class Adopted:
 
     changes: dict[str, Change]
     """Files of `patches/` that differ from those before."""
-    readme: bool
-    """Whether the README had to follow."""
+    others: tuple[str, ...] = ()
+    """Other files of the checkout that had to follow."""
     by_hand: tuple[str, ...] = ()
     """What a person has to look at."""
 
@@ -70,30 +70,25 @@ def adopt(
         Unusable: A folder cannot be written.
     """
     changes = write_series(at.patches, dict(files))
+    after: dict[Path, bytes] = {}
     if table is not None:
-        write(at.patches / NAME, table.encode("utf-8"))
-    readme, by_hand = _readme(at, follow)
-    image = at.root / IMAGE
-    if image.is_file():
-        before = image.read_bytes()
-        after = _BASE.sub(rb"\g<1>" + tag.encode(), before)
-        if after != before:
-            write(image, after)
-    return Adopted(changes, readme, by_hand)
-
-
-def _readme(at: Checkout, follow: Follow | None) -> tuple[bool, tuple[str, ...]]:
-    path = at.root / about.NAME
-    if not path.is_file():
-        return False, ()
-    before = path.read_bytes().decode("utf-8")
-    text = about.mended(before, folder.load(at.patches))
+        after[at.patches / NAME] = table.encode("utf-8")
     by_hand: tuple[str, ...] = ()
-    if follow is not None:
-        text, by_hand = follow(text)
-    if text != before:
-        write(path, text.encode("utf-8"))
-    return text != before, by_hand
+    readme, image = at.root / about.NAME, at.root / IMAGE
+    if readme.is_file():
+        text = readme.read_bytes().decode("utf-8")
+        text = about.mended(text, folder.load(at.patches))
+        if follow is not None:
+            text, by_hand = follow(text)
+        after[readme] = text.encode("utf-8")
+    if image.is_file():
+        after[image] = _BASE.sub(rb"\g<1>" + tag.encode(), image.read_bytes())
+    others = []
+    for path, data in after.items():
+        if not path.is_file() or path.read_bytes() != data:
+            write(path, data)
+            others.append(path.relative_to(at.root).as_posix())
+    return Adopted(changes, tuple(others), by_hand)
 
 
 def write_series(patches_dir: Path, files: dict[str, bytes]) -> dict[str, Change]:

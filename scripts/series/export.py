@@ -30,8 +30,8 @@ class Exported:
     patches: list[Patch]
     changes: dict[str, Change]
     tree: str
-    readme: bool = False
-    """Whether the README's table of patches had to follow."""
+    others: tuple[str, ...] = ()
+    """Other files of the checkout that had to follow, the lock among them."""
 
 
 def _same_trees(git: Git, base: str, ours: str, theirs: str) -> None:
@@ -124,11 +124,12 @@ def export(
         bench.save(replace(state, exporting=True))
         made = table(patches) if table is not None else None
         adopted = adopt(checkout, files, made, lock.tag)
-        lockfile.update(checkout.lock, values)
+        locked = lockfile.update(checkout.lock, values)
+        others = (*adopted.others, *([checkout.lock.name] if locked else []))
         series = folder.fingerprint(patches)
         bench.move(replace(state, tip=tip, series=series, exporting=False))
         final = git.text("rev-parse", f"{tip}^{{tree}}")
-        return Exported(patches, adopted.changes, final, adopted.readme)
+        return Exported(patches, adopted.changes, final, others)
 
 
 def _read_back(name: str, data: bytes) -> Patch:

@@ -152,6 +152,14 @@ def unread(wheel: Path, why: Finding) -> Finding:
         kind = Kind.DAMAGED if broken else Kind.REPACKED
         more = f"{broken} does not unpack" if broken else "every member unpacks"
     said = kind.value if kind is Kind.DAMAGED else "a wheel packed by another tool"
+    with wheel.open("rb") as f:
+        if f.read(2) != b"PK":
+            return replace(
+                why,
+                what="no wheel: this is no zip archive",
+                expected="a file that begins with PK",
+                next=NEXT[Kind.FOREIGN],
+            )
     return Finding(
         f"{said}: {why.what}",
         where=why.where,

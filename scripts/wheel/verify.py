@@ -162,12 +162,14 @@ class _Check:
         for m, n in pairs:
             if m.name in changed:
                 compiled = is_elf(self.theirs, n)
-                yield Difference(
-                    What.COMPILED if compiled else What.UPSTREAM,
-                    m.name,
-                    f"upstream's bytes (CRC {n.crc:08x})",
-                    f"other bytes (CRC {m.crc:08x})",
-                )
+                want, got = f"upstream's bytes (CRC {n.crc:08x})", "other bytes"
+                if (m.crc, m.size) == (n.crc, n.size):
+                    want, got = f"its {n.packed:,} packed bytes", f"{m.packed:,} others"
+                    got += " that unpack to the same CRC"
+                else:
+                    got += f" (CRC {m.crc:08x})"
+                what = What.COMPILED if compiled else What.UPSTREAM
+                yield Difference(what, m.name, want, got)
             elif m != replace(n, at=m.at, name=m.name):
                 yield Difference(What.FORM, m.name, repr(n), repr(m))
 

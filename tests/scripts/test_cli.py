@@ -87,6 +87,8 @@ def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
             "make kernel-cache ARCH=... SITE=...",
         ),
         (["port", ""], "make port TO=..."),
+        (["pin"], "make pin VERSION=..."),
+        (["pin", ""], "make pin VERSION=..."),
         (["port-continue", "--reason", ""], "make port-continue REASON=..."),
         (["apply", "--source", "svn"], "make apply SOURCE=..."),
         (["install", "--nope"], "make install"),

@@ -109,6 +109,8 @@ def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 SMI = {
     "older": ("NVIDIA GeForce GTX 1080, 6.1, 580.95.05, 8192 MiB", ["6.1"], []),
+    "a comma in the name": ("NVIDIA RTX, Max-Q, 12.0, 580.95.05, 9 GiB", ["12.0"], []),
+    "a minor that nobody knows": ("NVIDIA X, 12.7, 610.1, 9 GiB", ["12.7"], []),
     "newer": ("NVIDIA X, 13.0, 610.1, 9 GiB", ["13.0"], []),
     "two": (
         "NVIDIA H100, 9.0, 580.95.05, 80 GiB\n"

@@ -34,6 +34,10 @@ PLANTED = {
         lambda w: replace(put("torch", capability="13.0")(w), gpus=()),
         *(NOTE, "capability 13.0 is not SM12x", "CAPABILITY=12.1"),
     ),
+    "a minor that nobody knows": (
+        lambda w: replace(put("torch", capability="12.7")(w), gpus=()),
+        *(NOTE, "capability 12.7 is of SM12x's family", "AUTO_SELECT=none"),
+    ),
     "a lost GPU": (
         lambda w: replace(w, trouble=("nvidia-smi: GPU 0000:01:00.0: GPU is lost",)),
         *(FAULT, "GPU is lost", "nvidia-smi -q"),

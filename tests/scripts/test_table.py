@@ -155,7 +155,7 @@ def test_export_mends_the_readme(
         new = {"docs-mine": "It says so.", "config-other": "of 0003-"}
         want = next((w for k, w in new.items() if k in name), before.get(name[5:], "?"))
         assert words.startswith(want), (name, words)
-    assert done.readme
+    assert "README.md" in done.others
     assert path.read_text().startswith("# Fork\n\n| patch")
     assert path.read_text().endswith("|\n\nMore.\n")
     assert [p for p in found(small, refresh=False) if p[0] == "README.md"] == []

@@ -59,7 +59,11 @@ def test_packed_by_another_tool(case: Case, method: int) -> None:
             plain.external_attr = info.external_attr
             plain.compress_type = method
             new.writestr(plain, old.read(info), compresslevel=1)
-    says(case.look(case.copy), Kind.REPACKED)
+    report = case.look(case.copy)
+    says(report, Kind.REPACKED)
+    same = [line for line in report.whole.splitlines() if "that unpack to the" in line]
+    assert same
+    assert not any("CRC " in line.partition(", found ")[0] for line in same)
 
 
 def test_packed_by_another_tool_in_a_form_that_wheels_do_not_have(case: Case) -> None:
@@ -81,12 +85,20 @@ def test_damaged_in_a_member(case: Case) -> None:
     says(case.look(case.copy), Kind.DAMAGED, f", {SO} does not unpack")
 
 
-@pytest.mark.parametrize("cut", [lambda d: d[: len(d) // 2], lambda d: b"no zip"])
+@pytest.mark.parametrize("cut", [lambda d: d[: len(d) // 2], lambda d: d[:-30]])
 def test_damaged_as_an_archive(case: Case, cut: Callable[[bytes], bytes]) -> None:
     case.copy.write_bytes(cut(case.wheel.read_bytes()))
     with pytest.raises(Finding, match="a damaged wheel: ") as found:
         case.look(case.copy)
     assert "fetch it again" in str(found.value.next)
+
+
+def test_no_zip_at_all(case: Case) -> None:
+    case.copy.write_text("<html>404 Not Found</html>\n", encoding="utf-8")
+    with pytest.raises(Finding, match="no wheel: this is no zip archive") as found:
+        case.look(case.copy)
+    assert "damaged" not in str(found.value)
+    assert str(found.value.next).startswith("make verify-wheel WHEEL=")
 
 
 def test_edited(case: Case) -> None:
