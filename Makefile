@@ -50,8 +50,8 @@ install: .venv/.tools ## The wheel and all that it requires into an environment,
 	$(call takes,minutes$(,) nearly all of them the download of PyTorch and CUDA)
 	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
 
-doctor: .venv/.tools ## This machine, its vLLM, what it would select, what to mend (PYTHON=/path/to/python CAPABILITY=12.1 JSON=1) | make doctor PYTHON=env/bin/python
-	@$(run) doctor $(call opt,PYTHON,--python) $(call opt,CAPABILITY,--capability) $(call flag,JSON,--json)
+doctor: .venv/.tools ## This machine and its vLLM, or with MODEL=folder that model on a GPU (PYTHON=/path/to/python CAPABILITY=12.1 GPU=5090 COUNT=2 TP=2 CONTEXT= SEQS= TOKENS= KV=fp8 RECIPE=eugr FORMAT=markdown JSON=1) | make doctor MODEL=path/of/checkpoint GPU=5090
+	@$(run) doctor $(call opt,PYTHON,--python) $(call opt,CAPABILITY,--capability) $(call opt,MODEL,--model) $(call opt,GPU,--gpu) $(call opt,COUNT,--count) $(call opt,TP,--tp) $(call opt,CONTEXT,--context) $(call opt,SEQS,--seqs) $(call opt,TOKENS,--tokens) $(call opt,KV,--kv) $(call opt,RECIPE,--recipe) $(call opt,FORMAT,--format) $(call flag,JSON,--json)
 
 patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path/to/python REVERT=1) | make patch-installed PYTHON=/opt/venv/bin/python
 	@$(run) patch-installed $(call opt,PYTHON,--python) $(call flag,REVERT,--revert) $(call flag,FORCE,--force)

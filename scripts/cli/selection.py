@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +53,8 @@ def matrix_verb(
 
 @app.command(
     "doctor",
-    epilog="Example: python -m scripts doctor --python venv/bin/python",
+    epilog="Example: python -m scripts doctor --python venv/bin/python; "
+    "python -m scripts doctor --model path/of/checkpoint --gpu 5090",
 )
 def doctor_verb(
     python: Annotated[
@@ -62,17 +64,81 @@ def doctor_verb(
         str | None,
         typer.Option(help="Of which GPU, as 12.1; this machine's if absent."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a checkpoint: will it fit, and run on what?"),
+    ] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="Of the model: 5090, spark, ...; this machine's if absent."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many of that GPU there are.")
+    ] = None,
+    tp: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many share the model; all if absent."),
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a sequence (--max-model-len).")
+    ] = None,
+    seqs: Annotated[
+        int | None, typer.Option(min=1, help="Sequences at once (--max-num-seqs).")
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of a step (--max-num-batched-tokens)."),
+    ] = None,
+    kv: Annotated[
+        str, typer.Option(help="Format of the KV cache: auto, fp8, nvfp4.")
+    ] = "auto",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Write a recipe of eugr or sparkrun and nothing else."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="With --model: text, json or markdown.")
+    ] = "text",
     as_data: Annotated[
         bool, typer.Option("--json", help="The same as JSON, for a program.")
     ] = False,
 ) -> None:
-    """Look at a machine and its vLLM: what would be selected, and what to mend.
+    """Look at a machine and its vLLM, or at a model: what it gets, what to mend.
 
     Without a GPU and a capability it answers for both of SM12x; without a vLLM
-    it reads the answers from the repository's table. A fault exits 1.
+    it reads the answers from the repository's table. With --model it reads a
+    checkpoint's small files, never its weights, and says whether it fits on
+    that GPU, how many tokens are left, what runs its layers, and what to type.
+    Nothing is downloaded. A fault, or a model that does not fit, exits 1.
     """
     from scripts.selection.cases import CAPABILITIES, NO_GPU
 
+    if model is not None:
+        from scripts.doctor.model.main import Given
+        from scripts.doctor.model.main import diagnose as of_model
+
+        form = "json" if as_data else form
+        text, ok = of_model(
+            Given(
+                model, python, gpu, count, tp, context, seqs, tokens, kv, recipe, form
+            )
+        )
+        say(text)
+        if not ok:
+            raise typer.Exit(1)
+        return
+    alone = {"GPU": gpu, "COUNT": count, "TP": tp, "CONTEXT": context, "SEQS": seqs}
+    alone |= {"TOKENS": tokens, "RECIPE": recipe}
+    alone |= {"KV": kv if kv != "auto" else None}
+    alone |= {"FORMAT": form if form != "text" else None}
+    if given := [name for name, value in alone.items() if value is not None]:
+        raise Unusable(
+            "only a model has this",
+            where=", ".join(f"{name}=" for name in given),
+            expected="MODEL= beside it",
+            found="nothing",
+            next="make doctor MODEL=/path/to/checkpoint GPU=5090",
+        )
     if capability is not None and capability not in CAPABILITIES:
         raise Unusable(
             "there is no such capability here",

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model on so many of one GPU: put together from all the other modules here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scripts.doctor.model import choose, inventory, memory, sizes
+from scripts.doctor.model.blocks import Experts
+from scripts.doctor.model.checkpoint import Checkpoint
+from scripts.doctor.model.choose import Choice
+from scripts.doctor.model.families import Model, model, not_known
+from scripts.doctor.model.fields import Fields
+from scripts.doctor.model.formats import Format
+from scripts.doctor.model.gpus import Gpu
+from scripts.doctor.model.kv import Cache, cache
+from scripts.doctor.model.layers import Kind, Matrix, Split, gather
+from scripts.doctor.model.memory import Budget, Step
+from scripts.doctor.model.mixers import Attention, Latent
+from scripts.doctor.model.quantization import rules
+from scripts.doctor.remark import Remark, fault, note
+from scripts.kernels import workspace
+from scripts.selection.table import Table
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; None is vLLM's own default.
+
+    Attributes:
+        count: GPUs that there are.
+        ranks: Of them that share the model, as --tensor-parallel-size.
+        kv: `auto`, `fp8` or `nvfp4`.
+    """
+
+    gpu: Gpu
+    count: int
+    ranks: int
+    context: int | None = None
+    seqs: int | None = None
+    tokens: int | None = None
+    kv: str = "auto"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Matrices of one kind and format, on one rank.
+
+    Attributes:
+        count: Matrices; of experts, layers.
+        nbytes, padding: Of all of them.
+        read: Bytes that one token of one sequence reads of them.
+        names: Paths, the layer's number left out.
+        loaded: Whether vLLM loads them without a further flag.
+    """
+
+    kind: Kind
+    form: Format
+    count: int
+    nbytes: int
+    padding: int
+    read: int
+    names: tuple[str, ...]
+    choice: Choice
+    loaded: bool = True
+
+
+@dataclass(frozen=True)
+class Known:
+    """A checkpoint, read once for all that is asked of it."""
+
+    checkpoint: Checkpoint
+    model: Model
+    matrices: tuple[Matrix, ...]
+    kv: str | None
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The answer to one `Wanted`, its defaults filled in."""
+
+    wanted: Wanted
+    kv: str
+    rows: tuple[Row, ...]
+    budget: Budget
+    cache: Cache
+    remarks: tuple[Remark, ...]
+    stops: tuple[str, ...]
+    """Why it cannot run, whatever memory there is."""
+
+    @property
+    def context(self) -> int:
+        assert self.wanted.context is not None
+        return self.wanted.context
+
+    @property
+    def blocks(self) -> int:
+        return self.cache.blocks(self.budget.left)
+
+    @property
+    def sequences(self) -> float:
+        """Sequences of `context` tokens that fit at once."""
+        return self.cache.sequences(self.budget.left)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that fit, as vLLM's log counts them."""
+        return int(self.sequences * self.context)
+
+    @property
+    def fits(self) -> bool:
+        return not self.stops and self.sequences >= 1
+
+    @property
+    def weights(self) -> int:
+        return sum(row.nbytes for row in self.rows if row.loaded)
+
+
+def known(checkpoint: Checkpoint) -> Known:
+    """What a checkpoint is.
+
+    Raises:
+        Finding: Its files contradict themselves, or do not say enough.
+    """
+    config, text = Fields(checkpoint.config), Fields(checkpoint.text)
+    found = model(config, text)
+    described = rules(checkpoint.quantization)
+    layers = len(found.mixers)
+    remarks = list(checkpoint.remarks)
+    modules = found.modules
+    if checkpoint.tensors is not None:
+        made, more = inventory.modules(checkpoint.tensors, described, layers)
+        modules = tuple(made)
+        remarks += more
+    elif not modules:
+        raise not_known(found.family or config.text("model_type"))
+    if not found.family:
+        remarks.append(
+            note(
+                f"model_type {config.text('model_type') or 'missing'} is not known "
+                "here: the KV cache is counted as that of attention in every layer",
+                "see what vLLM logs at start",
+            )
+        )
+    matrices, more = gather(modules, described, layers)
+    matrices = [_by_description(each, described.form) for each in matrices]
+    return Known(checkpoint, found, tuple(matrices), described.kv, (*remarks, *more))
+
+
+def _by_description(matrix: Matrix, form: object) -> Matrix:
+    """NVFP4 as in the file; the description says whether activations are FP4 too."""
+    if matrix.form is not Format.NVFP4 or not callable(form):
+        return matrix
+    from scripts.doctor.model.layers import asked_as
+
+    said = form(asked_as(matrix.parts[0].name))
+    return replace(matrix, form=said) if said is Format.NVFP4_A16 else matrix
+
+
+def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:
+    """What that checkpoint is on those GPUs."""
+    wanted = _filled(it, wanted)
+    assert wanted.tokens is not None and wanted.context is not None
+    assert wanted.seqs is not None
+    stops: list[str] = []
+    try:
+        sizes.check((*it.model.mixers, *it.model.draft), wanted.ranks)
+    except sizes.Indivisible as error:
+        stops.append(f"vLLM cannot share {error}")
+    rows = _rows(it, wanted, table, stops)
+    # A checkpoint's own wish is taken unless another is named.
+    kind = it.kv if wanted.kv == "auto" and it.kv else wanted.kv
+    mixers = it.model.mixers
+    stops += _no_cache(it, kind)
+    keeps = cache(mixers, wanted.ranks, kind, wanted.context, wanted.tokens)
+    weights = sum(row.nbytes for row in rows if row.loaded)
+    buffers = sum(2 * words * size for words, size in it.model.rotary)
+    step = _step(it, wanted, rows)
+    budget = memory.budget(wanted.gpu, wanted.ranks, weights, buffers, step)
+    return Assessment(
+        wanted, kind, rows, budget, keeps, it.remarks, tuple(dict.fromkeys(stops))
+    )
+
+
+def _filled(it: Known, wanted: Wanted) -> Wanted:
+    """With vLLM's defaults for `vllm serve`: EngineArgs.get_batch_defaults."""
+    large = wanted.gpu.memory >= 70 << 30 and not wanted.gpu.unified
+    context = wanted.context or it.model.context
+    seqs = wanted.seqs or (1024 if large else 256)
+    tokens = wanted.tokens or min(8192 if large else 2048, seqs * context)
+    return replace(wanted, context=context, seqs=min(seqs, tokens), tokens=tokens)
+
+
+def _no_cache(it: Known, kind: str) -> list[str]:
+    heads = {m.head for m in it.model.mixers if isinstance(m, Attention)}
+    if kind != "nvfp4":
+        return []
+    if any(isinstance(m, Latent) for m in it.model.mixers):
+        return ["an NVFP4 KV cache of latent attention is not for SM12x"]
+    if 64 in heads:
+        return ["FlashInfer misreads an NVFP4 KV cache of heads of 64, says vLLM"]
+    return []
+
+
+def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Row, ...]:
+    found: dict[tuple[Kind, Format], list[tuple[Matrix, sizes.Held]]] = {}
+    choices = {}
+    head = _kv_head(it.model)
+    for matrix in it.matrices:
+        kind, form = matrix.kind, matrix.form
+        if (kind, form) not in choices:
+            choices[kind, form] = _choice(it.model, matrix, wanted, table)
+            if stop := choices[kind, form].stops:
+                stops.append(f"{kind.value} in {form.value}: {stop}")
+        try:
+            backend = choices[kind, form].patched
+            held = sizes.held(matrix, wanted.ranks, head, backend)
+        except sizes.Indivisible as error:
+            stops.append(f"vLLM cannot share {error}")
+            held = sizes.Held(0, 0, 0, 0)
+        found.setdefault((kind, form), []).append((matrix, held))
+    return tuple(
+        Row(
+            kind,
+            form,
+            len(parts),
+            sum(h.nbytes for _, h in parts),
+            sum(h.padding for _, h in parts),
+            sum(_read(it.model, m, h) for m, h in parts),
+            tuple(dict.fromkeys(m.pattern for m, _ in parts)),
+            choices[kind, form],
+            kind is not Kind.DRAFT,
+        )
+        for (kind, form), parts in sorted(
+            found.items(), key=lambda e: (list(Kind).index(e[0][0]), e[0][1].value)
+        )
+    )
+
+
+def _kv_head(found: Model) -> int:
+    return max((m.head for m in found.mixers if isinstance(m, Attention)), default=1)
+
+
+def _choice(found: Model, matrix: Matrix, wanted: Wanted, table: Table) -> Choice:
+    capability = wanted.gpu.capability
+    if matrix.kind is Kind.EXPERTS and found.experts is not None:
+        assert wanted.tokens is not None
+        return choose.of_experts(
+            table, found.experts, matrix.form, capability, wanted.ranks, wanted.tokens
+        )
+    several = matrix.parts[0].experts > 1
+    return choose.of_matrix(table, matrix.kind, matrix.form, capability, several)
+
+
+def _read(found: Model, matrix: Matrix, held: sizes.Held) -> int:
+    """Bytes that the next token of one sequence reads of a matrix."""
+    if matrix.kind in (Kind.DRAFT, Kind.VISION):
+        return 0
+    if matrix.kind is Kind.EMBEDDING and not found.tied:
+        return 2 * found.hidden
+    if matrix.kind is Kind.EXPERTS and found.experts is not None:
+        return held.nbytes * found.experts.top_k // found.experts.count
+    return held.nbytes
+
+
+def _step(it: Known, wanted: Wanted, rows: Sequence[Row]) -> Step:
+    assert wanted.tokens is not None and wanted.seqs is not None
+    head = _kv_head(it.model)
+    widest = 0
+    for matrix in it.matrices:
+        if matrix.kind in (Kind.EXPERTS, Kind.VISION, Kind.DRAFT, Kind.SMALL):
+            continue
+        if matrix.split is Split.WORDS:
+            continue
+        try:
+            widest = max(widest, sizes.held(matrix, wanted.ranks, head, "").rows)
+        except sizes.Indivisible:
+            continue
+    scratch, own = _scratch(it.model.experts, wanted, rows)
+    return Step(
+        wanted.tokens,
+        wanted.seqs,
+        it.model.hidden,
+        widest,
+        it.model.vocabulary,
+        scratch,
+        own,
+    )
+
+
+def _scratch(
+    found: Experts | None, wanted: Wanted, rows: Sequence[Row]
+) -> tuple[int, bool]:
+    assert wanted.tokens is not None
+    chosen = [row.choice.patched for row in rows if row.kind is Kind.EXPERTS]
+    if found is None or not chosen:
+        return 0, True
+    size = found.intermediate // wanted.ranks
+    if any(each.startswith(sizes.SM12X) for each in chosen):
+        shape = choose.shape(found, size)
+        most = workspace.most_tokens(shape, wanted.tokens)
+        return workspace.nbytes(shape, most), True
+    pairs = wanted.tokens * found.top_k
+    return pairs * (2 * found.hidden + 2 * (1 + found.gated) * size + 2 * size), False
+
+
+def by_kind(rows: Sequence[Row]) -> Mapping[Kind, int]:
+    """Bytes of each kind."""
+    found: dict[Kind, int] = {}
+    for row in rows:
+        found[row.kind] = found.get(row.kind, 0) + row.nbytes
+    return found
+
+
+def unloaded(rows: Sequence[Row]) -> Remark | None:
+    """What is said of a draft that nobody asked for."""
+    more = sum(row.nbytes for row in rows if not row.loaded)
+    if not more:
+        return None
+    return note(
+        f"the MTP head takes {memory.gib(more)} a GPU more, if it is loaded",
+        'add --speculative-config \'{"method": "mtp", "num_speculative_tokens": 1}\' '
+        "to draft with it",
+    )
+
+
+def too_large(found: Assessment) -> Remark:
+    """Why it does not fit."""
+    short = found.cache.page * found.cache.layers * found.cache.of_sequence
+    return fault(
+        f"it does not fit: {memory.gib(max(0, found.budget.left))} are left for the "
+        f"KV cache, of which one sequence of {found.context:,} tokens takes "
+        f"{memory.gib(short)}",
+        "see what would fit, below",
+    )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs a kind of matrix: by the patched vLLM and by stock, as recorded, and why.
+
+Recorded is `scripts/selection/recorded.tsv`, which asks for one shape. What the series'
+MoE backend refuses by shape is added here: `_unsupported_reason` of the patch that
+brings it, held to it by tests/series/cpu/test_doctor_choice.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scripts.doctor.model.blocks import Experts
+from scripts.doctor.model.formats import Format
+from scripts.doctor.model.layers import Kind
+from scripts.doctor.model.sizes import SM12X
+from scripts.kernels import workspace
+from scripts.selection.cases import PLAIN
+from scripts.selection.report import default, short
+from scripts.selection.table import SAME, Table
+
+_LIMIT = "SwiGLU limit"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs a kind of matrix.
+
+    Attributes:
+        patched, stock: Backend and class, as selection names them.
+        why: Why that, in a person's words.
+        refused: What was passed over, with its reason.
+        stops: Why the patched vLLM cannot run it; empty if it can.
+        stock_stops: The same of stock.
+    """
+
+    patched: str
+    stock: str
+    why: str
+    refused: tuple[str, ...] = ()
+    stops: str = ""
+    stock_stops: str = ""
+
+
+def of_matrix(
+    table: Table, kind: Kind, form: Format, capability: str, experts: bool = False
+) -> Choice:
+    """What runs a matrix that is no mixture of experts, or experts not in NVFP4."""
+    if form.scheme is None or kind is Kind.EXPERTS:
+        if not form.quantized:
+            runs = "Triton experts" if experts else "cuBLAS"
+            runs = {Kind.EMBEDDING: "lookup", Kind.SMALL: "no GEMM"}.get(kind, runs)
+            return Choice(runs, runs, "not quantized; the series changes NVFP4 alone")
+        unknown = f"vLLM's own for {form.value}"
+        return Choice(unknown, unknown, "not recorded; the series changes NVFP4 alone")
+    found = default(table, "linear", form.scheme, capability)
+    stock = found.fork if found.upstream == SAME else found.upstream
+    if found.why:
+        first = "FlashInferB12xNvFp4LinearKernel"
+        return Choice(found.fork, stock, "as stock", (f"{first}: {found.why}",))
+    same = found.fork == stock
+    if not same and "b12x_or_cutlass" in found.fork:
+        return Choice(
+            found.fork, stock, "b12x for few tokens, CUTLASS from M = 256, in one layer"
+        )
+    return Choice(found.fork, stock, "as stock" if same else "made for SM12x")
+
+
+def of_experts(
+    table: Table,
+    found: Experts,
+    form: Format,
+    capability: str,
+    ranks: int,
+    tokens: int,
+) -> Choice:
+    """What runs the routed experts."""
+    if form.scheme is None:
+        return of_matrix(table, Kind.EXPERTS, form, capability, experts=True)
+    feature = _LIMIT if found.limit else PLAIN
+    recorded = default(table, "MoE", form.scheme, capability, feature=feature)
+    stock = recorded.fork if recorded.upstream == SAME else recorded.upstream
+    size = found.intermediate // ranks
+    stock_stops = _stock_stops(stock, found, size)
+    if not recorded.fork.startswith(SM12X):
+        why = f"since {recorded.why}" if recorded.why else "as stock"
+        if recorded.fork != stock and not recorded.why:
+            why = "keeps BF16 activations, as the checkpoint asks"
+        stops = stock_stops if recorded.fork == stock else ""
+        return Choice(recorded.fork, stock, why, (), stops, stock_stops)
+    if reason := refusal(found, size, tokens):
+        refused = (f"{short(recorded.fork)}: kernel does not support {reason}",)
+        why = "stock's choice, as the series' own refuses this shape"
+        return Choice(stock, stock, why, refused, stock_stops, stock_stops)
+    why = "made for SM12x: exact scales, one scratch for all layers"
+    return Choice(recorded.fork, stock, why, (), "", stock_stops)
+
+
+def refusal(found: Experts, size: int, tokens: int) -> str:
+    """Why the series' MoE backend does not take these experts; empty if it does.
+
+    Args:
+        found: The experts of the whole model.
+        size: Intermediate size of a rank.
+        tokens: Largest call.
+    """
+    if found.bias:
+        return "expert biases"
+    if found.limit and found.activation != "swigluoai":
+        return f"a SwiGLU limit with the {found.activation} activation"
+    if found.hidden % 128:
+        return f"hidden size {found.hidden}, which is no multiple of 128"
+    if size % 16 or not size:
+        return (
+            f"intermediate size {size} per rank, which is no multiple of 16 "
+            "(use another tensor parallel size)"
+        )
+    if not workspace.most_tokens(shape(found, size), tokens):
+        return (
+            f"{found.count} experts with hidden size {found.hidden}, as its workspace "
+            "would exceed 2^31 elements"
+        )
+    return ""
+
+
+def shape(found: Experts, size: int) -> workspace.Shape:
+    """Of one rank with that intermediate size, padded as the weights are."""
+    padded = workspace.padded_intermediate(size)
+    gated = found.gated
+    return workspace.Shape(found.count, found.top_k, found.hidden, padded, gated)
+
+
+def _stock_stops(stock: str, found: Experts, size: int) -> str:
+    """prepare_nvfp4_moe_layer_for_fi_or_cutlass pads no gated rows: it raises."""
+    if stock.startswith("FLASHINFER_CUTLASS") and found.gated and (2 * size) % 128:
+        return (
+            f"{2 * size} rows of gate and up a rank are no multiple of 128, which "
+            "FLASHINFER_CUTLASS does not pad (use another tensor parallel size)"
+        )
+    return ""

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make doctor MODEL=`: read the checkpoint, assess it, and say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.doctor import facts as facts_of
+from scripts.doctor.model import assess, checkpoint, gpus, recipes, serve
+from scripts.doctor.model.gpus import Gpu
+from scripts.doctor.model.nearest import nearest
+from scripts.doctor.model.render import FORMATS, render
+from scripts.doctor.model.told import Answer
+from scripts.errors import Unusable
+from scripts.selection import main as selection
+
+KV = ("auto", "fp8", "nvfp4")
+_MOST = 1024
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given on the command line."""
+
+    folder: Path
+    python: str = "python3"
+    gpu: str | None = None
+    count: int | None = None
+    ranks: int | None = None
+    context: int | None = None
+    seqs: int | None = None
+    tokens: int | None = None
+    kv: str = "auto"
+    recipe: str | None = None
+    form: str = "text"
+
+
+def diagnose(given: Given) -> tuple[str, bool]:
+    """What to print, and whether all is well.
+
+    Raises:
+        ForkError: The call or the checkpoint cannot be used.
+    """
+    _among("KV=", given.kv, KV)
+    _among("FORMAT=", given.form, FORMATS)
+    gpu, count = _gpu(given)
+    ranks = given.ranks or count
+    if ranks > count:
+        raise Unusable(
+            "more GPUs share the model than there are",
+            where="TP=",
+            expected=f"at most COUNT={count}",
+            found=str(ranks),
+            next=f"make doctor MODEL={given.folder} COUNT={ranks} TP={ranks}",
+        )
+    known = assess.known(checkpoint.read(given.folder))
+    table = selection.recorded().table
+    asked = assess.Wanted(
+        gpu, count, ranks, given.context, given.seqs, given.tokens, given.kv
+    )
+    found = assess.assess(known, asked, table)
+    flags = serve.flags(known, found, asked)
+    if given.recipe is not None:
+        return recipes.recipe(given.recipe, given.folder, flags, found).rstrip("\n"), (
+            found.fits
+        )
+    others = [] if found.fits else nearest(known, found, table)
+    source = (
+        f"as recorded in the repository, with FlashInfer {selection.recorded_with()}"
+    )
+    answer = Answer(known, found, flags, others, given.folder, source)
+    return render(answer, given.form), answer.ok
+
+
+def _gpu(given: Given) -> tuple[Gpu, int]:
+    if given.gpu is not None:
+        gpu, own = gpus.named(given.gpu), 1
+    else:
+        seen = gpus.own(facts_of.look(given.python))
+        if seen is None:
+            raise Unusable(
+                "which GPU is meant is not known",
+                where="GPU=",
+                expected=", ".join(each.name for each in gpus.load()),
+                found="nothing, and this machine has none of them",
+                next=f"make doctor MODEL={given.folder} GPU=5090",
+            )
+        gpu, own = seen
+    count = given.count or given.ranks or own
+    if count > _MOST:
+        raise Unusable(
+            "there are not so many GPUs",
+            where="COUNT=",
+            expected=f"at most {_MOST}",
+            found=str(count),
+            next=f"make doctor MODEL={given.folder} COUNT=2",
+        )
+    return gpu, count
+
+
+def _among(where: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise Unusable(
+            "there is no such value",
+            where=where,
+            expected=", ".join(known),
+            found=value,
+            next=f"make doctor MODEL=folder {where}{known[0]}",
+        )

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes that a rank holds of each matrix once vLLM has prepared it for its kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from scripts.doctor.model.formats import (
+    Format,
+    block_scale_padding,
+    matrix_bytes,
+    up,
+)
+from scripts.doctor.model.layers import Kind, Matrix, Split
+from scripts.doctor.model.mixers import Mixer, Module, divisors
+from scripts.kernels.workspace import padded_intermediate
+
+_WORDS = 64
+"""vLLM's DEFAULT_VOCAB_PADDING_SIZE."""
+_GEMM = 32
+"""What rows and columns are multiples of: vLLM's pad_nvfp4_weight_for_cutlass."""
+_SCALARS = 16
+"""Bytes of the FP32 scales of a quantized matrix."""
+SM12X = "FLASHINFER_CUTEDSL_SM12X"
+"""The backend whose layout pads the experts' intermediate size."""
+_SWIZZLED = ("FLASHINFER", "CUTLASS", "FlashInfer", "Cutlass")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a rank holds of one matrix.
+
+    Attributes:
+        nbytes: All of it.
+        padding: Bytes thereof that no checkpoint has.
+        rows, cols: Of the rank's share; of the experts: its intermediate size and what
+            they read.
+    """
+
+    nbytes: int
+    padding: int
+    rows: int
+    cols: int
+
+
+class Indivisible(Exception):
+    """A count that the ranks do not divide; its text says which."""
+
+
+def check(mixers: tuple[Mixer | None, ...], ranks: int) -> None:
+    """See that the ranks can share the heads.
+
+    Raises:
+        Indivisible: They cannot.
+    """
+    for mixer in dict.fromkeys(m for m in mixers if m is not None):
+        for name, count in divisors(mixer):
+            if count % ranks:
+                raise Indivisible(f"{count} {name} over {ranks} ranks")
+
+
+def held(matrix: Matrix, ranks: int, kv_head: int, backend: str) -> Held:
+    """What a rank holds of a matrix.
+
+    Args:
+        matrix: The whole of it.
+        ranks: Tensor-parallel size.
+        kv_head: Rows of one key head, for `Split.HEADS`.
+        backend: What runs it, by the name that selection gives.
+
+    Raises:
+        Indivisible: vLLM could not share it.
+    """
+    if matrix.kind is Kind.EXPERTS or matrix.parts[0].experts > 1:
+        return _experts(matrix, ranks, backend)
+    shares = [
+        share(part, ranks, kv_head, _split(matrix, part)) for part in matrix.parts
+    ]
+    rows = sum(each.rows for each in shares)
+    cols = shares[0].cols
+    bias = sum(2 * each.rows for each in shares if each.bias)
+    plain = matrix_bytes(matrix.form, rows, cols)
+    padding = 0
+    if matrix.split is Split.WORDS:
+        words = sum(part.rows for part in matrix.parts)
+        padding = plain - plain * words // (rows * ranks)
+    if matrix.form in (Format.NVFP4, Format.NVFP4_A16):
+        plain += _SCALARS
+        if backend.startswith(_SWIZZLED):
+            padding += block_scale_padding(rows, cols)
+            more = up(rows, _GEMM) * up(cols, _GEMM) - rows * cols
+            padding += more // 2
+            plain += block_scale_padding(rows, cols) + more // 2
+    return Held(plain + bias, padding, rows, cols)
+
+
+def _split(matrix: Matrix, part: Module) -> Split:
+    from scripts.doctor.model.layers import split_of
+
+    return split_of(part.name) if len(matrix.parts) > 1 else matrix.split
+
+
+def share(part: Module, ranks: int, kv_head: int, split: Split) -> Module:
+    """One rank's part of a module.
+
+    Raises:
+        Indivisible: vLLM could not share it.
+    """
+    match split:
+        case Split.ALL:
+            return part
+        case Split.WORDS:
+            return replace(part, rows=up(part.rows, _WORDS) // ranks)
+        case Split.COLUMNS:
+            return replace(part, cols=_over(part.cols, ranks, part, "inputs"))
+        case Split.HEADS:
+            heads = max(1, part.rows // kv_head)
+            if heads % ranks and ranks % heads:
+                raise Indivisible(f"{heads} key heads over {ranks} ranks")
+            return replace(part, rows=max(1, heads // ranks) * kv_head)
+        case Split.ROWS:
+            return replace(part, rows=_over(part.rows, ranks, part, "outputs"))
+
+
+def _over(size: int, ranks: int, part: Module, what: str) -> int:
+    if size % ranks:
+        raise Indivisible(f"{size} {what} of {part.name} over {ranks} ranks")
+    return size // ranks
+
+
+def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:
+    first = matrix.parts[0]
+    down = next(p for p in matrix.parts if p.name.endswith("down_proj"))
+    up_rows = sum(p.rows for p in matrix.parts if p is not down)
+    hidden, size = down.rows, down.cols
+    gates = max(1, up_rows // size)
+    own = _over(size, ranks, down, "inputs")
+    count, form = first.experts, matrix.form
+    bias = 2 * (gates * own + hidden) * count if first.bias else 0
+    plain = count * (
+        matrix_bytes(form, gates * own, hidden) + matrix_bytes(form, hidden, own)
+    )
+    if form not in (Format.NVFP4, Format.NVFP4_A16):
+        return Held(plain + bias, 0, own, hidden)
+    padded = padded_intermediate(own) if backend.startswith(SM12X) else own
+    nbytes = count * (
+        matrix_bytes(form, gates * padded, hidden) + matrix_bytes(form, hidden, padded)
+    )
+    if backend.startswith(_SWIZZLED):
+        nbytes += count * (
+            block_scale_padding(gates * padded, hidden)
+            + block_scale_padding(hidden, padded)
+        )
+    # Of each expert two scales of weights, and two of activations.
+    scalars = 4 * count * 2 * (gates + 1)
+    return Held(nbytes + scalars + bias, nbytes - plain, own, hidden)
