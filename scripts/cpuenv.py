@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,10 +26,12 @@ FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer.txt"
 _TORCH = "torch=="
 
 
-def asked_with(root: Path = ROOT) -> dict[str, str]:
+def asked_with(
+    root: Path = ROOT, files: Iterable[Path] = (REQUIREMENTS, FLASHINFER)
+) -> dict[str, str]:
     """Packages that vLLM is asked and tested beside, by the files of a checkout."""
     found: dict[str, str] = {}
-    for path in (REQUIREMENTS, FLASHINFER):
+    for path in files:
         file = root / path.relative_to(ROOT)
         if file.is_file():
             for row in file.read_text(encoding="utf-8").splitlines():

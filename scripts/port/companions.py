@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from scripts.cpuenv import asked_with
+from scripts.cpuenv import FLASHINFER, asked_with
 from scripts.errors import ForkError
 from scripts.lock import Lock, Own
 from scripts.release import REQUIREMENTS, companions
@@ -47,7 +47,11 @@ def told(lock: Lock, new: Source, name: str) -> Iterator[str]:
 def _asked(what: str, pinned: str) -> str:
     """What a proof would have in its place, where it has the package at all."""
     asked = asked_with().get(what, pinned)
-    return "" if asked == pinned else f"; a proof asks and tests with {asked}"
+    if asked == pinned:
+        return ""
+    if what in asked_with(files=(FLASHINFER,)):
+        return f"; a proof installs {pinned}, or has {asked} where the index has it not"
+    return f"; a proof asks and tests with {asked}"
 
 
 def _own(own: Own, theirs: str) -> str:

@@ -18,6 +18,7 @@ from scripts.console import note
 from scripts.cpuenv import asked_with
 from scripts.files import write
 from scripts.port import readme
+from scripts.port.beside import ASKED_WITH
 from scripts.port.summary import Beside, Check, Proof
 from scripts.series import folder
 from scripts.series.adopt import adopt
@@ -181,6 +182,8 @@ def accept(
     by_hand = adopt(at, files, table, now.tag, follow).by_hand
     if (new.root / RECORDED).is_file():
         write(at.root / RECORDED, (new.root / RECORDED).read_bytes())
+    if (new.root / ASKED_WITH).is_file():
+        write(at.root / ASKED_WITH, (new.root / ASKED_WITH).read_bytes())
     write(at.lock, new.lock.read_bytes())
     return (*by_hand, *(one.said for one in unlike(new)), *AFTER)
 

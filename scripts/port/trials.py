@@ -25,7 +25,7 @@ from scripts.fetch import obtain
 from scripts.files import digest, write
 from scripts.git import Git
 from scripts.pin import pin
-from scripts.port import readme
+from scripts.port import beside, readme
 from scripts.port.prove import named
 from scripts.port.target import Target, git_tree
 from scripts.release import VERSION_FILE, read
@@ -137,6 +137,7 @@ def _filled(
     tree = git.text("rev-parse", f"{tip}^{{tree}}")
     own = own_companions(git, base, tip, made)
     lockfile.update(new.lock, {"series.patched-tree": tree, **lock_values(lock, own)})
+    beside.follow(new)
     return new
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
+from scripts.index import Offer
 from scripts.lock import Own
-from scripts.port import companions, prove, render, run
+from scripts.port import beside, companions, prove, render, run
 from scripts.port.run import Wanted, port
 from scripts.port.summary import Check, Outcome
 from scripts.selection import main, table
@@ -126,6 +128,73 @@ def test_a_companion_of_the_series_own_is_said_with_what_follows(
     (row,) = companions.told(lock, tree, "vllm-1.3.0")
     assert row.startswith(f"other companions: vllm-1.3.0 pins torch {theirs}; ")
     assert said in row
+
+
+ASKED = "# why\nflashinfer-python==0.6.9\nnvidia-cutlass-dsl==4.7.0\n"
+ASKED += "nvidia-cutlass-dsl-libs-base==4.7.0\ntriton==3.9.0\n"
+
+
+class Shelf:
+    """An index that has what it is given."""
+
+    url = "http://index.invalid"
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def offers(self, project: str) -> list[Offer]:
+        found = [n for n in self.names if n.startswith(project.replace("-", "_") + "-")]
+        if not found:
+            raise Unusable("no such project")
+        return [Offer(name, "", None, None, False) for name in found]
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked"),
+    [
+        pytest.param(
+            (
+                "flashinfer_python-0.7.0-py3-none-any.whl",
+                "nvidia_cutlass_dsl-4.8.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+                "nvidia_cutlass_dsl_libs_base-4.8.0-py3-none-any.whl",
+            ),
+            {"flashinfer-python": "0.7.0", "nvidia-cutlass-dsl": "4.8.0"}
+            | {"nvidia-cutlass-dsl-libs-base": "4.8.0"},
+            id="there",
+        ),
+        pytest.param(("flashinfer_python-0.7.1.tar.gz",), {}, id="others are there"),
+        pytest.param((), {}, id="not there"),
+    ],
+)
+def test_a_proof_is_with_what_the_new_wheel_requires(
+    small: Small,
+    clone: Path,
+    offered: tuple[str, ...],
+    asked: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = small.root / beside.ASKED_WITH
+    place.parent.mkdir(parents=True)
+    place.write_text(ASKED, encoding="utf-8")
+    git(small.root, "add", "-A")
+    git(small.root, "commit", "-qm", "what is asked with")
+    monkeypatch.setattr(beside.index, "open_index", lambda: Shelf(*offered))
+    monkeypatch.setattr(beside, "is_offline", lambda: False)
+    trial = []
+    monkeypatch.setattr(run.prove, "prove", lambda new, **_: trial.append(new) or [])
+    done = port(Checkout(small.root), Wanted("main", clone, prove_ref=True))
+    text = (trial[0].root / beside.ASKED_WITH).read_text(encoding="utf-8")
+    right = ASKED.replace("# why\n", "")
+    for name, version in asked.items():
+        right = re.sub(rf"(?m)^{name}==.*", f"{name}=={version}", right)
+    assert text == "# why\n" + right
+    left = {one.name for one in done.beside}
+    pinned = {"flashinfer-python", "nvidia-cutlass-dsl"}
+    assert left == pinned - asked.keys()
+    # Asked for offline, nobody knows: it stays, and is said.
+    monkeypatch.setattr(beside, "is_offline", lambda: True)
+    done = port(Checkout(small.root), Wanted("main", clone, prove_ref=True))
+    assert {one.name for one in done.beside} == pinned
 
 
 def test_the_record_names_what_was_asked_with(
