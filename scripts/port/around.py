@@ -210,4 +210,4 @@ def _ways(was: list[Around], now: list[Around]) -> tuple[bool, str]:
         return False, f"{said}, and not `{gone[0].test}`"
     if come:
         return False, f"upstream leaves before it if `{come[0].test}`"
-    return False, f"upstream leaves no more before it if `{gone[0].test}`"
+    return False, f"upstream does not leave before it if `{gone[0].test}`"

@@ -82,8 +82,8 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
             yield Change(f"was {old.sort.value} and is {new.sort.value} now")
             return
     for mark in sorted(old.marks ^ new.marks):
-        word = "is" if mark in new.marks else "is no longer"
-        yield Change(f"{word} {mark} now" if word == "is" else f"{word} {mark}")
+        word = "is" if mark in new.marks else "is not"
+        yield Change(f"{word} {mark} now")
     if use.how is How.CALLED and use.call is not None:
         yield from _called(use.call, _method(use, old), _method(use, new), old, new)
     if old.sort is Sort.CLASS or use.how is How.IMPORTED:

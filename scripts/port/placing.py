@@ -34,7 +34,7 @@ def merge(
             is not certain.
     """
     if not (base.type == ours.type == theirs.type):
-        raise NoMerge("it is no longer the same kind of collection")
+        raise NoMerge("it is not the same kind of collection")
     old, now, new = (elements(n) for n in (base, ours, theirs))
     was, here, want = _keyed(old), _keyed(now), _keyed(new)
     if strict:

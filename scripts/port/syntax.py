@@ -92,7 +92,7 @@ class _Merge:
                     edits.append(Edit(here[name].start, here[name].end, b""))
             elif not new.same(want[name], old, item):
                 if name not in here:
-                    raise NoMerge(f"upstream has no {name} any more")
+                    raise NoMerge(f"upstream has no {name} here")
                 edits += self._changed(item, here[name], want[name], above)
         groups: dict[tuple[str, bool], list[Item]] = {}
         for name, item in want.items():
