@@ -45,7 +45,7 @@ help: ## This list, in groups | make
 
 ## For an owner of an SM12x GPU
 
-.PHONY: install doctor patch-installed verify-wheel matrix test-sm12x bench-sm12x kernel-cache
+.PHONY: install doctor patch-installed verify-wheel matrix footprint test-sm12x bench-sm12x kernel-cache
 install: .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
 	$(call takes,minutes$(,) nearly all of them the download of PyTorch and CUDA)
 	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
@@ -62,6 +62,10 @@ verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what 
 matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
 	$(call takes,half a minute for trees that it has asked before$(,) else minutes$(,) and some gigabytes the first time; RECORDED=1 at once)
 	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
+
+footprint: .venv/.tools ## Bytes of NVFP4 experts of real models, fork beside upstream's default (RECORDED=1 JSON=1 UPDATE=1) | make footprint RECORDED=1
+	$(call takes,under a minute for trees that it has asked before$(,) else minutes; RECORDED=1 at once)
+	@$(run) footprint $(call flag,RECORDED,--recorded) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
 
 test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1) | make test-sm12x
 	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)

@@ -32,23 +32,34 @@ def matrix_verb(
 ) -> None:
     """Say what vLLM selects for NVFP4 layers, with the series and without.
 
-    Both trees are asked on the CPU, through vLLM's own code, with a double of
-    the GPU; the answers are compared with the repository's table. The first
-    run makes an environment of some gigabytes in the cache and takes minutes.
+    Both trees are asked on the CPU, through vLLM's own code, with a double of the GPU;
+    the answers are compared with the repository's tables. The short form ends with
+    machines where something is not as it should be. The first run makes an
+    environment of some gigabytes in the cache and takes minutes.
     """
     from scripts import reports
-    from scripts.selection import main, report
+    from scripts.selection import main, report, worlds
+    from scripts.selection.matrix import trees
 
-    found = main.recorded() if recorded else main.asked(Checkout())
-    show = main.as_json if as_data else main.whole if everything else main.short
-    say(show(found))
+    at = Checkout()
+    if recorded:
+        found, others = main.recorded(), worlds.recorded()
+    else:
+        both = trees(at)
+        found, others = main.asked(at, both), worlds.ask(both)
+    if as_data or everything:
+        say((main.as_json if as_data else main.whole)(found))
+    else:
+        say("\n".join([main.short(found), "", *worlds.shown(others)]))
     if recorded:
         return
-    reports.write(Checkout(), "matrix", report.as_data(found.table))
+    reports.write(at, "matrix", report.as_data(found.table))
     if update:
         note(main.update(found))
+        worlds.update(others)
         return
     main.hold(found)
+    worlds.hold(others)
 
 
 @app.command(

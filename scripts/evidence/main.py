@@ -97,13 +97,14 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
     """
     from scripts.selection import main, table
     from scripts.selection.cases import ONLY_OURS, OURS
+    from scripts.selection.matrix import trees
 
     stand = stand_of(at)
     cover = cover_map(ground_of(stand))
     leaves = leave_each_out(stand, cover, processes)
     theirs = upstream_tests(stand, processes)
     imports = import_changes(stand)
-    matrix = main.asked(at).table
+    matrix = main.asked(at, trees(at)).table
     others = [k for k in matrix if k[4] not in OURS]
     return Evidence(
         lockfile.load(at.lock).local_version,

@@ -5,7 +5,8 @@ Started as ``python ask_selection.py WORLD CASES ANSWERS``, three JSON texts or 
 
 - WORLD: ``{"hide": [...], "paths": [...], "real": false}``. Top-level packages that
   are not to be found, and folders that come first on the path. ``real`` asks on this
-  machine's own device, in place of the double's capabilities.
+  machine's own device, in place of the double's capabilities. May have ``broken``: CuTe
+  DSL can be imported and does not compile; and ``cuda``, PyTorch's release of it.
 - CASES: a list of lists, the fields of `scripts.selection.cases.Case` in order.
 - ANSWERS: written, a list of ``[answer, why]`` in the order of the cases. ``answer`` is
   the backend and class that vLLM would make, or ``refused: TYPE``; ``why`` what it says
@@ -22,6 +23,7 @@ import sys
 from dataclasses import replace
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # FlashInfer without nvcc and ninja; no hub; no log.
@@ -85,9 +87,12 @@ class Asker:
         os.environ["VLLM_BATCH_INVARIANT"] = str(int(feature == "batch invariant"))
         self.said.clear()
         try:
-            answer = (self.moe if layer == "MoE" else self.of_linear)(
-                scheme == "W4A16", backend, feature
-            )
+            if layer == "MoE" and not scheme.startswith("W4A"):
+                answer = self.mixed(scheme, backend)
+            else:
+                answer = (self.moe if layer == "MoE" else self.of_linear)(
+                    scheme == "W4A16", backend, feature
+                )
         except (ValueError, NotImplementedError, ImportError) as error:
             return f"refused: {type(error).__name__}", str(error)
         return answer, " ".join(self.said)
@@ -109,6 +114,37 @@ class Asker:
             self.moe_config(backend, feature), self.keys.kNvfp4Static, activation
         )
         return f"{chosen.value} ({cls.__name__})"
+
+    def mixed(self, scheme: str, backend: str) -> str:
+        """A MoE layer that is not NVFP4, as in a checkpoint of mixed precision."""
+        path = "vllm.model_executor.layers.fused_moe.oracle"
+        oracles = {
+            name: importlib.import_module(f"{path}.{name}")
+            for name in ("fp8", "int_wna16", "mxfp4", "mxfp8", "unquantized")
+        }
+        config, keys = self.moe_config(backend, "plain"), self.keys
+        oracles["mxfp4"]._user_moe_activation_override = lambda: None
+        found = {
+            "BF16": lambda: oracles["unquantized"].select_unquantized_moe_backend(
+                config
+            ),
+            "FP8": lambda: oracles["fp8"].select_fp8_moe_backend(
+                config, keys.kFp8Static128BlockSym, keys.kFp8Dynamic128Sym
+            ),
+            "WNA16": lambda: oracles["int_wna16"].select_wna16_moe_backend(
+                config,
+                keys.kInt4Static,
+                SimpleNamespace(),
+                may_have_zp=False,
+                may_have_bias=False,
+            ),
+            "MXFP4": lambda: oracles["mxfp4"].select_mxfp4_moe_backend(
+                config, keys.kMxfp8Dynamic
+            ),
+            "MXFP8": lambda: oracles["mxfp8"].select_mxfp8_moe_backend(config),
+        }[scheme]()
+        chosen, cls = (found if isinstance(found, tuple) else (found, None))[:2]
+        return f"{chosen.value} ({cls.__name__})" if cls else str(chosen.value)
 
     def moe_config(self, backend: str, feature: str) -> Any:
         from vllm.model_executor.layers.fused_moe import config as moe
@@ -168,6 +204,14 @@ def main() -> int:
         import platform_double
 
         double = platform_double.install()
+        sys.modules["torch"].version.cuda = wanted.get("cuda", "13.0")
+    if wanted.get("broken"):
+        import cutlass.cute
+
+        def compile(*_: Any, **__: Any) -> None:
+            raise RuntimeError("planted: no compiler")
+
+        cutlass.cute.compile = compile
     asker = Asker(double)
     told = [asker.ask(case) for case in json.loads(Path(cases).read_text("utf-8"))]
     Path(answers).write_text(json.dumps(told), encoding="utf-8")

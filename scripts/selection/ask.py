@@ -20,11 +20,16 @@ from scripts.console import note
 from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python, package_folder
 from scripts.errors import Finding
 from scripts.files import write
-from scripts.selection.cases import Case, World
+from scripts.selection.cases import BROKEN, CUDA_12, NO_CUTLASS, Case, World
 
 INSIDE = ROOT / "scripts" / "inside"
 _ASK = INSIDE / "ask_selection.py"
 _OLD_FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer-old.txt"
+RELEASES = {
+    "0.7.1": ROOT / "tests" / "series" / "requirements-flashinfer-first.txt",
+    "0.7.2.post1": ROOT / "tests" / "series" / "requirements-flashinfer-other.txt",
+}
+"""Releases of FlashInfer that the series works on, beside the one it requires."""
 _B12X = ROOT / "tests" / "series" / "requirements-b12x.txt"
 _HUMMING = ROOT / "tests" / "series" / "requirements-humming.txt"
 
@@ -75,16 +80,26 @@ class Question:
             hide.append("flashinfer")
         if self.world.flashinfer == "too old":
             paths.append(str(package_folder(_OLD_FLASHINFER)))
+        if self.world.flashinfer in RELEASES:
+            paths.append(str(package_folder(RELEASES[self.world.flashinfer])))
         if self.world.b12x == "absent":
             hide.append("b12x")
         elif self.world.flashinfer != "present":
             paths.append(str(package_folder(_B12X)))
-        return {"hide": hide, "paths": [*paths, str(self.tree)], "real": False}
+        if self.world.trouble == NO_CUTLASS:
+            hide.append("cutlass")
+        return {
+            "hide": hide,
+            "paths": [*paths, str(self.tree)],
+            "real": False,
+            "broken": self.world.trouble == BROKEN,
+            "cuda": "12.9" if self.world.trouble == CUDA_12 else "13.0",
+        }
 
     def key(self) -> str:
         """Digest of all that the answers follow from."""
         inputs = [_ASK, INSIDE / "platform_double.py", REQUIREMENTS, FLASHINFER]
-        inputs += [_OLD_FLASHINFER, _B12X, _HUMMING]
+        inputs += [_OLD_FLASHINFER, *RELEASES.values(), _B12X, _HUMMING]
         digest = sha256(f"{self.tree_id} {self.world} {self.cases}".encode())
         for path in inputs:
             digest.update(path.read_bytes())
@@ -136,11 +151,13 @@ def ask(
         given, told = Path(scratch) / "cases.json", Path(scratch) / "answers.json"
         fields = [case.fields() for case in cases]
         given.write_text(json.dumps(fields), encoding="utf-8")
+        # FlashInfer asks the machine's nvcc for CUDA's release before PyTorch.
+        no_nvcc = {} if setting["real"] else {"CUDA_HOME": scratch}
         try:
             done = subprocess.run(
                 [python, _ASK, json.dumps(setting), given, told],
                 cwd=scratch,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | no_nvcc,
                 capture_output=True,
                 text=True,
                 timeout=limit,

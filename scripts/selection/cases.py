@@ -41,19 +41,32 @@ FLASHINFER = ("present", "absent", "too old")
 """The pinned one, none, and the last that lacks what the MoE backend calls."""
 B12X = ("absent", "present")
 """Whether `b12x` can be imported: FlashInfer's copy beside it, else the package."""
+NO_CUTLASS, BROKEN, CUDA_12 = (
+    "no cutlass",
+    "CuTe DSL that does not compile",
+    "CUDA 12.9",
+)
+TROUBLES = (NO_CUTLASS, BROKEN, CUDA_12)
 ONLY_OURS = frozenset({"flashinfer_cutedsl_sm12x"})
 """Named backends that upstream does not know."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Which optional packages vLLM finds."""
+    """Which optional packages vLLM finds.
+
+    Attributes:
+        flashinfer: One of `FLASHINFER`, or a release of `worlds.RELEASES`.
+        trouble: What is wrong beside that, one of `TROUBLES`; nothing if empty.
+    """
 
     flashinfer: str
     b12x: str
+    trouble: str = ""
 
     def __str__(self) -> str:
-        return f"FlashInfer {self.flashinfer}, b12x {self.b12x}"
+        said = f"FlashInfer {self.flashinfer}, b12x {self.b12x}"
+        return f"{said}, {self.trouble}" if self.trouble else said
 
 
 WORLDS = tuple(World(*each) for each in product(FLASHINFER, B12X))

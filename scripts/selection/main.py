@@ -15,7 +15,7 @@ from scripts.cpuenv import asked_with
 from scripts.errors import Finding
 from scripts.files import write
 from scripts.selection import report, table
-from scripts.selection.matrix import Matrix, ask_both, trees
+from scripts.selection.matrix import Matrix, Trees, ask_both
 
 _PRESENT = "FlashInfer present is "
 _ASKED = "Asked on {} of the patched tree {}."
@@ -53,9 +53,9 @@ def recorded_with() -> str:
     return match[1] if match else ""
 
 
-def asked(at: Checkout) -> Matrix:
+def asked(at: Checkout, both: Trees) -> Matrix:
     """Both trees' answers; see `matrix.ask_both`."""
-    found = ask_both(trees(at))
+    found = ask_both(both)
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     return replace(found, tree=lockfile.load(at.lock).patched_tree, day=day)
 

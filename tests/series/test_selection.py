@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scripts.cpuenv import flashinfer_python
 from scripts.doctor import facts, selection
 from scripts.errors import Finding
-from scripts.selection import main
+from scripts.footprint import count, models, record
+from scripts.footprint import table as footprint
+from scripts.selection import main, worlds
 from scripts.selection.ask import Question, ask_all
 from scripts.selection.cases import AUTO, OURS, PLAIN, USUAL, Case
 from scripts.selection.matrix import Matrix, Trees, ask_both, tree
@@ -41,6 +44,21 @@ def test_the_answers_are_the_recorded_ones(
 ) -> None:
     main.hold(found)
     record_property("table", main.short(found))
+
+
+def test_other_worlds_are_as_recorded(
+    both: Trees, record_property: Callable[[str, object], None]
+) -> None:
+    rows = worlds.ask(both)
+    worlds.hold(rows)
+    record_property("table", "\n".join(worlds.shown(rows)))
+
+
+def test_the_footprint_is_as_recorded(both: Trees) -> None:
+    rows = count.rows(both, models.load())
+    footprint.hold(rows)
+    kept = record.read()
+    record.hold(msgspec.structs.replace(kept, rows=rows), kept)
 
 
 def test_a_series_that_changes_others_is_found(both: Trees, tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask both trees what each model's experts take; answers are kept by digest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from scripts.cache import cache_dir
+from scripts.console import note
+from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.footprint.models import TENSOR_PARALLEL, Model
+from scripts.selection.ask import INSIDE
+from scripts.selection.matrix import Tree, Trees
+
+TOKENS = 8192
+"""Largest call: vLLM's --max-num-batched-tokens on a large GPU."""
+CAPABILITY = "12.0"
+_COUNT = INSIDE / "expert_bytes.py"
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What vLLM makes of one layer; see `scripts/inside/expert_bytes.py`."""
+
+    chosen: str = ""
+    said: str = ""
+    weights: int = 0
+    scratch: int = 0
+    stopped: str = ""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One model on so many GPUs: with the series, and as upstream has it."""
+
+    model: Model
+    tensor_parallel: int
+    fork: Answer
+    upstream: Answer
+
+    def total(self, answer: Answer) -> int:
+        """Bytes a GPU: all layers, and what they share."""
+        return self.model.layers * answer.weights + answer.scratch
+
+    @property
+    def comparable(self) -> bool:
+        return not (self.fork.stopped or self.upstream.stopped)
+
+    @property
+    def weights_ratio(self) -> float:
+        return self.fork.weights / self.upstream.weights
+
+    @property
+    def ratio(self) -> float:
+        return self.total(self.fork) / self.total(self.upstream)
+
+
+def rows(both: Trees, models: tuple[Model, ...]) -> tuple[Row, ...]:
+    """Each model at each number of ranks that divides its intermediate size.
+
+    Raises:
+        Finding: vLLM cannot be asked.
+        Unusable: The CPU environment cannot be made.
+    """
+    wanted = [
+        (model, ranks)
+        for model in models
+        for ranks in TENSOR_PARALLEL
+        if model.rank(ranks)
+    ]
+    cases: list[dict[str, Any]] = [
+        {
+            "experts": model.experts,
+            "top-k": model.top_k,
+            "hidden": model.hidden,
+            "intermediate": model.rank(ranks),
+            "activation": model.activation,
+            "tokens": TOKENS,
+            "backend": "auto",
+        }
+        for model, ranks in wanted
+    ]
+    fork, upstream = (_ask(tree, cases) for tree in (both.fork, both.upstream))
+    return tuple(
+        Row(model, ranks, mine, theirs)
+        for (model, ranks), mine, theirs in zip(wanted, fork, upstream, strict=True)
+    )
+
+
+def _ask(tree: Tree, cases: list[dict[str, Any]]) -> list[Answer]:
+    request: dict[str, Any] = {"capability": CAPABILITY, "cases": cases}
+    key = sha256(f"{tree.id} {json.dumps(request)}".encode())
+    for path in (*sorted(INSIDE.glob("*.py")), REQUIREMENTS, FLASHINFER):
+        key.update(path.read_bytes())
+    kept = cache_dir() / "footprint" / f"{key.hexdigest()}.json"
+    if not kept.exists():
+        note(f"asking {tree.path.name}: {len(cases)} layers")
+        python = flashinfer_python()
+        request["paths"] = [str(tree.path)]
+        write(kept, json.dumps(_run(python, request)).encode())
+    return msgspec.json.decode(kept.read_bytes(), type=list[Answer])
+
+
+def _run(python: Path, request: dict[str, Any]) -> Any:
+    with TemporaryDirectory(prefix="sm12x-footprint-") as scratch:
+        given, told = Path(scratch) / "request.json", Path(scratch) / "answers.json"
+        given.write_text(json.dumps(request), encoding="utf-8")
+        done = subprocess.run(
+            [python, _COUNT, given, told],
+            cwd=scratch,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or not told.exists():
+            raise Finding(
+                "vLLM cannot be asked what its experts take",
+                where=str(python),
+                found=done.stderr.strip()[-1500:] or f"exit code {done.returncode}",
+                next="see that vLLM imports there",
+            )
+        return json.loads(told.read_bytes())

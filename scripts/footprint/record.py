@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was counted, as the repository keeps it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from scripts import lock as lockfile
+from scripts.checkout import Checkout
+from scripts.cpuenv import asked_with
+from scripts.errors import Finding
+from scripts.files import write
+from scripts.footprint.count import Row
+
+PATH = Path(__file__).with_name("recorded.json")
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Rows, of which patched tree, beside which FlashInfer, and when."""
+
+    tree: str
+    flashinfer: str
+    day: str
+    rows: tuple[Row, ...]
+
+
+def read(path: Path = PATH) -> Record:
+    """The repository's record.
+
+    Raises:
+        Finding: There is none, or it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.MsgspecError) as e:
+        raise Finding(
+            "there is no record of the footprint",
+            where=str(path),
+            found=str(e),
+            next="make footprint UPDATE=1",
+        ) from e
+
+
+def of(at: Checkout, rows: tuple[Row, ...]) -> Record:
+    """A record of this checkout, made today."""
+    return Record(
+        tree=lockfile.load(at.lock).patched_tree,
+        flashinfer=asked_with()["flashinfer-python"],
+        day=datetime.now(UTC).strftime("%Y-%m-%d"),
+        rows=rows,
+    )
+
+
+def keep(record: Record, path: Path = PATH) -> None:
+    """Write it into the repository."""
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    write(path, text + b"\n")
+
+
+def hold(found: Record, recorded: Record) -> None:
+    """Raise unless the same bytes were recorded.
+
+    Raises:
+        Finding: They were not; the first rows that differ are named.
+    """
+    was = {_key(row): row for row in recorded.rows}
+    now = {_key(row): row for row in found.rows}
+    changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    if changed:
+        named = ", ".join(f"{name} TP {ranks}" for name, ranks in changed[:12])
+        raise Finding(
+            f"{len(changed)} rows are not those of the record",
+            where=PATH.name,
+            found=named,
+            next="mend the series, or record what it does now: make footprint UPDATE=1",
+        )
+
+
+def _key(row: Row) -> tuple[str, int]:
+    return row.model.name, row.tensor_parallel
