@@ -155,6 +155,11 @@ def test_a_run_is_judged_before_anything_is_written(
     assert written == [] and kept.read_text(encoding="utf-8") == "old"
 
 
+def test_upstreams_tests_come_when_nobody_else_needs_the_process_groups() -> None:
+    for parts in (prepare.wanted(), prepare.wanted(("engine", "seed", "w4a16"))):
+        assert parts["sm_120a"][-1] == "seed" and "engine" in parts["sm_120a"]
+
+
 def test_releases_have_locks_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
