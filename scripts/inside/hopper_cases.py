@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 PARTS = (
-    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16", "engine",
-    "seed", "sanitizer",
+    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16",
+    "engine", "seed", "sanitizer",
 )  # fmt: skip
 PAIR = ("ranks", "ranks_race")
 """Parts for a machine with two GPUs: a run of one is whole without them."""
