@@ -28,6 +28,7 @@ PAGES = (
     "CHANGELOG.md",
     "SECURITY.md",
     "docs/flashinfer.md",
+    "docs/fp8-moe.md",
     "docs/hopper.md",
     "docs/packagers.md",
     "docs/provenance.md",
