@@ -37,6 +37,8 @@ class Side:
 
     library: Library
     search: Search
+    binds: Search
+    """Paths, no tests among them, that define or assign a name; some are too many."""
 
     def over(self, files: Mapping[str, Entry | None]) -> Side:
         """The tree with other files in it."""

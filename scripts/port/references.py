@@ -182,9 +182,9 @@ def _now(use: Use, now: Found, new: Side) -> str:
     name = (use.start.name if use.start else "") or use.parts[-1]
     word = name.rpartition(".")[2].encode()
     homes = []
-    for path in new.search(word):
+    for path in new.binds(word):
         found = new.library.load(path)
-        if found and word.decode() in found.places and not path.startswith("tests/"):
+        if found and word.decode() in found.places:
             homes.append(path)
     if not homes:
         return ""

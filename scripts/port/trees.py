@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -44,6 +45,16 @@ class Index:
             if path.endswith(".py")
         }
 
+    @cached_property
+    def homes(self) -> Mapping[bytes, Sequence[str]]:
+        """Names to the files that may bind them at the top; of tests none."""
+        found: dict[bytes, list[str]] = {}
+        for path in self.own:
+            if not path.startswith("tests/"):
+                for name in _bound(self.source.files[path].data):
+                    found.setdefault(name, []).append(path)
+        return found
+
     def search(self, word: bytes) -> tuple[str, ...]:
         """Paths of the files in which a word stands."""
         if word not in self.found:
@@ -68,8 +79,25 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
             if changed and path.endswith(".py") and word in changed.data:
                 yield path
 
+    def binds(word: bytes) -> Iterable[str]:
+        yield from (path for path in tree.homes.get(word, ()) if path not in now)
+        for path, changed in now.items():
+            python = path.endswith(".py") and not path.startswith("tests/")
+            if changed and python and word in _bound(changed.data):
+                yield path
+
     library = Library(read, lambda path: path in folders or path in made)
-    return Side(library, search)
+    return Side(library, search, binds)
+
+
+_BINDS = [
+    re.compile(rb"\n[ \t]*(?:async def|def|class) (\w+)"),
+    re.compile(rb"\n([A-Za-z_]\w*) *[:=]"),
+]
+
+
+def _bound(data: bytes) -> set[bytes]:
+    return {name for said in _BINDS for name in said.findall(b"\n" + data)}
 
 
 def _parents(path: str) -> list[str]:
