@@ -158,4 +158,7 @@ def _salt(environment: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print("error: name the folder: python -m scripts.hopper.fp8 FOLDER")
+        sys.exit(2)
     prepare(Checkout(ROOT), Path(sys.argv[1]))
