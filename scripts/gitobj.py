@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 DIRECTORY = 0o040000
 
@@ -15,10 +15,13 @@ def blob_id(data: bytes) -> str:
     >>> blob_id(b"")
     'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
     """
-    return _object_id(b"blob", data)
+    return object_id(b"blob", data)
 
 
-def tree_id(entries: Mapping[str, tuple[int, str]]) -> str:
+def tree_id(
+    entries: Mapping[str, tuple[int, str]],
+    store: Callable[[bytes, bytes], str] | None = None,
+) -> str:
     """Id of the tree that holds `entries`, as hex.
 
     Folders follow from the paths; git has no empty ones.
@@ -30,6 +33,8 @@ def tree_id(entries: Mapping[str, tuple[int, str]]) -> str:
 
     Args:
         entries: Path with `/` between its parts, to mode and blob id.
+        store: Given the kind and the body of each tree in it, folders before what
+            holds them; its id. None keeps them nowhere.
 
     Raises:
         ValueError: A path is both a file and a folder, or has an empty part.
@@ -46,28 +51,29 @@ def tree_id(entries: Mapping[str, tuple[int, str]]) -> str:
         if name in level or not all((*folders, name)):
             raise ValueError(f"{path!r} cannot be in a tree")
         level[name] = (mode, blob)
-    return _tree(root)
+    return _tree(root, store or object_id)
 
 
 _Node = tuple[int, str] | dict[str, "_Node"]
 
 
-def _tree(level: Mapping[str, _Node]) -> str:
+def _tree(level: Mapping[str, _Node], store: Callable[[bytes, bytes], str]) -> str:
     rows = []
     for name, node in level.items():
         raw = name.encode("utf-8", "surrogateescape")
         if isinstance(node, dict):
             # git sorts a folder as if its name ended with a slash.
-            rows.append((raw + b"/", DIRECTORY, raw, _tree(node)))
+            rows.append((raw + b"/", DIRECTORY, raw, _tree(node, store)))
         else:
             rows.append((raw, node[0], raw, node[1]))
     body = b"".join(
         b"%o %s\0%s" % (mode, raw, bytes.fromhex(name))
         for _, mode, raw, name in sorted(rows)
     )
-    return _object_id(b"tree", body)
+    return store(b"tree", body)
 
 
-def _object_id(kind: bytes, body: bytes) -> str:
+def object_id(kind: bytes, body: bytes) -> str:
+    """Id of an object of a kind, as hex."""
     head = b"%s %d\0" % (kind, len(body))
     return hashlib.sha1(head + body, usedforsecurity=False).hexdigest()

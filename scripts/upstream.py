@@ -9,8 +9,11 @@ from pathlib import Path
 
 from scripts.console import note
 from scripts.errors import Finding, Unusable
+from scripts.files import MAKE_ROOM
 from scripts.git import IDENTITY, Git
+from scripts.gitobj import tree_id
 from scripts.lock import Lock
+from scripts.packfile import Pack
 from scripts.sdist import members
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
@@ -105,8 +108,24 @@ def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
     message = (
         f"vLLM {lock.version}\n\n{lock.sdist.filename}\nsha256 {lock.sdist.sha256}\n"
     )
-    files = ((m.path, Entry(m.mode, m.data)) for m in members(archive))
-    commit_files(git, ref, files, message, lock.epoch)
+    name, mail = IDENTITY
+    who = f"{name} <{mail}> {lock.epoch} +0000"
+    objects = git.path / git.text("rev-parse", "--git-path", "objects/pack")
+    try:
+        with Pack(objects) as pack:
+            ids = {
+                m.path: (m.mode, pack.add(b"blob", m.data)) for m in members(archive)
+            }
+            text = f"tree {tree_id(ids, pack.add)}\nauthor {who}\ncommitter {who}\n\n"
+            commit = pack.add(b"commit", (text + message).encode("utf-8"))
+    except OSError as e:
+        raise Unusable(
+            "the source cannot be written",
+            where=str(objects),
+            found=e.strerror or str(e),
+            next=MAKE_ROOM,
+        ) from e
+    git.run("update-ref", ref, commit)
     return _verified(git, ref, lock.tree, archive.name)
 
 
