@@ -18,42 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kernel_given
-import kernel_weights
-from kernel_key import Gone, call_text, describe
+from kernel_key import call_text, describe
+from kernel_names import DRIVER, NAMES, ROUTES, SM12X, module
 
-_SM12X = "flashinfer.fused_moe.cute_dsl.blackwell_sm12x"
-_ROUTES = "b12x.moe._shared.kernels.w4a16.route_pack"
-_DRIVER = "cutlass.base_dsl.runtime.cuda"
 # Shared memory of a multiprocessor of capability 12.x in bytes, as the table of
 # compute capabilities in NVIDIA's CUDA programming guide has it.
 _SHARED_PER_SM = 100 << 10
-# What the series calls, and what is relied on here besides.
-_NAMES = {
-    "flashinfer": ("mm_fp4",),
-    "flashinfer.fused_moe": ("B12xMoEWrapper",),
-    "flashinfer.cute_dsl.utils": ("convert_sf_to_mma_layout",),
-    _SM12X: ("allocate_sm120_moe_workspace",),
-    f"{_SM12X}.moe_dispatch": (
-        "select_sm120_moe_backend",
-        "clear_sm120_moe_caches",
-        "compiled_direct_micro_accepts_block_dim",
-        "_DIRECT_MICRO_LAUNCH_CACHE",
-        "_DIRECT_MICRO_KERNEL_CACHE",
-    ),
-    f"{_SM12X}.triton_compact": ("compact_topk_ids", "_compact_topk_ids_kernel"),
-    "flashinfer.gemm.gemm_base": (
-        "_B12X_MM_FP4_KERNEL_CACHE",
-        "AutoTuner",
-        "get_compute_capability",
-        "get_cutlass_fp4_gemm_module",
-    ),
-    "b12x.moe.fused_moe": ("is_supported", "plan_weights", "plan", "bind", "run"),
-    "b12x._lib.gating": ("get_compute_capability",),
-    "b12x._lib.compiler": ("clear_compile_cache",),
-    _ROUTES: ("launch_triton",),
-    kernel_weights.PREPARE: kernel_weights.NAMES,
-    _DRIVER: ("get_device_attribute",),
-}
 # Class of the object that is compiled to the name that the tables give it.
 KINDS = {
     "MoEMicroKernel": "micro",
@@ -116,14 +86,14 @@ class Recorder:
         # Without b12x vLLM selects something else for W4A16, and says so.
         self.b12x = importlib.util.find_spec("b12x") is not None
         self.modules = {
-            name: _module(name)
-            for name in _NAMES
+            name: module(name)
+            for name in NAMES
             if self.b12x or not name.startswith("b12x.")
         }
 
     def fresh(self) -> None:
         """Forget what FlashInfer believes is compiled, and who reached it."""
-        dispatch = self.modules[f"{_SM12X}.moe_dispatch"]
+        dispatch = self.modules[f"{SM12X}.moe_dispatch"]
         dispatch.clear_sm120_moe_caches()
         dispatch._DIRECT_MICRO_LAUNCH_CACHE.clear()
         dispatch._DIRECT_MICRO_KERNEL_CACHE.clear()
@@ -197,7 +167,7 @@ def install(launches: bool = False) -> Recorder:
     if not launches:
         kernel_given.watch()
     cute.compile = _Door(recorder)
-    driver = recorder.modules[_DRIVER]
+    driver = recorder.modules[DRIVER]
     ask = driver.get_device_attribute
     driver.get_device_attribute = lambda which, device=0: (
         _SHARED_PER_SM
@@ -206,7 +176,7 @@ def install(launches: bool = False) -> Recorder:
     )
     if not launches:
         _replace_triton(recorder)
-    dispatch = recorder.modules[f"{_SM12X}.moe_dispatch"]
+    dispatch = recorder.modules[f"{SM12X}.moe_dispatch"]
     # It asks the driver; both answers are looked at.
     dispatch.compiled_direct_micro_accepts_block_dim = lambda *_: recorder.probe
     gemm = recorder.modules["flashinfer.gemm.gemm_base"]
@@ -218,10 +188,10 @@ def install(launches: bool = False) -> Recorder:
 
 def _replace_triton(recorder: Recorder) -> None:
     if recorder.b12x:
-        recorder.modules[_ROUTES].launch_triton = (
+        recorder.modules[ROUTES].launch_triton = (
             lambda kernel, _, *a, **k: recorder.triton_launch(kernel, a, k)
         )
-    compact = recorder.modules[f"{_SM12X}.triton_compact"]
+    compact = recorder.modules[f"{SM12X}.triton_compact"]
     compact._compact_topk_ids_kernel = _Launcher(
         recorder, compact._compact_topk_ids_kernel
     )
@@ -248,17 +218,6 @@ class _Launcher:
 
     def __getitem__(self, grid: Any) -> Callable[..., None]:
         return lambda *a, **k: self.recorder.triton_launch(self.kernel, a, k)
-
-
-def _module(name: str) -> Any:
-    try:
-        module = importlib.import_module(name)
-    except ImportError as e:
-        raise Gone(f"{name}: {e}") from e
-    for wanted in _NAMES[name]:
-        if not hasattr(module, wanted):
-            raise Gone(f"{name}.{wanted}")
-    return module
 
 
 def _detail(owner: Any) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Sweep:
     def run(self) -> None:
         import kernel_calls
         import kernel_fork
+        import kernel_key
         import kernel_record
         from cutlass import cute
 
@@ -64,7 +65,7 @@ class Sweep:
             for model in self.request["models"]:
                 self.experts(model)
                 self.linears(model)
-        except kernel_record.Gone as e:
+        except kernel_key.Gone as e:
             self.say("gone", name=str(e))
             return
         finally:

@@ -9,8 +9,9 @@ from scripts.fetch import is_offline
 from scripts.git import Git
 from scripts.lock import Lock
 from scripts.port.history import Moment, alerts, commits, named
+from scripts.port.released import as_version, known, releases, sdist
 from scripts.port.states import Alert, PatchResult
-from scripts.port.target import Target, as_version, known, releases, sdist, tree
+from scripts.port.target import Target, tree
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.upstream import touched

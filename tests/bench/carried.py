@@ -20,8 +20,9 @@ from scripts.git import Git
 from scripts.port import shelf
 from scripts.port.carry import Trees, carry
 from scripts.port.places import places
+from scripts.port.released import sdist
 from scripts.port.resolutions import Records
-from scripts.port.target import Target, python_or, sdist, tree, wanted
+from scripts.port.target import Target, python_or, tree, wanted
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.series.apply import make_commits

@@ -19,11 +19,12 @@ from scripts.checkout import Checkout
 from scripts.git import Git
 from scripts.port import shelf
 from scripts.port.bisect import Trials
+from scripts.port.released import sdist
 from scripts.port.resolutions import Records
 from scripts.port.run import Wanted, port
 from scripts.port.slim import imported, mirror
 from scripts.port.states import State
-from scripts.port.target import Target, python_or, sdist, tree
+from scripts.port.target import Target, python_or, tree
 from scripts.port.trees import Trees
 from scripts.series import folder
 from scripts.series.replay import Entry

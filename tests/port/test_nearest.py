@@ -14,7 +14,7 @@ from scripts import cache
 from scripts.errors import Finding, ForkError, Unusable
 from scripts.index import Offer
 from scripts.lock import Artifact
-from scripts.port import target
+from scripts.port import released, target
 from tests.scripts.small import Small
 
 
@@ -59,7 +59,7 @@ def test_the_index_is_asked_for_those_beside_it(
         *(f"vllm-{v}.tar.gz" for v in ("1.4.0", "1.3.0", "1.3.1", "1.3.6rc1")),
         "vllm-1.3.4-cp38-abi3-manylinux_2_28_x86_64.whl",
     )
-    monkeypatch.setattr(target.index, "open_index", lambda: page)
+    monkeypatch.setattr(released.index, "open_index", lambda: page)
     assert asked(small, version, Finding) == says
 
 
@@ -83,6 +83,6 @@ def test_a_release_that_is_there_is_taken(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Artifact("vllm-1.3.0.tar.gz", 1, "ab" * 32)
-    monkeypatch.setattr(target.index, "open_index", lambda: OnePage(found.filename))
-    monkeypatch.setattr(target, "announced", lambda source, offer: found)
+    monkeypatch.setattr(released.index, "open_index", lambda: OnePage(found.filename))
+    monkeypatch.setattr(released, "announced", lambda source, offer: found)
     assert target.find(small.lock, "1.3.0").version == Version("1.3.0")
