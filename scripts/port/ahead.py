@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,7 +106,10 @@ def beside(chain: Chain, patches: int) -> Iterator[Beside]:
         yield Beside(None)
         return
     asked, told = os.pipe(), os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Of other threads, whose locks the child has no use for: it looks up, and ends.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:
         try:
             os.close(asked[1])

@@ -61,7 +61,7 @@ class Work:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without looking for cycles: millions of things are made that all stay.
 
     Nor is any of it gone through when the process ends.
@@ -76,7 +76,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@_uncollected()
+@uncollected()
 def look(at: Checkout, wanted_: Wanted) -> Work:
     """Carry the series in memory.
 

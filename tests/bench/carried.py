@@ -19,6 +19,7 @@ from scripts.console import note
 from scripts.git import Git
 from scripts.port import shelf
 from scripts.port.carry import Trees, carry
+from scripts.port.look import uncollected
 from scripts.port.places import places
 from scripts.port.released import sdist
 from scripts.port.resolutions import Records
@@ -95,7 +96,7 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     """From the archives to the report, as `make port --dry-run` does it."""
     at = Checkout()
     busy = _busy()
-    with stopwatch() as watch:
+    with stopwatch() as watch, uncollected():
         lock = lockfile.load(at.lock)
         paths = touched(list(room.patches))
         base = shelf.read(lock.sdist, python_or(paths))
