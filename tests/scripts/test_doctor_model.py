@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from scripts.doctor.facts import Facts
 from scripts.doctor.model import gpus, kv, told
 from scripts.doctor.model.formats import Format, matrix_bytes
 from scripts.doctor.model.layers import Kind
@@ -26,6 +27,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the doctor used the network")
 
     monkeypatch.setattr(socket, "socket", refuse)
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without GPU and vLLM, and not asked anew in each test."""
+    found = Facts("3.12.0", "python3", "Linux x86_64")
+    monkeypatch.setattr("scripts.doctor.facts.look", lambda _: found)
 
 
 # Public models

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scripts.doctor.model import choose, inventory, memory, sizes
+from scripts.doctor.model import choose, inventory, memory, refused, sizes
 from scripts.doctor.model.blocks import Experts
 from scripts.doctor.model.checkpoint import Checkpoint
 from scripts.doctor.model.choose import Choice
@@ -53,6 +53,7 @@ class Row:
         read: Bytes that one token of one sequence reads of them.
         names: Paths, the layer's number left out.
         loaded: Whether vLLM loads them without a further flag.
+        shapes: Rows and columns that a rank has of them, each once.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class Row:
     names: tuple[str, ...]
     choice: Choice
     loaded: bool = True
+    shapes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Ro
             tuple(dict.fromkeys(m.pattern for m, _ in parts)),
             choices[kind, form],
             kind is not Kind.DRAFT,
+            tuple(dict.fromkeys((h.rows, h.cols) for _, h in parts)),
         )
         for (kind, form), parts in sorted(
             found.items(), key=lambda e: (list(Kind).index(e[0][0]), e[0][1].value)
@@ -299,7 +302,7 @@ def _scratch(
         return 0, True
     size = found.intermediate // wanted.ranks
     if any(each.startswith(sizes.SM12X) for each in chosen):
-        shape = choose.shape(found, size)
+        shape = refused.shape(found, size)
         most = workspace.most_tokens(shape, wanted.tokens)
         return workspace.nbytes(shape, most), True
     pairs = wanted.tokens * found.top_k

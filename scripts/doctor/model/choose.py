@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs a kind of matrix: by the patched vLLM and by stock, as recorded, and why.
 
-Recorded is `scripts/selection/recorded.tsv`, which asks for one shape. What the series'
-MoE backend refuses by shape is added here: `_unsupported_reason` of the patch that
-brings it, held to it by tests/series/cpu/test_doctor_choice.py.
+Recorded is `scripts/selection/recorded.tsv`, which asks for one shape; what is refused
+by shape is added by `refused`.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from scripts.doctor.model.blocks import Experts
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind
+from scripts.doctor.model.refused import refusal, stock_refusal
 from scripts.doctor.model.sizes import SM12X
-from scripts.kernels import workspace
 from scripts.selection.cases import PLAIN
 from scripts.selection.report import default, short
 from scripts.selection.table import SAME, Table
@@ -81,7 +80,7 @@ def of_experts(
     recorded = default(table, "MoE", form.scheme, capability, feature=feature)
     stock = recorded.fork if recorded.upstream == SAME else recorded.upstream
     size = found.intermediate // ranks
-    stock_stops = _stock_stops(stock, found, size)
+    stock_stops = stock_refusal(stock, found, size)
     if not recorded.fork.startswith(SM12X):
         why = f"since {recorded.why}" if recorded.why else "as stock"
         if recorded.fork != stock and not recorded.why:
@@ -94,47 +93,3 @@ def of_experts(
         return Choice(stock, stock, why, refused, stock_stops, stock_stops)
     why = "made for SM12x: exact scales, one scratch for all layers"
     return Choice(recorded.fork, stock, why, (), "", stock_stops)
-
-
-def refusal(found: Experts, size: int, tokens: int) -> str:
-    """Why the series' MoE backend does not take these experts; empty if it does.
-
-    Args:
-        found: The experts of the whole model.
-        size: Intermediate size of a rank.
-        tokens: Largest call.
-    """
-    if found.bias:
-        return "expert biases"
-    if found.limit and found.activation != "swigluoai":
-        return f"a SwiGLU limit with the {found.activation} activation"
-    if found.hidden % 128:
-        return f"hidden size {found.hidden}, which is no multiple of 128"
-    if size % 16 or not size:
-        return (
-            f"intermediate size {size} per rank, which is no multiple of 16 "
-            "(use another tensor parallel size)"
-        )
-    if not workspace.most_tokens(shape(found, size), tokens):
-        return (
-            f"{found.count} experts with hidden size {found.hidden}, as its workspace "
-            "would exceed 2^31 elements"
-        )
-    return ""
-
-
-def shape(found: Experts, size: int) -> workspace.Shape:
-    """Of one rank with that intermediate size, padded as the weights are."""
-    padded = workspace.padded_intermediate(size)
-    gated = found.gated
-    return workspace.Shape(found.count, found.top_k, found.hidden, padded, gated)
-
-
-def _stock_stops(stock: str, found: Experts, size: int) -> str:
-    """prepare_nvfp4_moe_layer_for_fi_or_cutlass pads no gated rows: it raises."""
-    if stock.startswith("FLASHINFER_CUTLASS") and found.gated and (2 * size) % 128:
-        return (
-            f"{2 * size} rows of gate and up a rank are no multiple of 128, which "
-            "FLASHINFER_CUTLASS does not pad (use another tensor parallel size)"
-        )
-    return ""

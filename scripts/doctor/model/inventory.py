@@ -35,10 +35,14 @@ _SHOWN = 3
 
 @dataclass
 class _Found:
-    """The tensors of one module, and which experts have it."""
+    """The tensors of one module, and which experts have each of them."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    experts: set[int] = field(default_factory=set)
+    having: dict[str, set[int]] = field(default_factory=dict)
+
+    @property
+    def experts(self) -> set[int]:
+        return set().union(*self.having.values())
 
 
 def modules(
@@ -57,7 +61,7 @@ def modules(
         path, suffix, expert = _parts(name)
         module = found.setdefault(path, _Found())
         if expert is not None:
-            module.experts.add(expert)
+            module.having.setdefault(suffix, set()).add(expert)
         other = module.tensors.setdefault(suffix, tensor)
         if other != tensor:
             odd.append(name)
@@ -150,8 +154,12 @@ def _fp4(
 
 
 def _experts(module: _Found) -> Iterator[str]:
-    if module.experts and module.experts != set(range(len(module.experts))):
+    every = module.experts
+    if every and every != set(range(len(every))):
         yield "lack some of their experts"
+    for suffix, those in module.having.items():
+        if those != every:
+            yield f"have a {suffix} in some of their experts alone"
 
 
 def _said(path: str, form: Format, kind: Kind, rules: Rules) -> Iterator[str]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.doctor import facts as facts_of
+from scripts.doctor.facts import Facts
+from scripts.doctor.model import asked as asking
 from scripts.doctor.model import assess, checkpoint, gpus, recipes, serve
 from scripts.doctor.model.gpus import Gpu
 from scripts.doctor.model.nearest import nearest
 from scripts.doctor.model.render import FORMATS, render
 from scripts.doctor.model.told import Answer
+from scripts.doctor.remark import Remark
 from scripts.errors import Unusable
 from scripts.selection import main as selection
 
@@ -44,7 +47,8 @@ def diagnose(given: Given) -> tuple[str, bool]:
     """
     _among("KV=", given.kv, KV)
     _among("FORMAT=", given.form, FORMATS)
-    gpu, count = _gpu(given)
+    facts = facts_of.look(given.python)
+    gpu, count = _gpu(given, facts)
     ranks = given.ranks or count
     if ranks > count:
         raise Unusable(
@@ -60,6 +64,14 @@ def diagnose(given: Given) -> tuple[str, bool]:
         gpu, count, ranks, given.context, given.seqs, given.tokens, given.kv
     )
     found = assess.assess(known, asked, table)
+    source, more = f"as recorded, with FlashInfer {selection.recorded_with()}", []
+    if facts.vllm:
+        told = asking.ask(facts.executable, known, found)
+        if isinstance(told, Remark):
+            more.append(told)
+        else:
+            found = asking.with_answers(found, told)
+            source = asking.source(told, facts.executable, source)
     flags = serve.flags(known, found, asked)
     if given.recipe is not None:
         return recipes.recipe(given.recipe, given.folder, flags, found).rstrip("\n"), (
@@ -73,11 +85,11 @@ def diagnose(given: Given) -> tuple[str, bool]:
     return render(answer, given.form), answer.ok
 
 
-def _gpu(given: Given) -> tuple[Gpu, int]:
+def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
     if given.gpu is not None:
         gpu, own = gpus.named(given.gpu), 1
     else:
-        seen = gpus.own(facts_of.look(given.python))
+        seen = gpus.own(facts)
         if seen is None:
             raise Unusable(
                 "which GPU is meant is not known",

@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules of the doctor that import nothing beside themselves, in vLLM's process."""
+"""The doctor's modules that need nothing but Python, for tests in vLLM's process."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[3]
+# Behind all else, so that nothing of this checkout hides a module of vLLM's process.
+sys.path.append(str(ROOT))
 
+from scripts.doctor.model import families, fields, kv, mixers, refused  # noqa: E402
+from scripts.doctor.model.blocks import Experts  # noqa: E402
+from scripts.kernels import workspace  # noqa: E402
 
-def _module(path: str) -> ModuleType:
-    name = f"doctor_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+MODELS = ROOT / "tests" / "scripts" / "models"
 
-
-workspace = _module("scripts/kernels/workspace.py")
+__all__ = ["MODELS", "Experts", "families", "fields", "kv", "mixers", "refused"]
+__all__ += ["workspace"]

@@ -81,6 +81,8 @@ def load(folder: Path, ranks: int, rank: int, address: str) -> int:
     before = storages()
     with set_current_vllm_config(config):
         model = vllm.model_executor.model_loader.get_model(vllm_config=config)
+    # What only passes by, as the loader's last slice, is gone when it is asked again.
+    storages()
     found = storages()
     assert model is not None
     return sum(size for key, size in found.items() if key not in before)
