@@ -110,6 +110,7 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
 port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
+	$(call takes,seconds with DRY_RUN=1; with its proof some time$(,) which was not measured)
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
@@ -120,9 +121,11 @@ carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, reba
 	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 
 bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
+	$(call takes,some time$(,) which was not measured; NO_PROOF=1 leaves the long steps out)
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
 bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
+	$(call takes,some time$(,) which was not measured)
 	@$(held) .venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What packagers take (docs/packagers.md)
@@ -162,6 +165,7 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 
 .PHONY: release provenance reproduce
 release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
+	$(call takes,some time$(,) which was not measured; DRY_RUN=1 as long as make check)
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
 
 provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=) | make provenance WHEEL=dist/vllm-...whl
@@ -180,6 +184,7 @@ test: .venv/.dev ## All tests, real upstream archives and wheels included; make 
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
 test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
+	$(call takes,some three minutes)
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
 lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
@@ -193,6 +198,7 @@ cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/pat
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
 hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
+	$(call takes,long with STEP=prepare$(,) and no whole run was timed; RECORDED=1 at once)
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
 evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown

@@ -8,22 +8,23 @@ import sys
 import typer
 
 from scripts import interrupt, usage
-from scripts.cli import app
-from scripts.console import err
+from scripts.cli.program import load
+from scripts.console import note
 from scripts.errors import ForkError
 
 
-def main(commands: typer.Typer = app, name: str = "python -m scripts") -> int:
+def main(commands: typer.Typer | None = None, name: str = "python -m scripts") -> int:
     """Run one verb; 0 ok, 1 a finding, 2 usage or environment, 130 Ctrl-C."""
     args = usage.given(sys.argv[1:])
+    program = commands or load(args)
     try:
         try:
             interrupt.loaded()
-            code = commands(args, prog_name=name, standalone_mode=False)
+            code = program(args, prog_name=name, standalone_mode=False)
         finally:
             interrupt.over()
     except ForkError as e:
-        err.print(str(e))
+        note(str(e))
         return e.exit_code
     except KeyboardInterrupt:
         code = interrupt.CODE
@@ -31,10 +32,10 @@ def main(commands: typer.Typer = app, name: str = "python -m scripts") -> int:
         if len(sys.argv) == 1:
             e.show()  # type: ignore[attr-defined]
         else:
-            err.print(str(usage.error(e, args, name)))
+            note(str(usage.error(e, args, name)))
         return 2
     if code == interrupt.CODE:
-        err.print(interrupt.words())
+        note(interrupt.words())
     return code if isinstance(code, int) else 0
 
 

@@ -7,13 +7,11 @@ Only tools write the file; comments survive because tomlkit edits it in place.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import tomlkit
-from tomlkit.exceptions import ParseError
 
 from scripts import ROOT
 from scripts.errors import Unusable
@@ -155,8 +153,7 @@ def _take(table: Any, where: str, key: str, kind: type) -> Any:
         raise _malformed(f"{where}.{key}", kind.__name__, repr(value))
     if key in _HEX and not _HEX[key].fullmatch(str(value)):
         raise _malformed(f"{where}.{key}", _HEX[key].pattern, repr(value))
-    # tomlkit's items are subclasses; plain ones keep the dataclasses plain.
-    return kind(value)
+    return value
 
 
 def _malformed(where: str, expected: str, found: str) -> Unusable:
@@ -188,8 +185,8 @@ def parse(text: str) -> Lock:
             malformed; the message names the key.
     """
     try:
-        doc = tomlkit.parse(text).unwrap()
-    except ParseError as e:
+        doc = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
         raise _malformed(str(PATH), "TOML", str(e)) from e
     if _take(doc, "upstream.lock", "schema", int) != SCHEMA:
         raise _malformed("schema", str(SCHEMA), repr(doc.get("schema")))
@@ -263,6 +260,8 @@ def edit(text: str, values: Mapping[str, Any]) -> str:
         values: Key like `vllm.sdist.size` to its value; None removes the key,
             or the whole table of that name.
     """
+    import tomlkit  # here, since most verbs only read
+
     doc = tomlkit.parse(text)
     for dotted, value in values.items():
         *tables, key = dotted.split(".")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 
 from scripts.console import note
@@ -17,17 +16,6 @@ from scripts.packfile import Pack
 from scripts.sdist import members
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
-
-UPSTREAM_URL = "https://github.com/vllm-project/vllm"
-
-
-class Source(Enum):
-    """Where the base commit comes from."""
-
-    SDIST = "sdist"
-    """The released source archive: one commit of our own making."""
-    GIT = "git"
-    """Upstream's repository at the tag: upstream's own commit."""
 
 
 def _commit(mark: int, ref: str, author: str, date: str, message: str) -> bytes:

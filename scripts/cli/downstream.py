@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import say
 
 if TYPE_CHECKING:

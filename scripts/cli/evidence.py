@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Unusable
 from scripts.files import one_run

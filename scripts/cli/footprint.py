@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 
 

@@ -11,7 +11,7 @@ import typer
 from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.files import write
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Unusable
 

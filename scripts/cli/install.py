@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.cli.selection import diagnose
 from scripts.cli.wheel import build_wheel
 from scripts.console import say

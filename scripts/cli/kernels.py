@@ -15,7 +15,7 @@ import typer
 
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.files import one_run
 

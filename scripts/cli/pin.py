@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import say
-from scripts.fetch import obtain
-from scripts.files import one_run
 
 
 @app.command("pin", epilog="Example: python -m scripts pin 0.33.0   (make pin)")
@@ -24,6 +21,7 @@ def pin_verb(
     Another version than the pinned one starts a new series: N is 1, and the
     patches have to be carried over.
     """
+    from scripts.files import one_run
     from scripts.pin import pin
 
     at = Checkout()
@@ -44,6 +42,9 @@ def fetch_verb(
 
     Looked for in UPSTREAM_DIR, then in the cache, then on the package index.
     """
+    from scripts import lock as lockfile
+    from scripts.fetch import obtain
+
     lock = lockfile.load()
     everything = {"all": list(lock.wheels.values()), "none": []}
     wheels = everything[arch] if arch in everything else [lock.wheel(arch)]

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import say
-from scripts.series import folder
 
 Builder = Annotated[
     str | None,
@@ -45,8 +43,10 @@ def provenance_verb(
     It is SLSA provenance v1; docs/provenance.md says what is in it and how it
     is signed. The commit is named only where the checkout is clean.
     """
+    from scripts import lock as lockfile
     from scripts.publish import provenance
     from scripts.publish.build import arch_or_sdist, origin
+    from scripts.series import folder
 
     at = Checkout()
     lock = lockfile.load(at.lock)
@@ -112,6 +112,7 @@ def release_verb(
     static package index. What is in dist/ already and passes is kept. The
     change log is written first; commit it and run this again.
     """
+    from scripts import lock as lockfile
     from scripts.publish.run import Wanted, release
 
     at = Checkout()

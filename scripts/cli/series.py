@@ -8,14 +8,10 @@ from typing import Annotated
 
 import typer
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import say
-from scripts.series.apply import Wanted, apply
-from scripts.series.export import export
-from scripts.series.workbench import Workbench
-from scripts.upstream import UPSTREAM_URL, Source
+from scripts.series.origin import UPSTREAM_URL, Source
 
 Url = Annotated[
     str,
@@ -48,6 +44,9 @@ def apply_verb(
     Every preimage and every result is compared with the blob that the patch
     names, and the tree at the end with upstream.lock.
     """
+    from scripts.series.apply import Wanted, apply
+    from scripts.series.workbench import Workbench
+
     done = apply(Wanted(Checkout(), source, url, until, force))
     path = os.path.relpath(done.path)
     if done.backup:
@@ -78,6 +77,8 @@ def export_verb(
     The patches are replayed and compared with the commits, tree by tree,
     before the first file is written.
     """
+    from scripts import lock as lockfile
+    from scripts.series.export import export
     from scripts.series.table import render
 
     done = export(Checkout(), force, render)

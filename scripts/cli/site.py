@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Finding
 

@@ -6,27 +6,28 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.cli import app
+from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Unusable
-from scripts.fetch import obtain
-from scripts.files import one_run, write
-from scripts.lock import Lock
-from scripts.series import folder
-from scripts.series.mailbox import Patch
-from scripts.series.workbench import Workbench
+
+if TYPE_CHECKING:
+    from scripts.lock import Lock
+    from scripts.series.mailbox import Patch
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 
 
 def _inputs(at: Checkout) -> tuple[Lock, list[Patch]]:
     """Lock and series; says so if commits wait that the series lacks."""
+    from scripts import lock as lockfile
+    from scripts.series import folder
+    from scripts.series.workbench import Workbench
+
     bench = Workbench(at.build / "vllm")
     if bench.exists and (losses := bench.losses(bench.state())):
         note(
@@ -53,6 +54,8 @@ def wheel_verb(
 
 def build_wheel(at: Checkout, arch: str, out: Path) -> Path:
     """What `make wheel` does; the wheel's path."""
+    from scripts.fetch import obtain
+    from scripts.files import one_run
     from scripts.wheel.overlay import build
 
     lock, patches = _inputs(at)
@@ -92,8 +95,12 @@ def verify_verb(
     """
     from dataclasses import replace
 
+    from scripts import lock as lockfile
+    from scripts.fetch import obtain
+    from scripts.files import write
     from scripts.publish.attestation import Expected, check
     from scripts.publish.provenance import path_of
+    from scripts.series import folder
     from scripts.wheel.inputs import arch_of, base_of
     from scripts.wheel.verify import verify
 
@@ -128,6 +135,7 @@ def verify_verb(
 @app.command("sdist", epilog="Example: python -m scripts sdist --out dist")
 def sdist_verb(out: Out = Path("dist")) -> None:
     """Write the patched source archive; building from it needs no git."""
+    from scripts.fetch import obtain
     from scripts.wheel.archive import build
 
     lock, patches = _inputs(Checkout())
@@ -151,6 +159,8 @@ def wheel_source_verb(
     out: Out = Path("dist"),
 ) -> None:
     """Run upstream's own build on the patched tree, for 12.0a and 12.1a."""
+    from scripts.fetch import obtain
+    from scripts.files import one_run
     from scripts.wheel import archive, source
 
     at = Checkout()
@@ -186,6 +196,7 @@ def patch_installed_verb(
     ] = False,
 ) -> None:
     """Put the series into a vLLM that is installed already, all or nothing."""
+    from scripts.fetch import obtain
     from scripts.wheel.inplace import patch_installed, revert
     from scripts.wheel.inputs import patched_tree, require_tree
 

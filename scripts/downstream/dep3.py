@@ -10,8 +10,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 from scripts.series.mailbox import Patch
+from scripts.series.origin import UPSTREAM_URL
 from scripts.series.trailers import Key, description, trailers
-from scripts.upstream import UPSTREAM_URL
 
 _HOST = UPSTREAM_URL.removesuffix("/vllm-project/vllm")
 _UPSTREAM = "vllm-project/vllm"

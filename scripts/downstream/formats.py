@@ -15,7 +15,7 @@ from scripts.downstream import arch, conda, debian, foreign, limits, nix, rpm
 from scripts.downstream.bundle import Bundle, gather
 from scripts.downstream.limits import Kind
 from scripts.downstream.place import Files, place
-from scripts.upstream import UPSTREAM_URL
+from scripts.series.origin import UPSTREAM_URL
 
 
 class Format(Enum):

@@ -17,11 +17,10 @@ from scripts.git import Git
 from scripts.lock import Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
+from scripts.series.origin import UPSTREAM_URL, Source
 from scripts.series.replay import replay
 from scripts.series.workbench import BRANCH, State, Workbench
 from scripts.upstream import (
-    UPSTREAM_URL,
-    Source,
     base_from_git,
     base_from_sdist,
     commit_steps,

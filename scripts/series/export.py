@@ -17,10 +17,10 @@ from scripts.series import folder, quoted
 from scripts.series.adopt import Change, adopt
 from scripts.series.apply import make_commits, sdist_base
 from scripts.series.mailbox import Patch, parse
+from scripts.series.origin import Source
 from scripts.series.render import format_patches
 from scripts.series.required import lock_values, own_companions
 from scripts.series.workbench import State, Workbench
-from scripts.upstream import Source
 
 
 @dataclass(frozen=True)

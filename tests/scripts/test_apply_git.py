@@ -11,7 +11,7 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.series.apply import Applied, Wanted, apply
-from scripts.upstream import Source
+from scripts.series.origin import Source
 from tests.scripts.apply_help import bench
 from tests.scripts.small import Small, git
 

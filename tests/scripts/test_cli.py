@@ -29,6 +29,41 @@ def verb(*args: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProce
     )
 
 
+HELP = """
+import io, os, sys
+import typer
+import scripts.__main__ as program
+
+for verb in sys.argv[1:]:
+    if os.fork() == 0:
+        before = set(sys.modules)
+        sys.argv = ["x", verb, "--help"]
+        sys.stdout, real = io.StringIO(), sys.stdout
+        code = program.main()
+        names = {name.partition(".")[0] for name in {*sys.modules} - before}
+        print(verb, code, *names - sys.stdlib_module_names, file=real, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_help_loads_no_more_than_its_verb() -> None:
+    """What a library takes to import is most of what --help takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *VERBS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [row.split() for row in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == VERBS
+    for verb, code, *names in rows:
+        assert code == "0"
+        assert {*names} <= {"scripts", "typer"}, verb
+        assert "scripts" in names, verb
+
+
 def test_every_verb_helps_with_an_example() -> None:
     assert len(VERBS) >= 10
     commands = typer.main.get_command(app)

@@ -14,7 +14,7 @@ from scripts.errors import Finding, Unusable
 from scripts.series.adopt import Change
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
-from scripts.upstream import Source
+from scripts.series.origin import Source
 from tests.scripts.small import Small, git, message
 
 

@@ -38,7 +38,7 @@ def stopped(args: list[str], *flags: Path, **env: str) -> tuple[int, str, str]:
     return process.returncode, said, " ".join(command)
 
 
-@pytest.mark.parametrize("module", ["pathlib", "typer", "tomlkit"])
+@pytest.mark.parametrize("module", ["pathlib", "typer"])
 @pytest.mark.parametrize("args", [["scripts", "check"], ["tests.bench", "--help"]])
 def test_while_modules_load(module: str, args: list[str], tmp_path: Path) -> None:
     flag = tmp_path / "flag"

@@ -15,8 +15,8 @@ from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
+from scripts.series.origin import Source
 from scripts.series.table import render
-from scripts.upstream import Source
 
 pytestmark = pytest.mark.upstream
 
