@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import checks
@@ -141,32 +140,13 @@ def jit() -> Iterator[Row]:
         one = layer(q)
         held = one.buffers()
         torch.cuda.synchronize()
-        before, t = compiled(), time.perf_counter()
+        before = compiled()
         one.run(held)
         torch.cuda.synchronize()
         yield {
             "tokens": tokens,
             "Triton compilations": compiled() - before,
-            "ms of the call": round(1000 * (time.perf_counter() - t), 1),
         }
-
-
-def host() -> Iterator[Row]:
-    """Time of this machine's CPU to issue a call, eager; the GPU's is not looked at."""
-    for tokens in (1, 512):
-        p = d.Problem(*SMALL, tokens, 0.02)
-        one = layer(p)
-        held = one.buffers()
-        one.run(held)
-        torch.cuda.synchronize()
-        t = time.perf_counter()
-        for _ in range(200):
-            one.run(held)
-        yield {
-            "tokens": tokens,
-            "host us a call": round((time.perf_counter() - t) / 200 * 1e6, 1),
-        }
-        torch.cuda.synchronize()
 
 
 def sanitize() -> Iterator[Row]:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 os.environ.setdefault("CUTE_DSL_ARCH", "sm_120a")
 PARTS = (
     "smoke", "poison", "padded", "errors", "runs", "pdl", "graph", "tiles", "runner",
-    "jit", "host", "models",
+    "jit", "models",
 )  # fmt: skip
 
 
