@@ -59,7 +59,7 @@ def test_own_readme() -> None:
     same = ported(text, old, old, {name: name for name in names})
     assert same.text == text and same.by_hand == ()
     done = ported(text, old, new, {name: name for name in names})
-    assert "The pin is vLLM 9.0.0; the wheel that comes out is `9.0.0+sm12x.1`" in (
+    assert "The pin is vLLM 9.0.0; a release's wheel is `9.0.0+sm12x.1`" in (
         done.text.replace("\n", " ")
     )
     left = {int(row.split(":")[1]) for row in done.by_hand}
