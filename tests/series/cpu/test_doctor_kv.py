@@ -26,6 +26,10 @@ def vllm_config(context: int, dtype: str, block: int) -> Any:
     from vllm.config import VllmConfig
 
     config = VllmConfig()
+    cache = config.cache_config
+    cache.block_size, cache.cache_dtype = block, dtype
+    cache.mamba_cache_mode, cache.mamba_page_size_padded = "align", None
+    cache.kv_cache_layout = "LBNHC"
     return SimpleNamespace(
         model_config=SimpleNamespace(
             max_model_len=context,
@@ -33,15 +37,7 @@ def vllm_config(context: int, dtype: str, block: int) -> Any:
             use_mla=False,
             architecture="x",
         ),
-        cache_config=SimpleNamespace(
-            block_size=block,
-            cache_dtype=dtype,
-            mamba_cache_mode="align",
-            mamba_block_size=None,
-            mamba_page_size_padded=None,
-            num_gpu_blocks_override=None,
-            kv_cache_dtype_skip_layers=[],
-        ),
+        cache_config=cache,
         parallel_config=config.parallel_config,
         scheduler_config=SimpleNamespace(disable_hybrid_kv_cache_manager=False),
         attention_config=config.attention_config,
