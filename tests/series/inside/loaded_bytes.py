@@ -46,7 +46,8 @@ def storages() -> dict[int, int]:
     gc.collect()
     found = {}
     for value in gc.get_objects():
-        if isinstance(value, torch.Tensor):
+        # Those that vLLM keeps of the checkpoint's form, for a reload, have no memory.
+        if isinstance(value, torch.Tensor) and value.device.type != "meta":
             storage = value.untyped_storage()
             found[storage.data_ptr()] = storage.nbytes()
     return found
@@ -81,8 +82,6 @@ def load(folder: Path, ranks: int, rank: int, address: str) -> int:
     before = storages()
     with set_current_vllm_config(config):
         model = vllm.model_executor.model_loader.get_model(vllm_config=config)
-    # What only passes by, as the loader's last slice, is gone when it is asked again.
-    storages()
     found = storages()
     assert model is not None
     return sum(size for key, size in found.items() if key not in before)
