@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,21 @@ def test_each_call_has_the_tile_of_flashinfers_choice(found: dict[str, Any]) -> 
     assert {n: told["other tile"] for n, told in found.items()} == {
         n: [] for n in found
     }
+
+
+def test_rows_are_no_more_than_of_flashinfers_choice(
+    found: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
+    rows = [
+        (name, tokens, *counts)
+        for name, told in found.items()
+        for tokens, counts in told["MMA rows"].items()
+    ]
+    title = "MMA rows of a layer by number of tokens: of one scratch over the fork's"
+    lines = [f"{n}, {t}: {one / fork:.2f}" for n, t, fork, _, one in rows]
+    record_property("table", "\n".join([title, *lines]))
+    assert all(fork <= own for *_, fork, own, _ in rows)
+    assert max(one / fork for *_, fork, _, one in rows) > 2
 
 
 def test_the_tiles_take_hardly_more_than_one(found: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 SHAPE = Shape(0.02, experts=8, hidden=256, intermediate=128, top_k=2)
 TOKENS = 4
-ROUNDS, CALLS = 41, 200
+ROUNDS, CALLS = 400, 20
 # Of the best of alternating rounds: two runs of one class differ by less.
 SLACK = 1.10
 

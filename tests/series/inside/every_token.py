@@ -27,6 +27,8 @@ import kernel_calls
 import kernel_record
 
 TOKENS = 8192
+# Calls at which rows are counted.
+COUNTED = (160, 256, 512, 1024, 2048, 4096, TOKENS)
 # E, K, I of a rank, k and activation: upstream-facts' shapes, and one for a draft.
 MODELS: dict[str, tuple[int, int, int, int, str]] = {
     "Qwen3-30B-A3B": (128, 2048, 768, 8, "silu"),
@@ -59,9 +61,39 @@ def _workspace(key: Any) -> dict[str, Any]:
         "static": key.static_tokens(),
         "static rows": made.static.max_rows,
         "other tile": other_tile,
+        "MMA rows": _mma_rows(key, made),
         "bytes": _bytes(made.static, *dynamic),
         "bytes of one tile": _bytes(made.static, key.allocate(TOKENS, "dynamic")),
     }
+
+
+def _mma_rows(key: Any, made: Any) -> dict[int, list[int]]:
+    """Rows of matrix instructions by number of tokens, where kernels are dynamic.
+
+    With the tile of the fork's scratch, with that which FlashInfer chooses for it,
+    and with that of one scratch for the most tokens, as a wrapper of its own has. Each
+    expert's rows are rounded up to whole tiles; experts are drawn evenly.
+    """
+    import torch
+
+    found = {}
+    for tokens in COUNTED:
+        if tokens <= key.static_tokens():
+            continue
+        g = torch.Generator().manual_seed(0)
+        routed = (
+            torch.rand(tokens, key.num_experts, generator=g).topk(key.top_k).indices
+        )
+        counts = routed.flatten().bincount(minlength=key.num_experts)
+        found[tokens] = [
+            int((-(-counts // tile) * tile).sum())
+            for tile in (
+                next(s for n, s in made.dynamic.items() if n >= tokens).tile_m,
+                key.allocate(tokens, "dynamic").tile_m,
+                key.allocate(TOKENS, "dynamic").tile_m,
+            )
+        ]
+    return found
 
 
 def _bytes(*scratches: Any) -> int:
