@@ -68,6 +68,7 @@ REPORTS: dict[tuple[str, str, str], Report] = {
     (_NEW, "racecheck", "dynamic"): _DYNAMIC,
     (_OLD, "racecheck", "dynamic gated"): _DYNAMIC,
     (_NEW, "racecheck", "dynamic gated"): _SLOW,
+    (_NEW, "racecheck", "dynamic relu2"): _SLOW,
     **{
         (release, "synccheck", kind): _PLACES
         for release in (_OLD, _NEW)

@@ -53,10 +53,13 @@ def test_the_line_of_the_log_is_what_the_series_writes() -> None:
         for line in (folder.PATCHES / name).read_text(encoding="utf-8").splitlines()
         if line.startswith("+")
     )
-    (layers,) = re.findall(r'f"(NVFP4 W4A\{bits\} MoE)"', added)
+    (layers,) = re.findall(
+        r'f"(NVFP4 )\{_scheme_name\(activation_key\)\}( MoE)"', added
+    )
+    assert re.search(r'else "W4A4"$', added, re.M)
     (form,) = re.findall(r'"(%s on SM%d: %s)%s%s"', added)
     (backend,) = set(re.findall(r"FLASHINFER_CUTEDSL_SM12X(?= =)", added))
-    written = form % (layers.format(bits=4), 120, backend)
+    written = form % ("W4A4".join(layers), 120, backend)
     assert written == install.LINE
 
 
