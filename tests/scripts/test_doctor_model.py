@@ -202,8 +202,8 @@ def test_pages_of_attention_are_as_large_as_a_state() -> None:
     assert found.page >= delta.state_bytes(1)
     assert [g.what for g in found.groups] == ["full", "state", "state", "state"]
     assert found.token == 10 * 2 * 2 * 256 * 2
-    # Twice a state and the tokens, of the layers of a group.
-    assert found.of_sequence == -(-32768 // found.block) + 3 * 2
+    # FlashInfer's delta net has a checkpoint inside a prefill beside the two states.
+    assert found.of_sequence == -(-32768 // found.block) + 3 * 3
 
 
 @pytest.mark.parametrize(

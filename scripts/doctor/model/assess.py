@@ -10,15 +10,15 @@ from scripts.doctor.model import choose, inventory, memory, refused, sizes
 from scripts.doctor.model.blocks import Experts
 from scripts.doctor.model.checkpoint import Checkpoint
 from scripts.doctor.model.choose import Choice
-from scripts.doctor.model.families import Model, model, not_known
+from scripts.doctor.model.families import FP32_GATES, Model, model, not_known
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.gpus import Gpu
 from scripts.doctor.model.kv import Cache, cache
-from scripts.doctor.model.layers import Kind, Matrix, Split, gather
+from scripts.doctor.model.layers import Kind, Matrix, Split, asked_as, gather
 from scripts.doctor.model.memory import Budget, Step
 from scripts.doctor.model.mixers import Attention, Latent
-from scripts.doctor.model.quantization import rules
+from scripts.doctor.model.quantization import Rules, rules
 from scripts.doctor.remark import Remark, fault, note
 from scripts.kernels import workspace
 from scripts.selection.table import Table
@@ -147,18 +147,20 @@ def known(checkpoint: Checkpoint) -> Known:
             )
         )
     matrices, more = gather(modules, described, layers)
-    matrices = [_by_description(each, described.form) for each in matrices]
+    matrices = [_as_vllm(each, described, found.family) for each in matrices]
     return Known(checkpoint, found, tuple(matrices), described.kv, (*remarks, *more))
 
 
-def _by_description(matrix: Matrix, form: object) -> Matrix:
-    """NVFP4 as in the file; the description says whether activations are FP4 too."""
-    if matrix.form is not Format.NVFP4 or not callable(form):
-        return matrix
-    from scripts.doctor.model.layers import asked_as
-
-    said = form(asked_as(matrix.parts[0].name))
-    return replace(matrix, form=said) if said is Format.NVFP4_A16 else matrix
+def _as_vllm(matrix: Matrix, described: Rules, family: str) -> Matrix:
+    """The format that vLLM makes it of, where the file alone does not decide."""
+    if matrix.form is Format.NVFP4:
+        # The description says whether activations are FP4 too.
+        said = described.form(asked_as(matrix.parts[0].name))
+        return replace(matrix, form=said) if said is Format.NVFP4_A16 else matrix
+    gate = matrix.kind is Kind.ROUTER and matrix.name.endswith(".gate")
+    if gate and family in FP32_GATES:
+        return replace(matrix, form=Format.FP32)
+    return matrix
 
 
 def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:

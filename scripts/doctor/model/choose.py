@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from scripts.doctor.model.blocks import Experts
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind
-from scripts.doctor.model.refused import refusal, stock_refusal
+from scripts.doctor.model.refused import by_padding, refusal, stock_refusal
 from scripts.doctor.model.sizes import SM12X
 from scripts.selection.cases import PLAIN
 from scripts.selection.report import default, short
@@ -87,9 +87,11 @@ def of_experts(
             why = "keeps BF16 activations, as the checkpoint asks"
         stops = stock_stops if recorded.fork == stock else ""
         return Choice(recorded.fork, stock, why, (), stops, stock_stops)
-    if reason := refusal(found, size, tokens):
-        refused = (f"{short(recorded.fork)}: kernel does not support {reason}",)
-        why = "stock's choice, as the series' own refuses this shape"
+    reason = refusal(found, size, tokens)
+    reason = f"kernel does not support {reason}" if reason else by_padding(found, size)
+    if reason:
+        refused = (f"{short(recorded.fork)}: {reason}",)
+        why = "stock's choice, as the series' own is not for this shape"
         return Choice(stock, stock, why, refused, stock_stops, stock_stops)
     why = "made for SM12x: exact scales, one scratch for all layers"
     return Choice(recorded.fork, stock, why, (), "", stock_stops)

@@ -233,6 +233,8 @@ def _gpt_oss(text: Fields, n: int, at: str) -> Layer:
 
 
 _KIMI = ("kimi_k2", "kimi_k25", "deepseek_v3")
+FP32_GATES = ("glm4_moe", "minimax_m2", "nemotron_h")
+"""Families whose router vLLM keeps in FP32, whatever the checkpoint has it in."""
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("llama", "mistral", "qwen3"), _plain),
     "qwen3_moe": _qwen3_moe,

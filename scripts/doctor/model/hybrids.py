@@ -205,6 +205,7 @@ def _gemma(text: Fields, n: int, at: str) -> Layer:
     parts += dense(f"{at}.mlp", hidden, size)
     if (found := experts(text, "gemma4")) is not None:
         parts.append(Module(f"{at}.router.proj", found.count, hidden))
+        parts.append(Module(f"{at}.router.scale", hidden))
         parts.append(Module(f"{at}.router.per_expert_scale", found.count))
         names = ("post_feedforward_layernorm_1", "post_feedforward_layernorm_2")
         parts += norms(at, hidden, *names, "pre_feedforward_layernorm_2")

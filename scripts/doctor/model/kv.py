@@ -16,6 +16,8 @@ from scripts.doctor.model.mixers import Attention, Delta, Latent, Mamba, Mixer
 BLOCK = 16
 """Tokens of a block, vLLM's default."""
 _NUMBER = {"auto": 2, "fp8": 1}
+_GRID, _HEAD = 64, 128
+"""FLASHINFER_GDN_CHECKPOINT_ALIGNMENT, and the key heads that its kernel is for."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,11 @@ def cache(
     attention = [(m, size) for m, size in own if size]
     largest = max((size for _, size in attention), default=0)
     block = BLOCK
+    inside = _checkpoints_inside(mixers)
     if states and largest:
         # A page of attention is made as large as a state.
-        block = max(BLOCK, BLOCK * -(-max(states) // (BLOCK * largest)))
+        grid = _GRID if inside else BLOCK
+        block = grid * -(-max(states) // (grid * largest))
     page = max(block * largest, max(states, default=0))
     kinds: dict[tuple[str, int, int], int] = {}
     for mixer, size in attention:
@@ -117,7 +121,7 @@ def cache(
     fewest, most = min(kinds.values()), max(kinds.values())
     layers = most if most < 1.5 * fewest else fewest
     # In flight are the tokens of two steps, since scheduling is asynchronous.
-    held = {key: _blocks(key, context, 2 * tokens) for key in kinds}
+    held = {key: _blocks(key, context, 2 * tokens, inside) for key in kinds}
     groups = tuple(
         Group(layers, held[key], key[0])
         for key, count in kinds.items()
@@ -133,11 +137,25 @@ def cache(
     return Cache(page, block, layers, groups, every, fixed, near)
 
 
-def _blocks(key: tuple[str, int, int], context: int, in_flight: int) -> int:
+def _blocks(
+    key: tuple[str, int, int], context: int, in_flight: int, inside: bool
+) -> int:
     what, window, block = key
     if what == "full":
         return -(-context // block)
     if what == "window":
         return -(-min(window - 1 + in_flight, context) // block) + 1
-    # The running state and the one before, for the prefix cache.
-    return 2
+    # The running state and the one before, and a checkpoint inside a prefill.
+    return 2 + inside
+
+
+def _checkpoints_inside(mixers: Sequence[Mixer | None]) -> bool:
+    """Whether FlashInfer's delta net runs prefills, which exports states from inside.
+
+    vLLM's `_resolve_gdn_prefill_backend` takes it on SM12x with CUDA 13 for key heads
+    of 128.
+    """
+    states = [m for m in mixers if isinstance(m, Delta | Mamba)]
+    return bool(states) and all(
+        isinstance(m, Delta) and m.k_head == _HEAD for m in states
+    )

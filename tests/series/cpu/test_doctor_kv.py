@@ -75,10 +75,12 @@ def spec(mixer: Any, ranks: int, block: int, page: int | None, fp8: bool) -> Any
         dtypes=(torch.uint8,),
         page_size_padded=page,
         mamba_cache_mode="align",
+        num_prefill_checkpoint_blocks=int(isinstance(mixer, mixers.Delta)),
+        prefill_checkpoint_alignment=block if isinstance(mixer, mixers.Delta) else None,
     )
 
 
-def aligned(config: Any, state: int, heads: int, head: int, fp8: bool) -> None:
+def aligned(config: Any, state: int, heads: int, head: int, delta: bool) -> None:
     """Let the platform choose the block size, as for a hybrid model."""
     from vllm.model_executor.models import ModelRegistry
     from vllm.platforms.interface import Platform
@@ -100,7 +102,9 @@ def aligned(config: Any, state: int, heads: int, head: int, fp8: bool) -> None:
         patch.setattr(
             "vllm.model_executor.layers.mamba.abstract.get_layers_from_vllm_config",
             lambda *_: {
-                "x": SimpleNamespace(get_prefill_checkpoint_alignment=lambda: None)
+                "x": SimpleNamespace(
+                    get_prefill_checkpoint_alignment=lambda: 64 if delta else None
+                )
             },
         )
         patch.setattr("vllm.config.vllm.set_current_vllm_config", _nothing)
@@ -136,7 +140,8 @@ def test_of_public_models(
     if states:
         first = next(m for m in model.mixers if isinstance(m, mixers.Attention))
         heads = max(1, first.kv_heads // ranks)
-        aligned(config, max(states), heads, first.head, fp8)
+        delta = any(isinstance(m, mixers.Delta) for m in model.mixers)
+        aligned(config, max(states), heads, first.head, delta)
     block = config.cache_config.block_size
     assert found.block == block
     page = config.cache_config.mamba_page_size_padded
@@ -154,3 +159,24 @@ def test_of_public_models(
     fits = get_max_concurrency_for_kv_cache_config(config, made)
     assert found.blocks(100 * GIB) == blocks
     assert found.sequences(100 * GIB) == pytest.approx(fits)
+
+
+def test_flashinfer_runs_the_delta_net_on_sm12x(
+    become: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vllm.model_executor.layers.mamba.gdn import qwen_gdn_linear_attn as m
+    from vllm.v1.attention.backends import gdn_attn
+
+    config = SimpleNamespace(
+        additional_config={},
+        mamba_config=SimpleNamespace(gdn_prefill_backend="auto"),
+        model_config=SimpleNamespace(
+            hf_text_config=SimpleNamespace(linear_key_head_dim=128)
+        ),
+    )
+    cls = type(m.current_platform)
+    monkeypatch.setattr(cls, "get_cuda_runtime_major", lambda _: 13, raising=False)
+    for capability in ((12, 0), (12, 1)):
+        become(capability)
+        assert m._resolve_gdn_prefill_backend(config)[1] == "flashinfer"
+    assert gdn_attn.FLASHINFER_GDN_CHECKPOINT_ALIGNMENT == kv._GRID
