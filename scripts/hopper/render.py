@@ -49,7 +49,7 @@ def as_data(record: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a report: tables, and what has to be known of them."""
     return {
         "machine": record["machine"],
-        "notes": [*_NOT_SHOWN],
+        "notes": [f"Of the patched tree {record['bundle']['tree']}.", *_NOT_SHOWN],
         "tables": [
             {
                 "title": title,
