@@ -286,7 +286,7 @@ def _spoilt(draw: st.DrawFn, data: Any) -> Any:
         for key in way:
             at = at[key]
         if draw(st.booleans()):
-            at[last] = draw(_JUNK)
+            at[last] = copy.deepcopy(draw(_JUNK))  # else it may hold itself
         elif isinstance(at, dict):
             del at[last]
     return data
