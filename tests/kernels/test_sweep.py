@@ -119,6 +119,8 @@ GRID = """
 cute = kernel_record.Recorder.cute_compile
 def other(self, *args, **kwargs):
     names = [name for name, _ in kernel_key.parameters(args[0])]
+    if "max_active_clusters" not in names:  # the trial of the compiler
+        return cute(self, *args, **kwargs)
     at = 1 + names.index("max_active_clusters")
     return cute(self, *args[:at], 7, *args[at + 1 :], **kwargs)
 kernel_record.Recorder.cute_compile = other
