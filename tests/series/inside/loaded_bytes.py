@@ -108,9 +108,9 @@ def main() -> int:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(300)
-    bad = [writer.exitcode, *(p.exitcode for p in processes)]
-    if any(bad):
+        process.join(600)
+        process.kill()
+    if [writer.exitcode, *(p.exitcode for p in processes)] != [0] * (ranks + 1):
         return 1
     print(json.dumps([size for _, size in sorted(told.get() for _ in processes)]))
     return 0
