@@ -33,7 +33,6 @@ TO_DO = (
     "ask for another: make doctor",
     "sudo reboot",
     "nvidia-smi -q",
-    "CUDA_DEVICE_ORDER=PCI_BUS_ID",
 )
 """How a mend begins that a person does, not this machine."""
 
@@ -53,6 +52,7 @@ def commands(facts: Facts) -> list[str]:
     for mend in mends(facts):
         if mend.startswith(TO_DO):
             continue
+        mend = re.sub(" in front of vllm serve.*", " true", mend)
         for part in re.split(r" && |; or (?:name another: )?|, then without", mend):
             found += [] if part in ("nothing", " REVERT=1") else [part]
     return list(dict.fromkeys(found))
