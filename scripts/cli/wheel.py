@@ -205,5 +205,5 @@ def patch_installed_verb(
         return
     lock, patches = _inputs(Checkout())
     sdist = obtain(lock.sdist)
-    require_tree(lock, patched_tree(sdist, patches))
+    require_tree(lock, patched_tree(lock, sdist, patches))
     say(str(patch_installed(python, lock, patches, lambda: sdist)))

@@ -11,7 +11,7 @@ from scripts.cpuenv import FLASHINFER, asked_with
 from scripts.errors import ForkError
 from scripts.lock import Lock, Own
 from scripts.release import REQUIREMENTS, companions
-from scripts.series.check.source import Source
+from scripts.shelf import Source
 
 
 def of(tree: Source, where: str) -> dict[str, str]:

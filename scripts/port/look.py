@@ -25,8 +25,8 @@ from scripts.port.summary import Culprit, Summary
 from scripts.port.target import Target, find, python_or, tree, wanted
 from scripts.port.trees import Trees
 from scripts.series import folder
-from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch
+from scripts.shelf import Source
 from scripts.upstream import touched
 
 

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from scripts.port.symbols import RENAMED, Lines, alike, symbols
-from scripts.series.check.source import Source
 from scripts.series.replay import Entry
+from scripts.shelf import Source
 
 SAME = 0.7
 """Least share of common lines at which a new file is the old one, moved."""

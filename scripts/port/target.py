@@ -10,15 +10,15 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from scripts import shelf
 from scripts.errors import Unusable
 from scripts.git import Git
 from scripts.lock import Artifact, Lock
-from scripts.port import shelf
 from scripts.port.languages import Kind, kind
 from scripts.port.released import as_version, sdist
 from scripts.release import REQUIREMENTS
-from scripts.series.check.source import Source, Want
 from scripts.series.replay import Entry
+from scripts.shelf import Source, Want
 
 
 @dataclass(frozen=True)

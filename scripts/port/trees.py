@@ -10,8 +10,8 @@ from functools import cached_property
 
 from scripts.port.breach import Side
 from scripts.port.library import Library
-from scripts.series.check.source import Source
 from scripts.series.replay import Entry, Tree
+from scripts.shelf import Source
 
 
 @dataclass(frozen=True)

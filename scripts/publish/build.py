@@ -111,7 +111,7 @@ def sdist_is_whole(lock: Lock, patches: Sequence[Patch], path: Path) -> bool:
         return False
     want = _Hash()
     sdist = obtain(lock.sdist)
-    tree = patched_tree(sdist, patches)
+    tree = patched_tree(lock, sdist, patches)
     require_tree(lock, tree)
     archive.write_tar(lock, patches, sdist, tree, cast(IO[bytes], want))
     return want.sha256.digest() == have.digest()

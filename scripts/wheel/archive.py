@@ -82,7 +82,7 @@ def build(lock: Lock, patches: Sequence[Patch], sdist: Path, out_dir: Path) -> P
         Unusable: `out_dir` cannot be written.
     """
     out = out_dir / name(lock)
-    tree = patched_tree(sdist, patches)
+    tree = patched_tree(lock, sdist, patches)
     require_tree(lock, tree)
     with whole(out) as f, gzip.GzipFile("", "wb", _LEVEL, f, mtime=0) as packed:
         write_tar(lock, patches, sdist, tree, cast(IO[bytes], packed))

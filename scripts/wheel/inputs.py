@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts import shelf
 from scripts.errors import Finding
 from scripts.files import digest
-from scripts.gitobj import blob_id, tree_id
+from scripts.gitobj import tree_id
 from scripts.lock import Artifact, Lock
-from scripts.sdist import members as sdist_members
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, changed_ids, replay, result
@@ -29,22 +29,23 @@ class Tree:
     """Touched paths that the sdist does not have."""
 
 
-def patched_tree(sdist: Path, patches: Sequence[Patch]) -> Tree:
+def patched_tree(lock: Lock, sdist: Path, patches: Sequence[Patch]) -> Tree:
     """Derive the patched tree from the sdist.
+
+    Args:
+        lock: The pin.
+        sdist: Its sdist, verified.
+        patches: The whole series.
 
     Raises:
         Finding: The series does not apply.
     """
     touched = {change.path for patch in patches for change in patch.files}
-    ids: dict[str, tuple[int, str]] = {}
-    kept: dict[str, Entry] = {}
-    for m in sdist_members(sdist):
-        ids[m.path] = (m.mode, blob_id(m.data))
-        if m.path in touched:
-            kept[m.path] = Entry(m.mode, m.data)
-    changes = result(replay(patches, kept.get))
-    after = tree_id(changed_ids(ids, changes))
-    return Tree(tree_id(ids), after, changes, frozenset(touched - {*kept}))
+    source = shelf.source(sdist, lock.sdist, touched.__contains__)
+    changes = result(replay(patches, source.files.get))
+    after = tree_id(changed_ids(source.ids, changes))
+    new = frozenset(touched - {*source.files})
+    return Tree(tree_id(source.ids), after, changes, new)
 
 
 def require_tree(lock: Lock, tree: Tree) -> None:

@@ -111,7 +111,7 @@ def build(
     archive = read(base_wheel)
     artifact = base_artifact(lock, base_wheel)
     target = out_dir / wheel_name(lock, base_wheel.name)
-    require_tree(lock, patched_tree(sdist(), patches))
+    require_tree(lock, patched_tree(lock, sdist(), patches))
     entries = plan(lock, patches, archive, artifact, target.name)
     sweep(out_dir, target.name)
     with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:

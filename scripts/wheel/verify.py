@@ -59,7 +59,7 @@ def verify(
     pinned(base_wheel, base)
     pinned(sdist, lock.sdist)
     theirs = read(base_wheel)
-    tree = patched_tree(sdist, patches)
+    tree = patched_tree(lock, sdist, patches)
     total = sum(m.packed for m in ours.members)
     with bytes_progress(f"verify {wheel.name}", total) as bar:
         scans = scan(ours, lambda n: bar.advance(bar.task_ids[0], n))

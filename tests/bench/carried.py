@@ -12,12 +12,11 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
-from scripts import fetch
+from scripts import fetch, shelf
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
-from scripts.port import shelf
 from scripts.port.carry import Trees, carry
 from scripts.port.look import uncollected
 from scripts.port.places import places

@@ -17,9 +17,9 @@ from scripts.port.places import places
 from scripts.port.resolutions import Records
 from scripts.port.states import PatchResult, State
 from scripts.port.trees import Trees
-from scripts.series.check.source import Source
 from scripts.series.mailbox import Patch, parse
 from scripts.series.replay import Entry
+from scripts.shelf import Source
 from scripts.upstream import touched
 from tests.port.model import Change, Files, Series
 from tests.scripts.small import FORMAT, git, message

@@ -15,9 +15,9 @@ import pytest
 from packaging.version import Version
 
 from scripts import lock as lockfile
+from scripts import shelf
 from scripts.checkout import Checkout
 from scripts.git import Git
-from scripts.port import shelf
 from scripts.port.bisect import Trials
 from scripts.port.released import sdist
 from scripts.port.resolutions import Records

@@ -21,8 +21,8 @@ from scripts.port.summary import Check, Outcome
 from scripts.selection import main, table
 from scripts.series.apply import Wanted as Asked
 from scripts.series.apply import apply
-from scripts.series.check.source import Source
 from scripts.series.replay import Entry
+from scripts.shelf import Source
 from tests.port.releases import BESIDE, KERNEL, go, release
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import VERSION, upstream

@@ -18,6 +18,7 @@ from packaging.utils import parse_sdist_filename
 from scripts import fetch
 from scripts import lock as lock_file
 from scripts.errors import Finding, Unusable
+from scripts.files import digest
 from scripts.lock import Lock
 from scripts.sdist import members
 from scripts.series import folder
@@ -36,11 +37,19 @@ def files(path: Path) -> dict[str, bytes]:
     return {m.path: m.data for m in members(path)}
 
 
+def repack(small: Small, extra: dict[str, bytes]) -> None:
+    """Another archive, by size and digest the one that the lock pins."""
+    pack(upstream() | extra, small.sdist)
+    values = {
+        "vllm.sdist.size": small.sdist.stat().st_size,
+        "vllm.sdist.sha256": digest(small.sdist),
+    }
+    lock_file.update(small.lock_path, values)
+
+
 def repin(small: Small, extra: dict[str, bytes]) -> None:
     """Add files to the hand-made upstream, below the series."""
-    sdist = upstream() | extra
-    pack(sdist, small.sdist)
-    data = small.sdist.read_bytes()
+    repack(small, extra)
     tree = small.root / "tree"
     archive.unpack(small.sdist, tree)
     git(tree, "init", "-q")
@@ -49,7 +58,6 @@ def repin(small: Small, extra: dict[str, bytes]) -> None:
     for name in small.names:
         git(tree, "apply", "--index", str(small.patches / name))
     values = {
-        "vllm.sdist.size": len(data),
         "vllm.sdist.tree": before,
         "series.patched-tree": git(tree, "write-tree"),
     }
@@ -156,8 +164,11 @@ def test_other_result_is_refused(small: Small, tmp_path: Path) -> None:
 
 
 def test_other_upstream_is_refused(small: Small, tmp_path: Path) -> None:
-    pack(upstream() | {"extra.txt": b""}, small.sdist)
+    repack(small, {"extra.txt": b""})
     with pytest.raises(Finding, match="upstream's tree"):
+        made(small, tmp_path)
+    pack(upstream(), small.sdist)
+    with pytest.raises(Finding, match=r"not the file that upstream.lock pins"):
         made(small, tmp_path)
 
 

@@ -13,8 +13,8 @@ from scripts.git import Git
 from scripts.series import replay
 from scripts.series.check.chain import Step
 from scripts.series.check.problem import Problem, Rule, printable
-from scripts.series.check.source import Source
 from scripts.series.render import format_patches
+from scripts.shelf import Source
 from scripts.upstream import commit_files, commit_steps
 
 

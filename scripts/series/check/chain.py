@@ -15,11 +15,11 @@ from scripts.lock import Lock, Own
 from scripts.release import REQUIREMENTS
 from scripts.series.check.places import place
 from scripts.series.check.problem import Problem, Rule, printable
-from scripts.series.check.source import Source
 from scripts.series.mailbox import FilePatch, Patch
 from scripts.series.replay import Entry, apply_file, changed_ids
 from scripts.series.required import required
 from scripts.series.trailers import named_test, read
+from scripts.shelf import Source
 
 
 @dataclass(frozen=True)

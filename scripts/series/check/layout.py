@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scripts.series.check.chain import Change, Step
-from scripts.series.check.source import Source
 from scripts.series.replay import Entry
+from scripts.shelf import Source
 
 HOOKS = ".pre-commit-config.yaml"
 _CONFIG = ("pyproject.toml", "ruff.toml", ".ruff.toml")

@@ -24,7 +24,7 @@ from scripts.series.check.chain import Change, Step
 from scripts.series.check.layout import HOOKS, lay, pin, sides
 from scripts.series.check.places import added, place
 from scripts.series.check.problem import Problem, Rule, printable
-from scripts.series.check.source import Source
+from scripts.shelf import Source
 
 _REQUIREMENTS = "requirements-dev.txt"
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from scripts import shelf
 from scripts.files import digest
+from scripts.gitobj import blob_id
 from scripts.lock import Artifact
-from scripts.port import shelf
 from scripts.sdist import members
-from scripts.series.check.source import Source, read
+from scripts.series.replay import Entry
+from scripts.shelf import Source, Want
 from tests.scripts.small_files import VERSION, pack, upstream
 
 KERNEL = "vllm/config/kernel.py"
@@ -36,8 +38,12 @@ def want(path: str) -> bool:
     return path.startswith("vllm/config/")
 
 
-def whole(archive: Artifact, tmp_path: Path) -> Source:
-    return read(members(tmp_path / "upstream" / archive.filename), want)
+def whole(archive: Artifact, tmp_path: Path, want: Want = want) -> Source:
+    found = list(members(tmp_path / "upstream" / archive.filename))
+    return Source(
+        {m.path: (m.mode, blob_id(m.data)) for m in found},
+        {m.path: Entry(m.mode, m.data) for m in found if want(m.path)},
+    )
 
 
 def table(archive: Artifact, tmp_path: Path) -> Path:
@@ -114,9 +120,7 @@ def test_what_was_asked_for_is_not_unpacked_again(
 ) -> None:
     right = shelf.read(archive, want)
     every = shelf.read(archive, lambda path: True)
-    assert every == read(
-        members(tmp_path / "upstream" / archive.filename), lambda path: True
-    )
+    assert every == whole(archive, tmp_path, lambda path: True)
     monkeypatch.setattr(shelf, "_stretches", not_unpacked)
     assert shelf.read(archive, want) == right
     assert shelf.read(archive, lambda path: True) == every
@@ -130,6 +134,20 @@ def test_asking_for_less_forgets_nothing(
     assert list(other.files) == ["setup.py"]
     monkeypatch.setattr(shelf, "_stretches", not_unpacked)
     assert KERNEL in shelf.read(archive, want).files
+
+
+def test_what_is_not_asked_for_is_not_read(archive: Artifact, tmp_path: Path) -> None:
+    shelf.read(archive, lambda path: True)
+    shelf.read(archive, lambda path: path == "setup.py")
+    file = held(archive, tmp_path)
+    head, _, data = file.read_bytes().partition(b"\n")
+    at = data.index(upstream()[KERNEL])
+    file.write_bytes(head + b"\n" + data[:at] + b"?" + data[at + 1 :])
+    before = file.read_bytes()
+    assert list(shelf.read(archive, lambda path: path == "setup.py").files)
+    assert file.read_bytes() == before
+    assert shelf.read(archive, want) == whole(archive, tmp_path)
+    assert file.read_bytes() != before
 
 
 @pytest.mark.parametrize(
