@@ -80,7 +80,7 @@ REPORTS: dict[tuple[str, str, str], Report] = {
 """FlashInfer release, tool, kind of kernel: what compute-sanitizer's report is."""
 
 SKIPPED: dict[tuple[str, str], int] = {
-    # The automatic b12x GEMM is for 12.0 alone: patch 0013.
+    # The automatic b12x GEMM is for 12.0 alone: patch 0016.
     ("tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py", "12.1"): 6,
 }
 """File of the series' tests and capability: cases that are not for it."""

@@ -243,7 +243,7 @@ REPLANTED: tuple[Replant, ...] = (
         refused="both changed neighbouring lines of one function",
     ),
     Replant(
-        "0013",
+        "0015",
         f"{LINEAR}/nvfp4/flashinfer.py",
         "0.29.0",
         "0.30.0",
@@ -252,7 +252,7 @@ REPLANTED: tuple[Replant, ...] = (
         [(B12X.format(""), B12X.format(SHAPES))],
     ),
     Replant(
-        "0013",
+        "0015",
         f"{LINEAR}/nvfp4/flashinfer.py",
         "0.29.0",
         "0.30.0",
@@ -447,7 +447,7 @@ REPLANTED: tuple[Replant, ...] = (
         ],
     ),
     Replant(
-        "0013",
+        "0016",
         f"{LINEAR}/__init__.py",
         "0.29.0",
         "0.30.0",

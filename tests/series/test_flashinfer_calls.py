@@ -65,6 +65,16 @@ def test_every_call_binds(pinned: Release, required: Release, found: Uses) -> No
 
 @pytest.mark.upstream
 @pytest.mark.slow
+def test_both_take_what_is_given_on_request(pinned: Release, required: Release) -> None:
+    """`FlashInferExperts` gives it as ``**``, which binding cannot see."""
+    name = Name("flashinfer.fused_moe", "cutlass_fused_moe")
+    for release in (pinned, required):
+        (signature,) = (release.signatures(name) or {}).values()
+        assert "use_fused_finalize" in signature.parameters
+
+
+@pytest.mark.upstream
+@pytest.mark.slow
 def test_every_difference_is_known(
     pinned: Release, required: Release, found: Uses
 ) -> None:

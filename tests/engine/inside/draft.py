@@ -2,8 +2,8 @@
 """A multi-token-prediction draft in BF16 or NVFP4: ``draft.py FOLDER OUT``.
 
 The model is a tiny GLM-4 MoE, which keeps its draft in the checkpoint as one layer
-more. Left in BF16 beside an NVFP4 target it is what patch 0010 is for. The other way
-round it is what patch 0020 is for: what is warmed up is the draft's alone.
+more. Left in BF16 beside an NVFP4 target it is what patch 0011 is for. The other way
+round it is what patch 0023 is for: what is warmed up is the draft's alone.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from typing import Any
 
 import platform_double
 
-# They ask the platform what the NVFP4 layers may run on; patches 0002 to 0020.
+# They ask the platform what the NVFP4 layers may run on; patches 0002 to 0023.
 VIEWED = (
     "vllm.utils.flashinfer",
     "vllm.utils.b12x",

@@ -96,7 +96,7 @@ def register() -> None:
     """Give the two operations a CPU kernel, where vLLM calls them by name.
 
     vLLM's own body of ``vllm::flashinfer_mm_fp4`` runs, which chooses b12x or CUTLASS
-    by M (patch 0014) and calls FlashInfer's function.
+    by M (patch 0017) and calls FlashInfer's function.
     """
     import vllm.utils.flashinfer as lazy
 
