@@ -17,10 +17,9 @@ held := $(shell env --block-signal=INT true 2> /dev/null && echo env --block-sig
 run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 opt = $(if $($(1)),$(2) "$($(1))")
-# A comma, where a function would end an argument.
-, := ,
-# How long it takes, on two cores, is its first line; the README has the same words.
-takes = @echo "make $@ takes $(1)" >&2
+# How long it takes, on two cores, is said before all else; README has the same words.
+says/%:
+	@echo "make $* takes $(takes-$*)" >&2
 
 .PHONY: help
 help: ## This list, in groups | make
@@ -46,8 +45,8 @@ help: ## This list, in groups | make
 ## For an owner of an SM12x GPU
 
 .PHONY: install doctor patch-installed verify-wheel matrix footprint test-sm12x bench-sm12x kernel-cache
-install: .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
-	$(call takes,minutes$(,) nearly all of them the download of PyTorch and CUDA)
+takes-install = minutes, nearly all of them the download of PyTorch and CUDA
+install: says/install .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
 	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
 
 doctor: .venv/.tools ## This machine and its vLLM, or with MODEL=folder that model on a GPU (PYTHON=/path/to/python CAPABILITY=12.1 GPU=5090 COUNT=2 TP=2 CONTEXT= SEQS= TOKENS= KV=fp8 RECIPE=eugr FORMAT=markdown JSON=1) | make doctor MODEL=path/of/checkpoint GPU=5090
@@ -59,12 +58,12 @@ patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path
 verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem) | make verify-wheel WHEEL=dist/vllm-...whl
 	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
 
-matrix: .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
-	$(call takes,half a minute for trees that it has asked before$(,) else minutes$(,) and some gigabytes the first time; RECORDED=1 at once)
+takes-matrix = half a minute for trees that it has asked before, else minutes, and some gigabytes the first time; RECORDED=1 at once
+matrix: says/matrix .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
 	@$(run) matrix $(call flag,RECORDED,--recorded) $(call flag,ALL,--all) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
 
-footprint: .venv/.tools ## Bytes of NVFP4 experts of real models, fork beside upstream's default (RECORDED=1 JSON=1 UPDATE=1) | make footprint RECORDED=1
-	$(call takes,under a minute for trees that it has asked before$(,) else minutes; RECORDED=1 at once)
+takes-footprint = under a minute for trees that it has asked before, else minutes; RECORDED=1 at once
+footprint: says/footprint .venv/.tools ## Bytes of NVFP4 experts of real models, fork beside upstream's default (RECORDED=1 JSON=1 UPDATE=1) | make footprint RECORDED=1
 	@$(run) footprint $(call flag,RECORDED,--recorded) $(call flag,JSON,--json) $(call flag,UPDATE,--update)
 
 test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1) | make test-sm12x
@@ -109,23 +108,23 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
-port: .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
-	$(call takes,seconds with DRY_RUN=1; with its proof some time$(,) which was not measured)
+takes-port = seconds with DRY_RUN=1; with its proof some time, which was not measured
+port: says/port .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
-carry-matrix: .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
-	$(call takes,some minutes a release)
+takes-carry-matrix = some minutes a release
+carry-matrix: says/carry-matrix .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 
-bot: .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
-	$(call takes,some time$(,) which was not measured; NO_PROOF=1 leaves the long steps out)
+takes-bot = some time, which was not measured; NO_PROOF=1 leaves the long steps out
+bot: says/bot .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
-bot-rehearsal: .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
-	$(call takes,some time$(,) which was not measured)
+takes-bot-rehearsal = some time, which was not measured
+bot-rehearsal: says/bot-rehearsal .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What packagers take (docs/packagers.md)
@@ -164,8 +163,8 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 ## What is published
 
 .PHONY: release provenance reproduce
-release: .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
-	$(call takes,some time$(,) which was not measured; DRY_RUN=1 as long as make check)
+takes-release = some time, which was not measured; DRY_RUN=1 as long as make check
+release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
 
 provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=) | make provenance WHEEL=dist/vllm-...whl
@@ -179,50 +178,50 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 .PHONY: test test-fast lint kernels cuda hopper evidence mutants engine bench site
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
-test: .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
-	$(call takes,some twenty minutes with what it needs in the cache$(,) longer the first time; each test is named as it ends)
+takes-test = some twenty minutes with what it needs in the cache, longer the first time; each test is named as it ends
+test: says/test .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
-test-fast: .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
-	$(call takes,some three minutes)
+takes-test-fast = some three minutes
+test-fast: says/test-fast .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
 lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
 	.venv/bin/pre-commit run --all-files
 
-kernels: .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1) | make kernels
-	$(call takes,some six minutes the first time$(,) seconds from the cache)
+takes-kernels = some six minutes the first time, seconds from the cache
+kernels: says/kernels .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1) | make kernels
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
 
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
-hopper: .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
-	$(call takes,long with STEP=prepare$(,) and no whole run was timed; RECORDED=1 at once)
+takes-hopper = long with STEP=prepare, and no whole run was timed; RECORDED=1 at once
+hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
 
-evidence: .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
-	$(call takes,some fourteen minutes for a series that it has not seen$(,) seconds after)
+takes-evidence = some fourteen minutes for a series that it has not seen, seconds after
+evidence: says/evidence .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
 	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
 
-mutants: .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
-	$(call takes,long$(,) and no whole run was timed; an interrupted one resumes)
+takes-mutants = long, and no whole run was timed; an interrupted one resumes
+mutants: says/mutants .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
-engine: .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
-	$(call takes,some six minutes once its environment is there$(,) some gigabytes)
+takes-engine = some six minutes once its environment is there, some gigabytes
+engine: says/engine .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
 	@$(held) .venv/bin/python -m tests.engine $(ARGS)
 
-bench: .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
-	$(call takes,some time$(,) which was not measured)
+takes-bench = some time, which was not measured
+bench: says/bench .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
 	@$(held) .venv/bin/python -m tests.bench $(ARGS)
 
 site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
 	@$(run) site
 
 .PHONY: findings
-findings: .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg) | make findings NAME=ptxas-setmaxnreg
-	$(call takes,some twenty-five minutes for all$(,) beside gigabytes of downloads; NAME= for one)
+takes-findings = some twenty-five minutes for all, beside gigabytes of downloads; NAME= for one
+findings: says/findings .venv/.tools ## What other people's software does, a script each; wants the network, outside CI (NAME=ptxas-setmaxnreg) | make findings NAME=ptxas-setmaxnreg
 	@$(run) findings $(call opt,NAME,)
 
 ## Housekeeping
