@@ -49,7 +49,8 @@ def install_verb(
     at = Checkout()
     wheel = build_wheel(at, arch, Path("dist"))
     there = python.exists() and look(str(python)).vllm.get("version")
-    again = there == lockfile.load(at.lock).local_version
+    pin = lockfile.load(at.lock)
+    again = there == pin.local_version
     todo = install.plan(venv, wheel, again=again, dry_run=dry_run)
     if dry_run:
         for each in todo.commands:
@@ -62,5 +63,6 @@ def install_verb(
     ok = diagnose(at, str(todo.python))
     say(f"\n{venv}/bin/vllm serve {MODEL}")
     say(f"its log says then: {LINE}")
+    say(f"back to stock vLLM: {install.way_back(todo.python, pin.version)}")
     if not ok:
         raise typer.Exit(1)

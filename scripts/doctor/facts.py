@@ -36,7 +36,7 @@ class Facts:
     executable: str
     machine: str
     prefix: str = ""
-    """Folder of the environment."""
+    """Folder of the environment; empty for an interpreter that is in none."""
     pip: bool = True
     """Whether the environment has a pip of its own; uv's have none."""
     trouble: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ class Facts:
 
     @property
     def folder(self) -> str:
-        """The environment's folder, as a shell takes it."""
-        return shlex.quote(self.prefix or "/path/to/venv")
+        """The environment's folder, or README's for a new one, as a shell takes it."""
+        return shlex.quote(self.prefix or "env")
 
     def install(self, *specs: str) -> str:
         """The command that installs into this environment, by its own installer."""

@@ -50,6 +50,12 @@ def asked(what: str, ask: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
+def environment() -> str:
+    """Its folder; empty for the system's Python, which nothing is to be put into."""
+    own = sys.prefix != sys.base_prefix or Path(sys.prefix, "conda-meta").is_dir()
+    return sys.prefix if own else ""
+
+
 def packages() -> dict[str, str]:
     """Versions of the distributions that matter; the first on the path counts."""
     found: dict[str, str] = {}
@@ -160,7 +166,7 @@ def main() -> int:
     facts = {
         "python": platform.python_version(),
         "executable": sys.executable,
-        "prefix": sys.prefix,
+        "prefix": environment(),
         "pip": asked("pip", lambda: find_spec("pip") is not None, False),
         "machine": f"{platform.system()} {platform.machine()}",
         "gpus": asked("nvidia-smi", gpus, []),

@@ -9,6 +9,8 @@ times are not restored: the import system uses them to notice changes.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,6 +21,7 @@ from scripts.lock import Lock
 from scripts.series.folder import fingerprint
 from scripts.series.mailbox import Patch
 from scripts.wheel import journal
+from scripts.wheel.install import installer, way_back
 from scripts.wheel.installed import Installed, alone, find, require_own
 from scripts.wheel.lane import require_overlay
 from scripts.wheel.manifest import (
@@ -55,8 +58,8 @@ class Report:
     """Files of the series that no wheel holds: tests, documentation."""
     repaired: bool
     """Whether a run that was cut off had to be undone first."""
-    moved: tuple[str, ...] = ()
-    """Companions that it requires in another version than upstream does, for pip."""
+    install: str | None = None
+    """The command for companions that it requires in another version than before."""
 
     def __str__(self) -> str:
         words = {
@@ -69,8 +72,8 @@ class Report:
         lines = [words[self.status] + f": {len(self.files)} files in {self.site}"]
         if self.repaired:
             lines.insert(0, "undid a run that was cut off")
-        if self.moved:
-            lines.append(f"it requires now: pip install {' '.join(self.moved)}")
+        if self.install:
+            lines.append(f"it requires now: {self.install}")
         if self.left_out:
             lines.append(f"not installed: {len(self.left_out)} files outside vllm/")
         return "\n".join(lines)
@@ -118,12 +121,8 @@ def revert(python: str, *, force: bool = False) -> Report:
             another run is at work.
     """
     at = find(python)
-    upstream = at.version.partition("+")[0]
-    refuse_wheel(
-        at,
-        "install upstream's own in its place: "
-        f"{python} -m pip install --force-reinstall --no-deps vllm=={upstream}",
-    )
+    back = way_back(Path(at.python), at.version.partition("+")[0])
+    refuse_wheel(at, f"install upstream's own in its place: {back}")
     with alone(at):
         return unpatch(at, force=force)
 
@@ -138,9 +137,17 @@ def patch(at: Installed, lock: Lock, patches: Sequence[Patch]) -> Report:
 
     def report(status: Status, manifest: Manifest) -> Report:
         files = tuple(c.path for c in manifest.changes)
-        moved = tuple(f"{n}=={own.version}" for n, own in lock.own.items())
+        own = [f"{name}=={own.version}" for name, own in lock.own.items()]
+        install = _install(at, own)
         return Report(
-            status, at.site, at.version, manifest.fork, files, left_out, repaired, moved
+            status,
+            at.site,
+            at.version,
+            manifest.fork,
+            files,
+            left_out,
+            repaired,
+            install,
         )
 
     if done is not None:
@@ -172,9 +179,26 @@ def unpatch(at: Installed, *, force: bool = False) -> Report:
         refuse_edits(at, done, edited(at, done))
     require_own(at, (c.path for c in done.all))
     _require_writable([(at.site / c.path).parent for c in done.all])
+    before = _pinned(at)
     journal.undo(at, journal.start_undo(at), force=force)
+    install = _install(at, sorted(_pinned(at) - before))
     files = tuple(c.path for c in done.changes)
-    return Report(Status.REVERTED, at.site, at.version, done.fork, files, (), repaired)
+    return Report(
+        Status.REVERTED, at.site, at.version, done.fork, files, (), repaired, install
+    )
+
+
+def _pinned(at: Installed) -> set[str]:
+    """Versions that its METADATA requires exactly, as pip takes them."""
+    data = (at.info / "METADATA").read_text(encoding="utf-8", errors="replace")
+    found = re.findall(
+        r"^Requires-Dist: ([\w.-]+)(?:\[.*\])?==(\S+)$", data, re.MULTILINE
+    )
+    return {f"{name}=={version}" for name, version in found}
+
+
+def _install(at: Installed, specs: Sequence[str]) -> str | None:
+    return shlex.join((*installer(Path(at.python)), *specs)) if specs else None
 
 
 def _require_writable(folders: Sequence[Path]) -> None:

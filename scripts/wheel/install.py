@@ -63,7 +63,7 @@ def plan(venv: Path, wheel: Path, *, again: bool, dry_run: bool) -> Plan:
     there = python.exists()
     if dry_run:
         return Plan(python, (_resolution(python, wheel, there=there),))
-    install = _installer(python) if there else (str(python), "-m", "pip", "install")
+    install = installer(python) if there else (str(python), "-m", "pip", "install")
     commands = [(*install, str(wheel))]
     if not there:
         commands.insert(0, (sys.executable, "-m", "venv", str(venv)))
@@ -76,7 +76,7 @@ def plan(venv: Path, wheel: Path, *, again: bool, dry_run: bool) -> Plan:
 def _resolution(python: Path, wheel: Path, *, there: bool) -> tuple[str, ...]:
     # By uv where it would install, else by our own pip: one before 23.3, which an
     # environment may have, brings gigabytes to say what would come.
-    asked = _installer(python) if there else ()
+    asked = installer(python) if there else ()
     if asked[1:2] == ("pip",):
         return (*asked, "--dry-run", str(wheel))
     ours = (sys.executable, "-m", "pip")
@@ -87,13 +87,27 @@ def _resolution(python: Path, wheel: Path, *, there: bool) -> tuple[str, ...]:
     return (*ours, *where, "install", "--dry-run", *report, *fresh, str(wheel))
 
 
-def _installer(python: Path) -> tuple[str, ...]:
+def installer(python: Path) -> tuple[str, ...]:
+    """The beginning of a command that installs there: its own pip, uv, or ours."""
     asked = [str(python), "-c", "import pip"]
     if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
         return (str(python), "-m", "pip", "install")
     if uv := shutil.which("uv"):
         return (uv, "pip", "install", "--python", str(python))
     return (sys.executable, "-m", "pip", "--python", str(python), "install")
+
+
+def way_back(python: Path, version: str) -> str:
+    """The command that puts stock vLLM in the fork's place, with what it requires.
+
+    `==` would be content with the fork's local version, and `--no-deps` would keep
+    the FlashInfer that only the fork requires.
+
+    Args:
+        python: The environment's interpreter.
+        version: Upstream's version, without a local part.
+    """
+    return shlex.join((*installer(python), f"vllm==={version}"))
 
 
 def would_come(command: Sequence[str]) -> list[str]:

@@ -48,6 +48,8 @@ class Installed:
     info: Path
     """The `.dist-info` folder."""
     version: str
+    python: str = "python"
+    """Path or name of its interpreter."""
     pycache: Path | None = None
     """PYTHONPYCACHEPREFIX of its interpreter: where all byte code lies then."""
 
@@ -101,7 +103,7 @@ def find(python: str) -> Installed:
     if origin is None or not init.exists() or not init.samefile(origin):
         raise _not_plain("another vllm shadows it", init, str(origin))
     pycache = Path(said["pycache"]) if said["pycache"] else None
-    at = Installed(site, infos[0], said["version"], pycache)
+    at = Installed(site, infos[0], said["version"], python, pycache)
     for prefix in map(Path, said["prefixes"]):
         if site.is_relative_to(prefix):
             _require_inside(prefix, [site])

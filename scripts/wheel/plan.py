@@ -15,6 +15,7 @@ from scripts.gitobj import blob_id
 from scripts.lock import Lock
 from scripts.series.folder import fingerprint
 from scripts.series.mailbox import Patch
+from scripts.wheel.install import way_back
 from scripts.wheel.installed import Installed, require_own
 from scripts.wheel.manifest import (
     Change,
@@ -115,7 +116,7 @@ def require_version(at: Installed, lock: Lock) -> None:
     Raises:
         Unusable: It is another version, or the fork's own wheel.
     """
-    refuse_wheel(at, "to change the series in it: make wheel, and install that")
+    refuse_wheel(at, "to change the series in it: make install VENV=its folder")
     try:
         found = Version(at.version)
     except InvalidVersion:
@@ -126,7 +127,8 @@ def require_version(at: Installed, lock: Lock) -> None:
             where=str(at.info),
             expected=lock.version,
             found=at.version,
-            next=f"install vLLM {lock.version} there, or make port to move the series",
+            next=f"{way_back(Path(at.python), lock.version)}; or carry the series to "
+            "what is there: make port TO=",
         )
 
 

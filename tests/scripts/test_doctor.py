@@ -184,6 +184,21 @@ def test_a_broken_installation_is_told_not_raised(
     assert "Traceback" not in doctor().stdout
 
 
+def test_nothing_is_to_be_put_into_the_system_s_python(tmp_path: Path) -> None:
+    """Its folder is /usr, which the mend `make install VENV=` once named."""
+    base = str(Path(sys.base_prefix) / "bin/python3")
+    found = look(base)
+    assert found.prefix == ""
+    (without_vllm,) = [
+        r for r in remarks(replace(found, vllm={}), LOCK, SERIES) if "no vLLM" in r.what
+    ]
+    assert without_vllm.mend.startswith("make install VENV=env;")
+    venv = tmp_path / "v"
+    command = [base, "-m", "venv", "--without-pip", str(venv)]
+    subprocess.run(command, check=True)
+    assert look(str(venv / "bin/python")).prefix == str(venv)
+
+
 @pytest.mark.parametrize("python", ["/nonexistent/python", "false"])
 def test_a_python_that_cannot_be_run(python: str) -> None:
     with pytest.raises(Unusable, match=r"make doctor PYTHON="):

@@ -58,11 +58,19 @@ def commands(facts: Facts) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
-    """An empty wheel, so that nothing of some gigabytes has to come."""
+def wheel(folder: Path, name: str, version: str, more: str = "") -> Path:
+    """An empty wheel, so that nothing of some gigabytes has to come.
+
+    Args:
+        folder: Where it is written.
+        name: Of the distribution.
+        version: Of it.
+        more: Lines of METADATA.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
-    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as z:
-        meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    path = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as z:
+        meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}"
         z.writestr(f"{stem}.dist-info/METADATA", meta)
         z.writestr(
             f"{stem}.dist-info/WHEEL",
@@ -70,6 +78,7 @@ def wheel(folder: Path, name: str, version: str) -> None:
             "Tag: py3-none-any\n",
         )
         z.writestr(f"{stem}.dist-info/RECORD", "")
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import ROOT
+from scripts import ROOT, lock
 from scripts.errors import Unusable
 from scripts.wheel import install
 from tests.scripts.clone_help import Clone, clone
 from tests.scripts.small import Small
 from tests.scripts.small_wheel import BUILT, add_wheel, wheel_files
 from tests.scripts.test_doctor_mends import wheel
+from tests.scripts.test_owner import README, STOCK
 
 UV = shutil.which("uv", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -101,6 +103,7 @@ def test_wheel_and_requirements_come_then_the_doctor(
     assert re.search(rf"^vLLM +{re.escape(VERSION)}$", done.stdout, re.M)
     assert "PyTorch cannot be imported" in done.stdout
     assert re.search(r"^\S.*an env/bin/vllm serve \S+NVFP4$", done.stdout, re.M)
+    assert re.search(r"^back to stock vLLM: .* vllm===1\.2\.3$", done.stdout, re.M)
 
 
 @pytest.mark.parametrize("kind", ["pip", "uv", "none yet"])
@@ -140,6 +143,35 @@ def test_the_same_version_built_anew_replaces_the_old(
     kernel.write_text("old\n", encoding="utf-8")
     at.verb(*given)
     assert "sm12x" in kernel.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["pip", "uv"])
+def test_the_way_back_is_stock_vllm_with_what_it_requires(
+    at: Clone, kind: str, monkeypatch: pytest.MonkeyPatch, with_pip: Path
+) -> None:
+    """README's line, and what is said where the fork's own wheel is reverted."""
+    venv, folder = environment(at, kind, monkeypatch, with_pip), at.root.parent
+    pin = lock.load()
+    name = "flashinfer-python"
+    for version in (pin.companions[name], pin.upstream_companions[name]):
+        wheel(folder / "wheels", name, version)
+    needs = f"Requires-Dist: {name}=={{}}\n".format
+    wheel(folder / "wheels", "vllm", pin.version, needs(pin.upstream_companions[name]))
+    (folder / "fork").mkdir()
+    fork = wheel(
+        folder / "fork", "vllm", pin.release_version, needs(pin.companions[name])
+    )
+    python = venv / "bin/python"
+    install.carry_out([(*install.installer(python), str(fork))])
+    assert versions(python)[name] == pin.companions[name]
+    told = install.way_back(python, pin.version)
+    line = re.findall(rf"^env/bin/python (-m pip install {STOCK}) ", README, re.M)
+    if kind == "pip":
+        assert told == f"{shlex.quote(str(python))} {line[0]}"
+    subprocess.run(told, shell=True, check=True)
+    found = versions(python)
+    assert found["vllm"] == pin.version
+    assert found[name] == pin.upstream_companions[name]
 
 
 def test_what_is_no_environment_is_refused(at: Clone, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -20,6 +21,7 @@ from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.required import lock_values, required
 from scripts.wheel import inplace, metadata, overlay
+from scripts.wheel.install import installer
 from scripts.wheel.verify import verify
 from tests.scripts.inplace_help import INFO as INSTALLED
 from tests.scripts.inplace_help import python_of, site_of, snapshot
@@ -107,8 +109,11 @@ def test_the_installed_vllm_requires_it_and_forgets(
     before = snapshot(site_of(venv))
     report = inplace.patch_installed(python, moved(lock), patches)
     assert b"\nRequires-Dist: torch[cu13]==2.15.0\n" in at.read_bytes()
-    assert "it requires now: pip install torch==2.15.0" in str(report)
-    inplace.revert(python)
+    pip = shlex.join(installer(Path(python)))
+    assert f"it requires now: {pip} torch==2.15.0\n" in f"{report}\n"
+    # What upstream's requires is not put back with the files.
+    back = inplace.revert(python)
+    assert f"it requires now: {pip} torch==2.14.0\n" in f"{back}\n"
     assert (
         snapshot(site_of(venv))[f"{INSTALLED}/METADATA"]
         == (before[f"{INSTALLED}/METADATA"])
