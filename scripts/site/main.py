@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "matrix": ("make matrix", Matrix),
     "errors": ("make test", Errors),
     "memory": ("make test", Memory),
+    "footprint": ("make footprint", Table),
     "engine": ("make engine", Table),
     "cuda": ("make cuda", Table),
     "hopper": ("make hopper", Hopper),
@@ -49,6 +50,7 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
 
 RECORDS: Mapping[str, Callable[[], Record]] = {
     "matrix": recorded.of_matrix,
+    "footprint": recorded.of_footprint,
     "cuda": recorded.of_cuda,
     "hopper": recorded.of_hopper,
 }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from scripts.footprint import record as footprint
+from scripts.footprint import table
 from scripts.hardware import cuda
 from scripts.hopper import record, render
 from scripts.selection import main, report
@@ -13,6 +15,12 @@ def of_matrix() -> Record:
     """What vLLM selects, as `make matrix UPDATE=1` wrote it."""
     found = main.recorded()
     return Record(report.as_data(found.table), found.tree, found.day)
+
+
+def of_footprint() -> Record:
+    """What experts of real models take, as `make footprint UPDATE=1` wrote it."""
+    found = footprint.read()
+    return Record(table.as_data(found.rows), found.tree, found.day)
 
 
 def of_cuda() -> Record:

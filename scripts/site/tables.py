@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reports that are a table and nothing else: `engine`, `cuda`."""
+"""Reports that are a table and nothing else: `footprint`, `engine`, `cuda`."""
 
 from __future__ import annotations
 

@@ -89,6 +89,7 @@ def samples() -> dict[str, dict[str, Any]]:
         "matrix": matrix.as_data(selection.recorded().table),
         "errors": {"loaded": loaded, "planted": planted},
         "memory": {"models": models},
+        "footprint": table,
         "engine": table,
         "cuda": table | {"title": EVIL},
         "hopper": {"runs": [{"machine": machine, "notes": [EVIL], "tables": [table]}]},

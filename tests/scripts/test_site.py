@@ -15,6 +15,7 @@ import typer
 from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
+from scripts.cli import app
 from scripts.cli import port as port_verb
 from scripts.cli import site as verb
 from scripts.errors import Finding
@@ -48,6 +49,17 @@ def all_reports(at: Checkout) -> None:
 
 def test_every_report_has_a_sample() -> None:
     assert set(SAMPLES) == set(SECTIONS)
+
+
+def test_every_record_of_the_repository_is_shown() -> None:
+    """What RECORDED=1 prints; of a verb that counts or measures, a report is drawn."""
+    commands = typer.main.get_command(app)
+    given = {
+        name: {o for p in commands.get_command(None, name).params for o in p.opts}
+        for name in commands.list_commands(None)
+    }
+    keeping = {name for name, options in given.items() if "--recorded" in options}
+    assert {"matrix", "footprint"} < keeping == {*RECORDS}
 
 
 def test_without_a_report_the_page_says_what_makes_it(at: Checkout) -> None:
