@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import lock as lockfile
+from scripts import shelf
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
 from scripts.lock import Lock
-from scripts.port import answers, companions, resolutions, shelf
+from scripts.port import answers, companions, resolutions
 from scripts.port.between import between, start_of
 from scripts.port.bisect import Trials, culprits
 from scripts.port.carry import Carried, carry
