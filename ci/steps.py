@@ -27,7 +27,7 @@ class Step:
     """Minutes, not seconds; NO_PROOF=1 leaves it out."""
 
 
-DOCUMENTS = ("tests/scripts/test_docs.py", "tests/scripts/test_container.py")
+DOCUMENTS = tuple(f"tests/scripts/test_{n}.py" for n in ("docs", "owner", "container"))
 
 
 def _verb(name: str, verb: str, *args: str, long: bool = False) -> Step:

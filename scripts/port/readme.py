@@ -39,9 +39,16 @@ def ported(
             series.
     """
     text = text.replace(old.release_version, new.release_version)
-    # The words may stand on two lines.
-    pin = rf"(pin\s+is\s+vLLM\s+){re.escape(old.version)}(?![\d.]*\d)"
-    text = re.sub(pin, rf"\g<1>{new.version}", text)
+    torch = "torch"
+    # Words may stand on two lines; `===` is the owner's way back.
+    for before, was, now in (
+        (r"pin\s+is\s+vLLM\s+", old.version, new.version),
+        (r"pip install vllm===", old.version, new.version),
+        (r"PyTorch\s+", old.companions.get(torch), new.companions.get(torch)),
+    ):
+        if was and now:
+            said = rf"({before}){re.escape(was)}(?![\d.]*\d)"
+            text = re.sub(said, rf"\g<1>{now}", text)
     moved = {
         name[:4]: to[:4] for name, to in renamed.items() if to and to[:4] != name[:4]
     }

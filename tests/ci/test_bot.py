@@ -256,6 +256,8 @@ CI = (
     "tests/scripts/test_container.py::test_it_stands_on_the_pinned_image",
     "tests/scripts/test_docs.py::test_the_table_has_every_patch_in_order",
     "tests/scripts/test_docs.py::test_the_versions_are_the_locks",
+    "tests/scripts/test_owner.py::test_the_five_lines_are_on_the_first_screen",
+    "tests/scripts/test_owner.py::test_what_it_needs_is_what_the_tools_ask_for",
 )
 """What of CI holds README and Containerfile to the lock."""
 
@@ -267,16 +269,21 @@ def test_the_pull_request_passes_its_own_ci(world: World) -> None:
     skip = shutil.ignore_patterns("__pycache__")
     for name in ("scripts", "tests/scripts"):
         shutil.copytree(ROOT / name, root / name, ignore=skip)
-    for name in ("tests/__init__.py", "pyproject.toml", "CONTRIBUTING.md", "Makefile"):
+    (root / "tests/series").mkdir()
+    for name in (
+        *("tests/__init__.py", "tests/series/__init__.py"),
+        *("tests/series/readme_table.py", "pyproject.toml", "CONTRIBUTING.md"),
+        "Makefile",
+    ):
         shutil.copy(ROOT / name, root / name)
+    ours, pin = lock.load(), lock.load(world.at.lock)
     image = (ROOT / "Containerfile").read_text(encoding="utf-8")
-    image = image.replace(f":{lock.load().tag}\n", f":{lock.load(world.at.lock).tag}\n")
+    image = image.replace(f":{ours.tag}\n", f":{pin.tag}\n")
     (root / "Containerfile").write_text(image, encoding="utf-8")
     rows = "".join(f"| [{n[:4]}](patches/{n}) | words |\n" for n in world.small.names)
-    (root / "README.md").write_text(
-        f"The pin is vLLM 1.2.3; the wheel is `1.2.3+sm12x.1`.\n\n{rows}",
-        encoding="utf-8",
-    )
+    screen, _, _ = (ROOT / "README.md").read_text("utf-8").partition("| [0001]")
+    screen = screen.replace(ours.version, pin.version)
+    (root / "README.md").write_text(screen + rows, encoding="utf-8")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "documents")
     git(root, "push", "-q", "origin", "main")

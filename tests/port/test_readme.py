@@ -19,7 +19,9 @@ def locks(lock: Lock) -> tuple[Lock, Lock]:
 
 
 def test_versions_and_links(small: Small) -> None:
-    old, new = locks(replace(small.lock, companions={"flashinfer-python": "0.7.2"}))
+    companions = {"flashinfer-python": "0.7.2", "torch": "2.1"}
+    old, new = locks(replace(small.lock, companions=companions))
+    new = replace(new, companions=new.companions | {"torch": "2.2"})
     text = "\n".join(
         (
             f"The pin is vLLM {old.version}; it makes `{old.local_version}`.",
@@ -27,6 +29,7 @@ def test_versions_and_links(small: Small) -> None:
             "| [0001](patches/0001-a.patch) | | see 0003 |",
             "| [0002](patches/0002-b.patch) | |",
             "| [0003](patches/0003-c.patch) | |",
+            f"pip install vllm==={old.version}   # CUDA comes with PyTorch 2.1.",
         )
     )
     names = {
@@ -42,6 +45,7 @@ def test_versions_and_links(small: Small) -> None:
         "| [0001](patches/0001-a.patch) | | see 0003 |",
         "| [0002](patches/0002-b.patch) | |",
         "| [0002](patches/0002-c.patch) | |",
+        "pip install vllm===9.0.0   # CUDA comes with PyTorch 2.2.",
     ]
     assert done.by_hand == (
         f"README.md:2: it names {old.version}",
