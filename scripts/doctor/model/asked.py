@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.doctor.model.assess import Assessment, Known, Row
+from scripts.doctor.model.assess import Assessment, Known, Row, stop_of
 from scripts.doctor.model.choose import Choice
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import Item
@@ -102,6 +102,11 @@ def _moe(it: Known, found: Assessment) -> dict[str, Any] | None:
 def with_answers(found: Assessment, told: Told) -> Assessment:
     """The same, what was asked in the place of what is recorded."""
     rows = tuple(_row(row, told) for row in found.rows)
+    # What stops is asked too, and takes the place of what is recorded.
+    recorded = {stop_of(row.kind, row.form, row.choice) for row in found.rows}
+    now = (stop_of(row.kind, row.form, row.choice) for row in rows)
+    stops = [stop for stop in found.stops if stop not in recorded]
+    stops += [stop for stop in now if stop]
     budget = found.budget
     if told.scratch is not None:
         items = [
@@ -111,7 +116,8 @@ def with_answers(found: Assessment, told: Told) -> Assessment:
             for i in budget.items
         ]
         budget = replace(budget, items=tuple(items))
-    return replace(found, rows=rows, budget=budget)
+    stops = list(dict.fromkeys(stops))
+    return replace(found, rows=rows, budget=budget, stops=tuple(stops))
 
 
 def _row(row: Row, told: Told) -> Row:

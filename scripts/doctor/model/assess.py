@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scripts.doctor.model import choose, inventory, memory, refused, sizes
+from scripts.doctor.model.against import against
 from scripts.doctor.model.blocks import Experts
 from scripts.doctor.model.checkpoint import Checkpoint
 from scripts.doctor.model.choose import Choice
@@ -134,8 +135,9 @@ def known(checkpoint: Checkpoint) -> Known:
     modules = found.modules
     if checkpoint.tensors is not None:
         made, more = inventory.modules(checkpoint.tensors, described, layers)
-        modules = tuple(made)
-        remarks += more
+        remarks += [*more, *against(modules, made, found)]
+        # vLLM reads no lm_head where the embedding is one.
+        modules = tuple(m for m in made if not found.tied or m.name != "lm_head")
     elif not modules:
         raise not_known(found.family or config.text("model_type"))
     if not found.family:
@@ -170,9 +172,9 @@ def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:
     assert wanted.seqs is not None
     stops: list[str] = []
     try:
-        sizes.check((*it.model.mixers, *it.model.draft), wanted.ranks)
+        sizes.check(it.model.mixers, wanted.ranks)
     except sizes.Indivisible as error:
-        stops.append(f"vLLM cannot share {error}")
+        stops.append(str(error))
     rows = _rows(it, wanted, table, stops)
     # A checkpoint's own wish is taken unless another is named.
     kind = it.kv if wanted.kv == "auto" and it.kv else wanted.kv
@@ -210,19 +212,20 @@ def _no_cache(it: Known, kind: str) -> list[str]:
 
 def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Row, ...]:
     found: dict[tuple[Kind, Format], list[tuple[Matrix, sizes.Held]]] = {}
-    choices = {}
-    head = _kv_head(it.model)
+    choices: dict[tuple[Kind, Format], Choice] = {}
     for matrix in it.matrices:
         kind, form = matrix.kind, matrix.form
         if (kind, form) not in choices:
             choices[kind, form] = _choice(it.model, matrix, wanted, table)
-            if stop := choices[kind, form].stops:
-                stops.append(f"{kind.value} in {form.value}: {stop}")
+            stop = stop_of(kind, form, choices[kind, form])
+            stops += [stop] if stop else []
+        head = it.model.kv_head(matrix.name)
         try:
             backend = choices[kind, form].patched
             held = sizes.held(matrix, wanted.ranks, head, backend)
         except sizes.Indivisible as error:
-            stops.append(f"vLLM cannot share {error}")
+            # Of a draft that nobody asked for nothing is loaded.
+            stops += [] if kind is Kind.DRAFT else [str(error)]
             held = sizes.Held(0, 0, 0, 0)
         found.setdefault((kind, form), []).append((matrix, held))
     return tuple(
@@ -244,8 +247,9 @@ def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Ro
     )
 
 
-def _kv_head(found: Model) -> int:
-    return max((m.head for m in found.mixers if isinstance(m, Attention)), default=1)
+def stop_of(kind: Kind, form: Format, choice: Choice) -> str:
+    """Why the patched vLLM cannot run matrices of that kind; empty if it can."""
+    return f"{kind.value} in {form.value}: {choice.stops}" if choice.stops else ""
 
 
 def _choice(found: Model, matrix: Matrix, wanted: Wanted, table: Table) -> Choice:
@@ -272,7 +276,6 @@ def _read(found: Model, matrix: Matrix, held: sizes.Held) -> int:
 
 def _step(it: Known, wanted: Wanted, rows: Sequence[Row]) -> Step:
     assert wanted.tokens is not None and wanted.seqs is not None
-    head = _kv_head(it.model)
     widest = 0
     for matrix in it.matrices:
         if matrix.kind in (Kind.EXPERTS, Kind.VISION, Kind.DRAFT, Kind.SMALL):
@@ -280,6 +283,7 @@ def _step(it: Known, wanted: Wanted, rows: Sequence[Row]) -> Step:
         if matrix.split is Split.WORDS:
             continue
         try:
+            head = it.model.kv_head(matrix.name)
             widest = max(widest, sizes.held(matrix, wanted.ranks, head, "").rows)
         except sizes.Indivisible:
             continue
@@ -309,14 +313,6 @@ def _scratch(
         return workspace.nbytes(shape, most), True
     pairs = wanted.tokens * found.top_k
     return pairs * (2 * found.hidden + 2 * (1 + found.gated) * size + 2 * size), False
-
-
-def by_kind(rows: Sequence[Row]) -> Mapping[Kind, int]:
-    """Bytes of each kind."""
-    found: dict[Kind, int] = {}
-    for row in rows:
-        found[row.kind] = found.get(row.kind, 0) + row.nbytes
-    return found
 
 
 def unloaded(rows: Sequence[Row]) -> Remark | None:

@@ -2,16 +2,14 @@
 """What a config.json stands for: layers, experts and matrices, family by family.
 
 A family is a `model_type`. Names of its fields are those of the published files, shapes
-those of vLLM 0.33.0's model classes, which tests/series/cpu/test_families.py holds
-them to.
+those of vLLM 0.33.0's model classes: tests/series/cpu/test_doctor_families.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scripts.doctor.model import hybrids
+from scripts.doctor.model import hybrids, positions
 from scripts.doctor.model.blocks import (
     Experts,
     Layer,
@@ -24,6 +22,7 @@ from scripts.doctor.model.blocks import (
 )
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.hybrids import Rule
+from scripts.doctor.model.layers import layer_of
 from scripts.doctor.model.mixers import Attention, Latent, Mixer, Module
 from scripts.doctor.model.vision import vision
 from scripts.errors import Finding
@@ -54,6 +53,15 @@ class Model:
     context: int
     rotary: tuple[tuple[int, int], ...] = ()
     tied: bool = False
+
+    def kv_head(self, name: str) -> int:
+        """Rows of one key head in the layer of that module; 1 where it has none."""
+        layers = (*self.mixers, *self.draft)
+        if name.startswith("mtp.") or ".mtp." in name:
+            layers = self.draft
+        number = layer_of(name)
+        mixer = layers[number] if 0 <= number < len(layers) else None
+        return mixer.head if isinstance(mixer, Attention) else 1
 
 
 def model(config: Fields, text: Fields) -> Model:
@@ -100,8 +108,8 @@ def model(config: Fields, text: Fields) -> Model:
         tuple(layer.mixer for layer in draft),
         found,
         tuple(parts) if known else (),
-        text.count("max_position_embeddings", default=32768),
-        _rotary(text, [layer.mixer for layer in layers]),
+        positions.longest(text),
+        positions.tables(text, [layer.mixer for layer in layers]),
         tied,
     )
 
@@ -116,22 +124,6 @@ def _root(family: str, alone: bool) -> str:
 
 def _embedding(family: str) -> str:
     return "embeddings" if family == "nemotron_h" else "embed_tokens"
-
-
-def _rotary(
-    text: Fields, mixers: Sequence[Mixer | None]
-) -> tuple[tuple[int, int], ...]:
-    rows = text.count("max_position_embeddings", default=32768)
-    # vLLM's Nemotron-H has no rotary embedding.
-    if text.text("model_type") == "nemotron_h":
-        return ()
-    inner = text.inner("rope_parameters")
-    where = inner if inner and inner.has("partial_rotary_factor") else text
-    share = where.number("partial_rotary_factor", 1.0)
-    heads = {m.head for m in mixers if isinstance(m, Attention)}
-    sizes = {int(head * share) for head in heads}
-    sizes |= {m.rope for m in mixers if isinstance(m, Latent)}
-    return tuple((rows, size) for size in sorted(sizes))
 
 
 # Families

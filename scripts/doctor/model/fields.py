@@ -40,7 +40,8 @@ class Fields:
 
     def number(self, name: str, default: float) -> float:
         """A positive number, or the default."""
-        value = self.data.get(name, default)
+        value = self.data.get(name)
+        value = default if value is None else value
         if type(value) not in (int, float) or not 0 < value < _LARGEST:
             raise self.wrong(name, "a positive number", repr(value))
         return float(value)

@@ -79,7 +79,7 @@ def modules(
             troubles.setdefault(what, []).append(path)
         made.append(_module(path, module, weight, form))
     remarks += (
-        fault(f"{len(names)} modules {what}: {_first(names)}", _mend(what))
+        fault(f"{len(names)} modules {what}: {first(names)}", mend(what))
         for what, names in troubles.items()
     )
     remarks += _inputs(found, rules)
@@ -210,7 +210,7 @@ def _inputs(found: Mapping[str, _Found], rules: Rules) -> Iterator[Remark]:
     ]
     if lacking:
         yield fault(
-            f"{len(lacking)} modules have no scale of their input: {_first(lacking)}; "
+            f"{len(lacking)} modules have no scale of their input: {first(lacking)}; "
             "vLLM stops at loading, since W4A4 experts on SM12x take the largest",
             "serve it with --moe-backend marlin, which needs none",
         )
@@ -220,18 +220,18 @@ def _uneven(names: list[str]) -> Iterator[Remark]:
     if names:
         yield fault(
             f"{len(names)} tensors of experts differ in shape or dtype from those of "
-            f"the first expert: {_first(names)}",
+            f"the first expert: {first(names)}",
             "download the files again; if they stay so, ask the publisher",
         )
 
 
-def _mend(what: str) -> str:
+def mend(what: str) -> str:
     if "description" in what:
         return "take config.json and hf_quant_config.json from the publisher again"
     return "download the files again; if they stay so, ask the publisher"
 
 
-def _first(names: Iterable[str]) -> str:
+def first(names: Iterable[str]) -> str:
     listed = list(names)
     more = "" if len(listed) <= _SHOWN else ", ..."
     return ", ".join(name[:120] for name in listed[:_SHOWN]) + more

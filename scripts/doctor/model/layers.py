@@ -8,7 +8,7 @@ Both follow from the last part of a name, the same in all families.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -69,7 +69,7 @@ _VISION = (
     *("visual", "vision_tower", "vision_model", "vit_", "multi_modal_projector"),
     *("embed_vision", "mm_projector", "audio_tower", "embed_audio"),
 )
-_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,9})\.")
 _EXPERT = re.compile(r"\.experts\.(\w+)$")
 
 
@@ -100,17 +100,22 @@ class Matrix:
         return re.sub(r"\.\d+(?=\.|$)", ".*", self.name)
 
 
+def layer_of(name: str) -> int:
+    """Number of the layer that a module of this path belongs to; -1 for none.
+
+    >>> layer_of("model.layers.3.mlp.gate"), layer_of("lm_head")
+    (3, -1)
+    """
+    match = _LAYER.search(name)
+    return int(match[1]) if match else -1
+
+
 def kind_of(name: str, layers: int) -> Kind:
     """What the module of this path is for, in a model of so many layers."""
     last = name.rpartition(".")[2]
-    layer = _LAYER.search(name)
     if any(mark in name for mark in _VISION):
         return Kind.VISION
-    if (
-        name.startswith("mtp.")
-        or ".mtp." in name
-        or (layer and int(layer[1]) >= layers)
-    ):
+    if name.startswith("mtp.") or ".mtp." in name or layer_of(name) >= layers:
         return Kind.DRAFT
     if ".experts" in name:
         return Kind.EXPERTS
@@ -199,11 +204,3 @@ def asked_as(name: str) -> str:
     """The name by which a description is asked: experts all together."""
     match = _EXPERT.search(name)
     return name[: match.start()] + ".experts" if match else name
-
-
-def count_names(matrices: Sequence[Matrix]) -> dict[str, int]:
-    """How many matrices there are under each path without its layer's number."""
-    found: dict[str, int] = {}
-    for matrix in matrices:
-        found[matrix.pattern] = found.get(matrix.pattern, 0) + 1
-    return found

@@ -14,8 +14,8 @@ from scripts.doctor.model.gpus import Gpu
 from scripts.doctor.model.nearest import nearest
 from scripts.doctor.model.render import FORMATS, render
 from scripts.doctor.model.told import Answer
-from scripts.doctor.remark import Remark
-from scripts.errors import Unusable
+from scripts.doctor.remark import Level, Remark
+from scripts.errors import Finding, Unusable
 from scripts.selection import main as selection
 
 KV = ("auto", "fp8", "nvfp4")
@@ -64,25 +64,35 @@ def diagnose(given: Given) -> tuple[str, bool]:
         gpu, count, ranks, given.context, given.seqs, given.tokens, given.kv
     )
     found = assess.assess(known, asked, table)
-    source, more = f"as recorded, with FlashInfer {selection.recorded_with()}", []
+    _taken(given, known, found)
+    recorded = (
+        f"as recorded in the repository, with FlashInfer {selection.recorded_with()}"
+    )
+    source, more = recorded, []
     if facts.vllm:
         told = asking.ask(facts.executable, known, found)
         if isinstance(told, Remark):
             more.append(told)
         else:
             found = asking.with_answers(found, told)
-            source = asking.source(told, facts.executable, source)
+            source = asking.source(told, facts.executable, recorded)
     flags = serve.flags(known, found, asked)
-    if given.recipe is not None:
-        return recipes.recipe(given.recipe, given.folder, flags, found).rstrip("\n"), (
-            found.fits
-        )
     others = [] if found.fits else nearest(known, found, table)
-    source = (
-        f"as recorded in the repository, with FlashInfer {selection.recorded_with()}"
-    )
-    answer = Answer(known, found, flags, others, given.folder, source)
-    return render(answer, given.form), answer.ok
+    answer = Answer(known, found, flags, others, given.folder, source, more)
+    if given.recipe is None:
+        return render(answer, given.form), answer.ok
+    text = recipes.recipe(given.recipe, given.folder, flags, found)
+    fault = next((r.what for r in answer.remarks if r.level is Level.FAULT), "")
+    if fault:
+        raise Finding(
+            "no recipe is written of what would not run",
+            where=f"RECIPE={given.recipe}",
+            expected="a model that fits, and has no faults",
+            found=fault,
+            next=f"make doctor MODEL={given.folder} GPU={given.gpu or 'spark'}, "
+            "which says what would fit",
+        )
+    return text.rstrip("\n"), True
 
 
 def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
@@ -109,6 +119,28 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
             next=f"make doctor MODEL={given.folder} COUNT=2",
         )
     return gpu, count
+
+
+def _taken(given: Given, known: assess.Known, found: assess.Assessment) -> None:
+    """Refuse what `vllm serve` would refuse before it looks at the GPU."""
+    longest, tokens = known.model.context, found.wanted.tokens
+    assert tokens is not None
+    if given.context is not None and given.context > longest:
+        raise Unusable(
+            "the model was not made for sequences so long, and vLLM refuses them",
+            where="CONTEXT=",
+            expected=f"at most {longest}, by its config.json",
+            found=str(given.context),
+            next=f"make doctor MODEL={given.folder} CONTEXT={longest}",
+        )
+    if given.seqs is not None and given.seqs > tokens:
+        raise Unusable(
+            "vLLM takes no more sequences at once than tokens a step",
+            where="SEQS=",
+            expected=f"at most TOKENS={tokens}",
+            found=str(given.seqs),
+            next=f"make doctor MODEL={given.folder} SEQS={tokens}",
+        )
 
 
 def _among(where: str, value: str, known: tuple[str, ...]) -> None:

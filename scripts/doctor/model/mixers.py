@@ -24,7 +24,6 @@ class Module:
         experts: How many of them there are, one an expert.
         bias: Whether it has a bias of `rows` numbers.
         form: Its format where the checkpoint's description does not decide.
-        copies: Of the same module, as of layers that are alike.
     """
 
     name: str
@@ -208,7 +207,9 @@ def divisors(mixer: Mixer) -> list[tuple[str, int]]:
                 ("linear attention's value heads", mixer.v_heads),
             ]
         case Mamba():
-            return [("Mamba heads", mixer.heads)]
+            # One group is copied to all ranks; several have to be shared.
+            groups = [("Mamba groups", mixer.groups)] if mixer.groups > 1 else []
+            return [("Mamba heads", mixer.heads), *groups]
 
 
 def whole(heads: int, size: int, hidden: int, given: bool) -> int:

@@ -23,6 +23,12 @@ _SCALARS = 16
 """Bytes of the FP32 scales of a quantized matrix."""
 SM12X = "FLASHINFER_CUTEDSL_SM12X"
 """The backend whose layout pads the experts' intermediate size."""
+_BLOCKS = {
+    **dict.fromkeys((Format.NVFP4, Format.NVFP4_A16), 16),
+    Format.MXFP8: 32,
+    Format.FP8_BLOCK: 128,
+}
+"""Inputs, and of FP8 outputs too, that share a scale."""
 _SWIZZLED = ("FLASHINFER", "CUTLASS", "FlashInfer", "Cutlass")
 
 
@@ -44,7 +50,7 @@ class Held:
 
 
 class Indivisible(Exception):
-    """A count that the ranks do not divide; its text says which."""
+    """What vLLM would not load on so many ranks; its text says why."""
 
 
 def check(mixers: tuple[Mixer | None, ...], ranks: int) -> None:
@@ -56,7 +62,7 @@ def check(mixers: tuple[Mixer | None, ...], ranks: int) -> None:
     for mixer in dict.fromkeys(m for m in mixers if m is not None):
         for name, count in divisors(mixer):
             if count % ranks:
-                raise Indivisible(f"{count} {name} over {ranks} ranks")
+                raise _shared(f"{count} {name}", ranks)
 
 
 def held(matrix: Matrix, ranks: int, kv_head: int, backend: str) -> Held:
@@ -76,6 +82,7 @@ def held(matrix: Matrix, ranks: int, kv_head: int, backend: str) -> Held:
     shares = [
         share(part, ranks, kv_head, _split(matrix, part)) for part in matrix.parts
     ]
+    _whole_blocks(matrix, shares, ranks)
     rows = sum(each.rows for each in shares)
     cols = shares[0].cols
     bias = sum(2 * each.rows for each in shares if each.bias)
@@ -94,6 +101,36 @@ def held(matrix: Matrix, ranks: int, kv_head: int, backend: str) -> Held:
     return Held(plain + bias, padding, rows, cols)
 
 
+def _whole_blocks(matrix: Matrix, shares: list[Module], ranks: int) -> None:
+    """See that no rank gets a part of a block.
+
+    FP8's blocks have rows too, which matter where ranks or parts of one matrix meet:
+    vLLM's `validate_fp8_block_shape`.
+
+    Raises:
+        Indivisible: One does.
+    """
+    for n, each in enumerate(shares):
+        split = _split(matrix, each)
+        sizes = [(each.cols, "inputs")]
+        if matrix.form is Format.FP8_BLOCK:
+            sizes = sizes if split is Split.COLUMNS and ranks > 1 else []
+            cut = split in (Split.ROWS, Split.HEADS) and ranks > 1
+            if cut or n < len(shares) - 1:
+                sizes.append((each.rows, "outputs"))
+        for size, what in sizes:
+            _in_blocks(matrix.form, size, f"{what} of {each.name}", ranks)
+
+
+def _in_blocks(form: Format, size: int, what: str, ranks: int) -> None:
+    if size % _BLOCKS.get(form, 1):
+        where = "" if ranks == 1 else f" on each of {ranks} ranks"
+        raise Indivisible(
+            f"vLLM cannot load {size} {what}{where}: {form.value} has one scale for "
+            f"{_BLOCKS[form]} of them"
+        )
+
+
 def _split(matrix: Matrix, part: Module) -> Split:
     from scripts.doctor.model.layers import split_of
 
@@ -110,13 +147,14 @@ def share(part: Module, ranks: int, kv_head: int, split: Split) -> Module:
         case Split.ALL:
             return part
         case Split.WORDS:
-            return replace(part, rows=up(part.rows, _WORDS) // ranks)
+            words = up(part.rows, _WORDS)
+            return replace(part, rows=_over(words, ranks, part, "words"))
         case Split.COLUMNS:
             return replace(part, cols=_over(part.cols, ranks, part, "inputs"))
         case Split.HEADS:
             heads = max(1, part.rows // kv_head)
             if heads % ranks and ranks % heads:
-                raise Indivisible(f"{heads} key heads over {ranks} ranks")
+                raise _shared(f"{heads} key heads", ranks)
             return replace(part, rows=max(1, heads // ranks) * kv_head)
         case Split.ROWS:
             return replace(part, rows=_over(part.rows, ranks, part, "outputs"))
@@ -124,8 +162,12 @@ def share(part: Module, ranks: int, kv_head: int, split: Split) -> Module:
 
 def _over(size: int, ranks: int, part: Module, what: str) -> int:
     if size % ranks:
-        raise Indivisible(f"{size} {what} of {part.name} over {ranks} ranks")
+        raise _shared(f"{size} {what} of {part.name}", ranks)
     return size // ranks
+
+
+def _shared(what: str, ranks: int) -> Indivisible:
+    return Indivisible(f"vLLM cannot share {what} over {ranks} ranks")
 
 
 def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:
@@ -136,6 +178,7 @@ def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:
     gates = max(1, up_rows // size)
     own = _over(size, ranks, down, "inputs")
     count, form = first.experts, matrix.form
+    _in_blocks(form, own, f"inputs of {down.name}", ranks)
     bias = 2 * (gates * own + hidden) * count if first.bias else 0
     plain = count * (
         matrix_bytes(form, gates * own, hidden) + matrix_bytes(form, hidden, own)
