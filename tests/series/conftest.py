@@ -63,19 +63,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(lock, folder.load(), base, out, sdist=lambda: obtain(sdist))
 
 
+SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "VLLM_TARGET_DEVICE": "cpu",
+}
+"""Of every process that imports vLLM."""
+
+
 def runner(python: Path) -> Run:
     """Run this interpreter; the result's output is text."""
 
     def run(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-        settings = {
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "VLLM_TARGET_DEVICE": "cpu",
-        }
         return subprocess.run(
             [str(python), *args],
             cwd=cwd,
-            env=os.environ | settings | env,
+            env=os.environ | SETTINGS | env,
             capture_output=True,
             text=True,
             check=False,

@@ -5,26 +5,18 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ready  # isort: skip  # before torch is there
+import loading
 import platform_double
-
-# FlashInfer without nvcc and ninja; no hub; no model card in a log.
-os.environ.setdefault("VLLM_HAS_FLASHINFER_CUBIN", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-DOUBLE = platform_double.install()
-
-import loading  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from contract.b12x_double import B12xMoEWrapperDouble  # noqa: E402
-from standin import forget_lazy_imports, real_wrapper  # noqa: E402
+import pytest
+import torch
+from contract.b12x_double import B12xMoEWrapperDouble
+from ready import DOUBLE
+from standin import forget_lazy_imports, real_wrapper
 
 if not torch.cuda.is_available():
     # FlashInfer asks before it makes what has to outlive a graph.
@@ -45,10 +37,7 @@ class Doubles(list[B12xMoEWrapperDouble]):
 @pytest.fixture(scope="session")
 def worker() -> None:
     """vLLM's process-wide state, once, as on an SM120 device."""
-    import vllm.model_executor.model_loader
-    import vllm.model_executor.models.qwen3_moe
-    import vllm.utils.flashinfer  # noqa: F401  imported while "unspecified"
-
+    ready.load()
     platform_double.become(DOUBLE, (12, 0))
     loading.start()
     torch.set_num_threads(1)
