@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
-from rich.progress import Progress
 from urllib3.exceptions import HTTPError
 
 from scripts import index
-from scripts.console import bytes_progress, note
+from scripts.console import Bar, bytes_progress, note
 from scripts.errors import Finding, Unusable
 from scripts.files import REMADE
 from scripts.lock import Artifact
@@ -64,7 +63,7 @@ def _fill(
     url: str,
     f: BinaryIO,
     artifact: Artifact,
-    bar: Progress,
+    bar: Bar,
 ) -> None:
     best = f.tell()
     left = index.TRIES
@@ -87,7 +86,7 @@ def _attempt(
     url: str,
     f: BinaryIO,
     artifact: Artifact,
-    bar: Progress,
+    bar: Bar,
 ) -> str:
     """Make one request; returns why it ended, which matters if it ended early."""
     have = f.tell()
@@ -101,11 +100,11 @@ def _attempt(
             pass
         elif have and r.status_code in (206, 416):
             have = _start_over(f)
-            bar.update(bar.task_ids[0], completed=0)
+            bar.restart()
             return f"status {r.status_code} for a range that it does not have"
         elif r.status_code == 200:
             have = _start_over(f)
-            bar.update(bar.task_ids[0], completed=0)
+            bar.restart()
         else:
             r.raise_for_status()
             raise _failed(url, artifact, f"status {r.status_code}")
@@ -118,7 +117,7 @@ def _attempt(
                     raise _other_length(url, artifact, "more bytes than that")
                 f.write(chunk)
                 f.flush()
-                bar.advance(bar.task_ids[0], len(chunk))
+                bar.advance(len(chunk))
         except HTTPError as e:
             return index.reason(e)
     return "the server closed the connection"

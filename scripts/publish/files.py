@@ -20,7 +20,7 @@ from scripts.publish.envelope import Signed, lines
 from scripts.publish.index import metadata_of
 from scripts.publish.provenance import Origin
 from scripts.series.mailbox import Patch
-from scripts.wheel.sbom import NAME as SBOM
+from scripts.wheel.metadata import SBOM
 
 SUMS = "SHA256SUMS"
 

@@ -106,7 +106,7 @@ def write_tar(
     ):
         for path, entry in packaged(lock, patches, sdist, tree):
             _add(tar, f"{top}/{path}", entry, lock.epoch)
-            progress.advance(progress.task_ids[0], len(entry.data))
+            progress.advance(len(entry.data))
 
 
 def packaged(

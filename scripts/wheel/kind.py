@@ -18,11 +18,11 @@ from pathlib import Path
 from scripts.errors import Finding
 from scripts.files import digest
 from scripts.lock import Artifact, Lock
+from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, What
 from scripts.wheel.scan import Scan, scan
 from scripts.wheel.zipread import Archive, Member
 
-SBOM = "vllm-sm12x.cdx.json"
 _INFO = re.compile(r"vllm-([^/]+)\.dist-info/")
 
 

@@ -13,6 +13,9 @@ from hashlib import sha256
 
 from scripts.errors import Finding
 
+SBOM = "vllm-sm12x.cdx.json"
+"""Name of the bill of materials, in the wheel's .dist-info/sboms/."""
+
 
 def _once(data: bytes, pattern: bytes, new: bytes, where: str) -> bytes:
     result, n = re.subn(pattern, lambda _: new, data, flags=re.MULTILINE)

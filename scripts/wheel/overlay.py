@@ -9,7 +9,8 @@ give the same bytes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.console import bytes_progress
@@ -17,7 +18,7 @@ from scripts.errors import Finding
 from scripts.files import sweep, whole
 from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
-from scripts.wheel import metadata, notice, payload, sbom, zipcopy
+from scripts.wheel import metadata, notice, payload, zipcopy
 from scripts.wheel.inputs import patched_tree, require_tree
 from scripts.wheel.lane import require_overlay
 from scripts.wheel.zipread import STORED, Archive, Member, bad, read
@@ -112,11 +113,11 @@ def build(
     artifact = base_artifact(lock, base_wheel)
     target = out_dir / wheel_name(lock, base_wheel.name)
     require_tree(lock, patched_tree(lock, sdist(), patches))
-    entries = plan(lock, patches, archive, artifact, target.name)
-    sweep(out_dir, target.name)
-    with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:
-        task = bar.task_ids[0]
-        zipcopy.write(archive, entries, f, lock.epoch, lambda n: bar.advance(task, n))
+    with ThreadPoolExecutor(1) as beside:
+        entries = plan(lock, patches, archive, artifact, target.name, beside)
+        sweep(out_dir, target.name)
+        with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:
+            zipcopy.write(archive, entries, f, lock.epoch, bar.advance)
     return target
 
 
@@ -126,8 +127,13 @@ def plan(
     archive: Archive,
     artifact: Artifact,
     filename: str,
-) -> list[zipcopy.Keep | zipcopy.Put]:
-    """What the overlay holds, in order; reads the base, writes nothing."""
+    beside: Executor,
+) -> Iterator[zipcopy.Keep | zipcopy.Put]:
+    """What the overlay holds, in order; reads the base, writes nothing.
+
+    The bill of materials, whose library takes its time to load, is made by `beside`
+    while the kernel copies what comes before it.
+    """
     data = member_data(archive)
     members = {m.name: m for m in archive.members}
     old_info = f"vllm-{lock.version}.dist-info/"
@@ -156,22 +162,32 @@ def plan(
             lock.moved,
         ),
         f"{info}licenses/{notice.NAME}": notice.render(lock, patches, change),
-        f"{info}sboms/{sbom.NAME}": sbom.render(lock, patches, artifact, filename),
     }
+    bill = f"{info}sboms/{metadata.SBOM}"
     put |= {name: zipcopy.Put(name, text) for name, text in extra.items()}
     kept = [m for m in archive.members if m.name not in change.gone]
     names = {m.name: rename(m.name) for m in kept}
-    order = _order(list(names.values()), list(put), info)
-    record = metadata.overlay_record(
-        metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD"),
-        names,
-        {name: p.data for name, p in put.items()},
-        change.gone,
-        order,
-    )
-    put[order[-1]] = zipcopy.Put(order[-1], record)
+    order = _order(list(names.values()), [*put, bill], info)
+    before = order[: order.index(bill)]
     old = {new: members[was] for was, new in names.items()}
-    return [put[n] if n in put else zipcopy.Keep(old[n], n) for n in order]
+    rows = metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD")
+
+    def last() -> list[zipcopy.Put]:
+        from scripts.wheel import sbom
+
+        put[bill] = zipcopy.Put(bill, sbom.render(lock, patches, artifact, filename))
+        new = {name: p.data for name, p in put.items()}
+        record = metadata.overlay_record(rows, names, new, change.gone, order)
+        put[order[-1]] = zipcopy.Put(order[-1], record)
+        return [put[name] for name in order[len(before) :]]
+
+    made = beside.submit(last)
+
+    def entries() -> Iterator[zipcopy.Keep | zipcopy.Put]:
+        yield from (put[n] if n in put else zipcopy.Keep(old[n], n) for n in before)
+        yield from made.result()
+
+    return entries()
 
 
 def _mode(path: str, mode: int, members: dict[str, Member]) -> int:

@@ -32,7 +32,6 @@ from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import trailers
 
-NAME = "vllm-sm12x.cdx.json"
 PREFIX = "vllm-sm12x"
 """Namespace of the properties."""
 _UPSTREAM = "vllm-project/vllm"
@@ -160,9 +159,8 @@ def render(
         filename: Of the wheel that is built.
     """
 
-    def text(serial: UUID) -> str:
-        bom = _bom(lock, patches, base, filename, serial)
-        return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
-
-    serial = uuid5(NAMESPACE_URL, text(UUID(int=0)))
-    return text(serial).encode("utf-8")
+    none = UUID(int=0)
+    bom = _bom(lock, patches, base, filename, none)
+    text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    serial = none.urn, uuid5(NAMESPACE_URL, text).urn
+    return text.replace(*serial).encode("utf-8")

@@ -21,7 +21,8 @@ from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.wheel import claims
 from scripts.wheel.inputs import Tree, base_of, patched_tree, pinned
-from scripts.wheel.kind import NEXT, SBOM, kind_of, unread
+from scripts.wheel.kind import NEXT, kind_of, unread
+from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, Report, What
 from scripts.wheel.scan import Scan, by_name, differing, is_elf, scan
 from scripts.wheel.zipcopy import dos_time
@@ -62,7 +63,7 @@ def verify(
     tree = patched_tree(lock, sdist, patches)
     total = sum(m.packed for m in ours.members)
     with bytes_progress(f"verify {wheel.name}", total) as bar:
-        scans = scan(ours, lambda n: bar.advance(bar.task_ids[0], n))
+        scans = scan(ours, bar.advance)
     return _Check(lock, patches, base, ours, theirs, tree, scans).report()
 
 

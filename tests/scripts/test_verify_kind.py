@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripts.errors import Finding
-from scripts.wheel.kind import SBOM, Kind
+from scripts.wheel.kind import Kind
+from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, Report, What
 from tests.scripts.sessions_help import clone, typed
 from tests.scripts.small import Small
