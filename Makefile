@@ -10,7 +10,7 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 # A file's tests share what is dear to make, so that they go to one worker.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A Ctrl-C while Python starts waits until scripts/interrupt.py can hear it.
 held := $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)

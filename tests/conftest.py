@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests have measured is printed, and kept, when all tests have ended."""
+"""The longest files come first; what was measured is printed and kept at the end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,35 @@ import pytest
 
 from scripts import reports
 from scripts.checkout import Checkout
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Let workers that share files end at about one time.
+
+    xdist begins with the files that have most tests, which are the fastest ones here,
+    and one worker would end with a long one alone. `--no-loadscope-reorder` takes them
+    as they are collected.
+    """
+    if hasattr(config, "workerinput"):
+        items[:] = longest_first(items)
+
+
+def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Tests by file: those with slow ones first, by the time that they may take."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+
+    def weight(tests: list[pytest.Item]) -> tuple[float, int]:
+        slow = [test for test in tests if test.get_closest_marker("slow")]
+        limits = [test.get_closest_marker("timeout") for test in slow]
+        return max((m.args[0] if m else 1 for m in limits), default=0), len(tests)
+
+    order = sorted(files.values(), key=weight, reverse=True)
+    return [test for tests in order for test in tests]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

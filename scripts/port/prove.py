@@ -37,7 +37,10 @@ STEPS: tuple[Step, ...] = (
     # Each test as it ends: the step takes as long as all others together.
     (
         "tests",
-        ("-m", "pytest", "tests/series", "-v", "-n", "2", "--dist", "loadfile"),
+        (
+            *("-m", "pytest", "tests/series", "-v", "-n", "2"),
+            *("--dist", "loadfile", "--no-loadscope-reorder"),
+        ),
     ),
 )
 """What is run in the trial, in this order; a failure ends it."""
