@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from scripts.__main__ import main as run_one
 from scripts.checkout import Checkout
 from scripts.console import note, say
 from scripts.files import one_run
-from scripts.selection.matrix import trees
+from scripts.selection.matrix import Trees, trees
 from tests.engine import jobs, table
 
 app = typer.Typer(
@@ -30,6 +31,21 @@ class Part(Enum):
     LOGITS = "logits"  # against BF16, fork and upstream
     SERVER = "server"  # over HTTP, with the openai client
     DRAFT = "draft"  # multi-token prediction
+    RANKS = "ranks"  # split over processes: tensor and pipeline parallelism
+    DATA = "data"  # data parallelism
+    FAULTS = "faults"  # ranks that die, refuse or are others than their peers
+    RAY = "ray"  # split over two nodes of Ray
+
+
+_ALONE = {
+    Part.STEPS: jobs.STEPS,
+    Part.SERVER: jobs.SERVED,
+    Part.DRAFT: jobs.DRAFT,
+    Part.RANKS: jobs.RANKS,
+    Part.DATA: jobs.DATA,
+    Part.FAULTS: jobs.FAULTS,
+    Part.RAY: jobs.ON_RAY,
+}
 
 
 @app.command(epilog="Example: python -m tests.engine --only logits   (make engine)")
@@ -53,24 +69,24 @@ def engine(
     with one_run(at.build / "engine" / ".run.lock", "make engine", wait=True):
         both = trees(at)
         below = at.build / "engine" / jobs.digest([both.fork.id, both.upstream.id])
-        found: list[table.Row] = []
-        if Part.STEPS in parts:
-            found += table.rows(jobs.run(jobs.STEPS, both.fork.path, below))
-        if Part.LOGITS in parts:
-            fork = jobs.run(jobs.FORK, both.fork.path, below)
-            upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
-            found += table.compared(fork, upstream)
-        if Part.SERVER in parts:
-            found += table.rows(jobs.run(jobs.SERVED, both.fork.path, below))
-        if Part.DRAFT in parts:
-            found += table.rows(jobs.run(jobs.DRAFT, both.fork.path, below))
+        found = {
+            part.value: _found(part, both, below) for part in Part if part in parts
+        }
     data = table.as_data(found)
     if parts == set(Part):
         reports.write(at, "engine", data)
     say(json.dumps(data, indent=1) if as_data else table.render(found))
     if wrong := table.failed(found):
-        note(f"{len(wrong)} of {len(found)} claims do not hold")
+        note(f"{len(wrong)} of {len(data['rows'])} claims do not hold")
         raise typer.Exit(1)
+
+
+def _found(part: Part, both: Trees, below: Path) -> list[table.Row]:
+    if part is Part.LOGITS:
+        fork = jobs.run(jobs.FORK, both.fork.path, below)
+        upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
+        return table.compared(fork, upstream)
+    return table.rows(jobs.run(_ALONE[part], both.fork.path, below))
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from scripts import ROOT, cpuenv
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import write
-from tests.engine.place import COMPILED, INSIDE, SERIES, SERVER, place
+from tests.engine.place import COMPILED, INSIDE, RAY, SERIES, SERVER, place
 
 SIGMAS = ("0.05", "0.01", "0.003")
 Found = list[dict[str, Any]]
@@ -30,12 +30,14 @@ class Job:
         side: ``fork`` or ``upstream``: the tree that it runs on.
         arguments: Behind its folder and where it writes.
         limit: Seconds after which it is ended.
+        packages: Requirement files whose packages it has beside the others.
     """
 
     script: str
     side: str = "fork"
     arguments: tuple[str, ...] = ()
     limit: float = 1800
+    packages: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,7 +50,11 @@ DRAFT = Job("draft.py")
 FORK = Job("compare.py", "fork", ("fork", *SIGMAS))
 # After FORK, whose checkpoints and reference it takes.
 UPSTREAM = Job("compare.py", "upstream", ("upstream", *SIGMAS))
-JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT)
+RANKS = Job("ranks.py", limit=3600)
+DATA = Job("ranks_data.py")
+FAULTS = Job("ranks_faults.py")
+ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,))
+JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT, RANKS, DATA, FAULTS, ON_RAY)
 
 
 def digest(trees: Sequence[str]) -> str:
@@ -58,8 +64,10 @@ def digest(trees: Sequence[str]) -> str:
         trees: git's ids of the trees that are run.
     """
     files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
-    files += [ROOT / "scripts" / "inside" / "platform_double.py"]
-    files += [cpuenv.REQUIREMENTS, cpuenv.FLASHINFER, COMPILED, SERVER]
+    for name in ("platform_double", "ask_selection", "expert_bytes"):
+        files.append(ROOT / "scripts" / "inside" / f"{name}.py")
+    files.append(ROOT / "docs" / "gpu-owners.md")  # what it says of a log is a claim
+    files += [cpuenv.REQUIREMENTS, cpuenv.FLASHINFER, COMPILED, SERVER, RAY]
     total = sha256(" ".join(trees).encode())
     for path in sorted(files):
         total.update(path.read_bytes())
@@ -82,7 +90,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
     out = below / f"{job.name}.json"
     if out.exists():
         return _read(out)
-    where = place(tree, below / job.side)
+    where = place(tree, below / job.side, job.packages)
     note(f"running {job.name}; log: {below / f'{job.name}.log'}")
     unfinished, log = below / f"{job.name}.part", below / f"{job.name}.log"
     arguments = [str(below / "models"), str(unfinished), *job.arguments]

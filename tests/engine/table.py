@@ -22,6 +22,8 @@ NOTES = (
 )
 
 Row = tuple[str, str, str, str]
+Parts = Mapping[str, Sequence[Row]]
+"""Rows by the part of the target that finds them."""
 
 
 def rows(found: Found) -> list[Row]:
@@ -70,28 +72,39 @@ def _compared(fork: Mapping[str, Any], upstream: Mapping[str, Any]) -> Row:
     )
 
 
-def failed(table: Sequence[Row]) -> list[Row]:
+def failed(parts: Parts) -> list[Row]:
     """Rows whose claim does not hold."""
-    return [row for row in table if row[3] not in (HOLDS, NOT_RUN)]
+    return [row for row in _all(parts) if row[3] not in (HOLDS, NOT_RUN)]
 
 
-def as_data(table: Sequence[Row]) -> dict[str, Any]:
+def as_data(parts: Parts) -> dict[str, Any]:
     """For `scripts.reports.write`."""
-    stopped = [f"{row[0]}: {row[2]}" for row in table if row[3] == NOT_RUN]
+    stopped = [f"{row[0]}: {row[2]}" for row in _all(parts) if row[3] == NOT_RUN]
     return {
         "title": "The engine, end to end on a CPU",
-        "columns": list(COLUMNS),
-        "rows": [list(row) for row in table],
+        "columns": [*COLUMNS, "command"],
+        "rows": [[*row, command(name)] for name, rows in parts.items() for row in rows],
         "notes": [*NOTES, *stopped],
     }
 
 
-def render(table: Sequence[Row]) -> str:
-    """For a person: a claim a line, what was found below it."""
-    wide = max(len(row[0]) for row in table)
+def command(name: str) -> str:
+    """What finds the rows of that part."""
+    return f'make engine ARGS="--only {name}"'
+
+
+def render(parts: Parts) -> str:
+    """For a person: each part's command, a claim a line, what was found beside it."""
+    wide = max(len(row[0]) for row in _all(parts))
     lines = []
-    for step, expected, found, verdict in table:
-        lines.append(f"{verdict:<8} {step:<{wide}}  {found}")
-        if verdict == FAILS:
-            lines.append(f"{'':<8} {'':<{wide}}  expected: {expected}")
-    return "\n".join([*lines, "", *NOTES])
+    for name, rows in parts.items():
+        lines += ["", command(name)]
+        for step, expected, found, verdict in rows:
+            lines.append(f"{verdict:<8} {step:<{wide}}  {found}")
+            if verdict == FAILS:
+                lines.append(f"{'':<8} {'':<{wide}}  expected: {expected}")
+    return "\n".join([*lines[1:], "", *NOTES])
+
+
+def _all(parts: Parts) -> list[Row]:
+    return [row for rows in parts.values() for row in rows]

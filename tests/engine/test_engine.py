@@ -29,7 +29,7 @@ def test_steps(
     record_property: Callable[[str, object], None],
 ) -> None:
     found = table.rows(jobs.run(jobs.STEPS, patched_tree, tmp_path))
-    record_property("table", table.render(found))
+    record_property("table", table.render({"steps": found}))
     assert {row[0] for row in found if row[3] == table.NOT_RUN} == STOPPED
     assert len(found) > len(STOPPED) + 12
     for step, expected, seen, verdict in found:

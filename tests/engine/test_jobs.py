@@ -65,11 +65,19 @@ def test_what_was_not_run_is_noted_and_what_fails_is_shown() -> None:
         ("sleep", "", "not run: vllm/x.py:3: no", table.NOT_RUN),
         ("batch", "c", "c", table.HOLDS),
     ]
-    assert table.failed(rows) == rows[:1]
-    data = table.as_data(rows)
+    parts = {"steps": rows, "ranks": [("TP 2", "d", "d", table.HOLDS)]}
+    assert table.failed(parts) == rows[:1]
+    data = table.as_data(parts)
     assert "sleep: not run: vllm/x.py:3: no" in data["notes"]
-    assert data["rows"][0] == ["load", "a", "b", "fails"]
-    assert "expected: a" in table.render(rows)
+    assert data["rows"][0] == ["load", "a", "b", "fails", command("steps")]
+    assert {len(row) for row in data["rows"]} == {len(data["columns"])}
+    text = table.render(parts)
+    assert "expected: a" in text
+    assert text.index(command("steps")) < text.index("batch") < text.index("only ranks")
+
+
+def command(part: str) -> str:
+    return f'make engine ARGS="--only {part}"'
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     inside = tmp_path / "inside"
     inside.mkdir()
     here = Place(Path(sys.executable), tmp_path, (), tmp_path / "bytecode")
-    monkeypatch.setattr(jobs, "place", lambda tree, below: here)
+    monkeypatch.setattr(jobs, "place", lambda tree, below, more: here)
     monkeypatch.setattr(jobs, "INSIDE", inside)
     return inside / "one.py"
 
@@ -138,6 +146,22 @@ def test_a_tree_is_laid_over_compiled_files(packages: Path, tmp_path: Path) -> N
     assert "sm12x_double:install" in (told / "entry_points.txt").read_text()
     path = made.environ()["PYTHONPATH"].split(":")
     assert path[0] == str(made.vllm)
+
+
+def test_a_job_can_have_packages_of_its_own(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree" / "vllm").mkdir(parents=True)
+    monkeypatch.setattr(place, "package_folder", lambda r: packages / r.name)
+    (packages / place.COMPILED.name / "vllm").mkdir(parents=True)
+    (packages / place.COMPILED.name / "vllm" / "_C.abi3.so").write_bytes(b"compiled")
+    made = {
+        more: place.place(tmp_path / "tree", tmp_path / "below", more).beside
+        for more in ((), (place.RAY,))
+    }
+    assert packages / place.RAY.name not in made[()]
+    assert made[(place.RAY,)] == (*made[()], packages / place.RAY.name)
+    assert jobs.ON_RAY.packages == (place.RAY,)
 
 
 def test_without_compiled_files_it_says_so(packages: Path, tmp_path: Path) -> None:

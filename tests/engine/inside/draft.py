@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def write_glm(folder: Path, tiny: Tiny, *, quantised: bool) -> Path:
         quantised: Whether it is the draft.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shape = Tiny(tiny.sigma, tiny.form, layers=tiny.layers + 1).shape
+    shape = replace(tiny, layers=tiny.layers + 1).shape
     layers = make_layers(shape, amplitude=tiny.gain)
     rng = torch.Generator().manual_seed(tiny.seed)
 

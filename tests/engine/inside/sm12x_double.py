@@ -33,6 +33,7 @@ VIEWED = (
     "vllm.utils.flashinfer",
     "vllm.utils.b12x",
     "vllm.utils.sm12x",  # not upstream
+    "vllm.utils.sm12x_ranks",  # not upstream
     "vllm.model_executor.kernels.linear",
     "vllm.model_executor.kernels.linear.nvfp4.b12x",
     "vllm.model_executor.kernels.linear.nvfp4.flashinfer",
@@ -55,6 +56,7 @@ VIEWED = (
 # Not upstream's; the same plugin serves both trees.
 _OURS = (
     "vllm.utils.sm12x",
+    "vllm.utils.sm12x_ranks",
     "vllm.model_executor.layers.fused_moe.experts.flashinfer_cutedsl_sm12x_moe",
 )
 

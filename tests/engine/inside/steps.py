@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from begin import ROOM, loaded, warm
 from checkpoint import Format
+from held import counted, footprint
 from model import Tiny, write
 from offline import (
     Tokens,
@@ -46,14 +47,17 @@ FAR = 0.3
 def main(folder: Path, out: Path) -> None:
     rows = Rows()
     first, second = write(folder / "a", TINY), write(folder / "b", OTHER)
-    with lines() as said:
+    with lines() as log:
         llm = engine(first, max_num_batched_tokens=ROOM)
-    loaded(rows, llm, said)
+    loaded(rows, llm, log)
     warm(rows, llm, TINY)
     # Of several lengths, so that prefill and decode share batches.
     short = [p[: 5 + 7 * i] for i, p in enumerate(prompts(6, 40))]
     alone = [generate(llm, [p], COUNT)[0] for p in short]
     decoded(rows, llm, alone)
+    found = llm.collective_rpc("sm12x_bytes")
+    (said,) = footprint([TINY], 1, ROOM)
+    counted(rows, "bytes of experts", TINY.layers, said, found)
     batched(rows, llm, short, alone)
     few(rows, llm)
     (long,) = prompts(1, LONG, seed=1)

@@ -6,7 +6,10 @@ vLLM mixes the class into its worker (``worker_extension_cls``).
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+_PACKED = ("w13_weight", "w13_weight_scale", "w2_weight", "w2_weight_scale")
 
 
 class WorkerPart:
@@ -51,6 +54,39 @@ class WorkerPart:
             "moe": [[did.regime, did.tokens] for did in moe_double.DID],
             "linear": [list(each) for each in linear_double.CALLS],
             "converted": sorted({n for did in moe_double.DID for n in did.conversions}),
+        }
+
+    def sm12x_process(self) -> int:
+        """Its id."""
+        return os.getpid()
+
+    def sm12x_node(self) -> str:
+        """The node of Ray that it runs on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def sm12x_bytes(self) -> dict[str, Any]:
+        """What the fork's experts take in this process.
+
+        Returns:
+            ``process``: its id; ``weights``: bytes of packed values and block scales, a
+            layer each; ``scratch``: bytes of each workspace that layers share;
+            ``shared``: tensors of it that lie in memory of other processes too.
+        """
+        from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace
+
+        held = flashinfer_sm12x_workspace.current_sm12x_moe_workspace_slot()._workspaces
+        layers = (m for m in self.get_model().modules() if hasattr(m, "w13_weight"))
+        return {
+            "process": os.getpid(),
+            "weights": [sum(getattr(m, n).nbytes for n in _PACKED) for m in layers],
+            "scratch": [workspace.nbytes for workspace in held.values()],
+            "shared": sum(
+                tensor.is_shared()
+                for workspace in held.values()
+                for tensor in workspace._tensors()
+            ),
         }
 
     def sm12x_addresses(self) -> list[list[Any]]:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model split over processes by vLLM's mp executor: ``ranks.py FOLDER OUT``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from checkpoint import Format
+from draft import SPECULATIVE, write_glm
+from held import counted, footprint
+from model import Tiny, write
+from offline import agreeing, forget, generate, prompts, tokens_of
+from rows import Rows
+from split import (
+    CLOSE,
+    COUNT,
+    ROOM,
+    Said,
+    Split,
+    apart,
+    ask,
+    by_fork,
+    heard,
+    started,
+)
+from told import logged
+
+LONG = 2 * ROOM + 32
+ONE, TWO = Split(), Split(tensor=2)
+# By the intermediate size that a rank of two has: FlashInfer's kernels take the first
+# as it is, and read the second as 256.
+WHOLE, PADDED = "of 256 a rank", "of 160 a rank, padded"
+SIZES = {WHOLE: 512, PADDED: 320}
+REFUSED = 272
+UP = (
+    "world_size=2 rank=1 local_rank=1",
+    "rank 0 in world size 2 is assigned as",
+    "NVFP4 W4A4 MoE on SM120",
+)
+NAMED = {"moe_backend": "flashinfer_cutedsl_sm12x"}
+
+
+def tiny(size: int, form: Format, seed: int = 0) -> Tiny:
+    return Tiny(0.01, form, linear=True, intermediate=size, seed=seed)
+
+
+def given() -> tuple[list[list[int]], list[int]]:
+    """Short prompts, and one that takes several calls."""
+    (long,) = prompts(1, LONG, seed=1)
+    return prompts(3, 20), long
+
+
+def main(folder: Path, out: Path) -> None:
+    rows = Rows()
+    by_fork()
+    found: dict[Split, Said] = {}
+    sizes = [tiny(size, Format.MODELOPT) for size in SIZES.values()]
+    counts = dict(zip(SIZES, footprint(sizes, TWO.tensor, ROOM), strict=True))
+    for form in Format:
+        for name in SIZES:
+            found = halved(rows, folder, form, name, counts[name]) or found
+        refused(rows, folder, form)
+    first = folder / f"ranks {Format.MODELOPT.value} {SIZES[WHOLE]}"
+    staged(rows, first, found)
+    reloaded(rows, folder, first)
+    drafted(rows, folder)
+    out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def halved(
+    rows: Rows, folder: Path, form: Format, name: str, count: dict[str, Any]
+) -> dict[Split, Said]:
+    """TP 2 against TP 1; what both said of the first checkpoint, else nothing."""
+    size = SIZES[name]
+    checkpoint = write(folder / f"ranks {form.value} {size}", tiny(size, form))
+    said, log = {}, list[str]()
+    for split in (ONE, TWO):
+        with heard(log), started(checkpoint, split) as llm:
+            said[split] = ask(llm, *given())
+            kernels = llm.collective_rpc("sm12x_kernels")
+            held = llm.collective_rpc("sm12x_bytes")
+    far = apart(said[TWO], said[ONE])
+    ours = [rank["moe"] == ["FlashInferCuteDSLSM12xExperts"] for rank in kernels]
+    rows.add(
+        f"TP 2, {form.value}, intermediate size {name}",
+        f"TP 1's logits within {CLOSE}, the fork's experts on both ranks",
+        f"error {far:.4f}; {sum(ours)} ranks of {len(ours)} on the fork's experts",
+        0 < far <= CLOSE and ours == [True, True],
+    )  # fmt: skip
+    if form is Format.MODELOPT:
+        step = f"TP 2: bytes a rank, intermediate size {name}"
+        counted(rows, step, tiny(size, form).layers, count, held)
+    if form is not Format.MODELOPT or name != WHOLE:
+        return {}
+    wanted = [ROOM, ROOM, LONG - 2 * ROOM]
+    logged(rows, "TP 2: log", UP, log)
+    layers = tiny(size, form).layers
+    chunks = [sizes[: 3 * layers : layers] for sizes in said[TWO].sizes]
+    rows.add(
+        "TP 2: chunked prefill", f"{wanted} tokens a call on both ranks",
+        " and ".join(map(str, chunks)), chunks == [wanted] * 2,
+    )  # fmt: skip
+    return said
+
+
+def refused(rows: Rows, folder: Path, form: Format) -> None:
+    """A size that no rank can take: all say so, and the start ends."""
+    checkpoint = write(folder / f"ranks {form.value} {REFUSED}", tiny(REFUSED, form))
+    said: list[str] = []
+    ended = ""
+    with heard(said):
+        try:
+            with started(checkpoint, TWO, **NAMED):
+                pass
+        except Exception as error:
+            ended = type(error).__name__
+    words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
+    ranks = sorted(
+        {
+            line.partition("Worker_")[2][:3]
+            for line in said
+            if words in line and "Worker_" in line and "Error" in line
+        }
+    )
+    rows.add(
+        f"TP 2, {form.value}, intermediate size of {REFUSED // 2} a rank",
+        "both ranks refuse with the reason, and the start ends",
+        f"{', '.join(ranks) or 'no rank'}: {words}; {ended or 'it started'}",
+        ranks == ["TP0", "TP1"] and bool(ended),
+    )  # fmt: skip
+
+
+def staged(rows: Rows, checkpoint: Path, found: dict[Split, Said]) -> None:
+    """PP 2 is TP 1, and TP 2 x PP 2 is TP 2, to the bit."""
+    for like in (ONE, TWO):
+        split = replace(like, pipeline=2)
+        with started(checkpoint, split) as llm:
+            said = ask(llm, *given())
+            ranks = len(llm.collective_rpc("sm12x_kernels"))
+        far = apart(said, found[like])
+        rows.add(
+            split.name, f"the bits of {like.name}",
+            f"{ranks} processes; error {far}; "
+            f"{agreeing(said.tokens, found[like].tokens)} of {COUNT * 4} tokens",
+            said.equals(found[like]) and ranks == split.tensor * 2,
+        )  # fmt: skip
+
+
+def reloaded(rows: Rows, folder: Path, first: Path) -> None:
+    """Other weights into both ranks, against an engine that has had no others."""
+    size = SIZES[WHOLE]
+    second = write(folder / "ranks other", tiny(size, Format.MODELOPT, seed=1))
+    with started(first, TWO) as llm:
+        before = ask(llm, *given())
+        where = llm.collective_rpc("sm12x_addresses")
+        llm.collective_rpc("reload_weights", kwargs={"weights_path": str(second)})
+        forget(llm)
+        after = ask(llm, *given())
+        stayed = [
+            a == b
+            for a, b in zip(
+                where, llm.collective_rpc("sm12x_addresses"), strict=True
+            )
+        ]  # fmt: skip
+    with started(second, TWO) as llm:
+        fresh = ask(llm, *given())
+    rows.add(
+        "TP 2: weight reload", "a new engine's bits, no address moves on any rank",
+        f"error {apart(after, fresh)}, {apart(before, fresh):.2f} before; "
+        f"{stayed.count(True)} ranks of {len(stayed)} have all addresses",
+        after.equals(fresh) and not before.equals(fresh) and stayed == [True, True],
+    )  # fmt: skip
+
+
+def drafted(rows: Rows, folder: Path) -> None:
+    """A draft of multi-token prediction on both ranks."""
+    checkpoint = write_glm(
+        folder / "ranks glm", Tiny(0.01, intermediate=512), quantised=False
+    )
+    short, _ = given()
+    with started(checkpoint, TWO) as llm:
+        want = [tokens_of(generate(llm, [each], COUNT)[0]) for each in short]
+    more = NAMED | {"speculative_config": SPECULATIVE, "disable_log_stats": False}
+    with started(checkpoint, TWO, **more) as llm:
+        got = [tokens_of(generate(llm, [each], COUNT)[0]) for each in short]
+        kernels = llm.collective_rpc("sm12x_draft_kernels")
+        counts = {each.name: getattr(each, "value", 0) for each in llm.get_metrics()}
+    proposed = counts.get("vllm:spec_decode_num_draft_tokens", 0)
+    rows.add(
+        "TP 2: BF16 draft", "the tokens of TP 2 alone",
+        f"{agreeing(got, want)} of {COUNT * len(short)}; {proposed} proposed; draft on "
+        + " and ".join(", ".join(each) for each in kernels),
+        got == want and proposed > 0 and len(kernels) == 2,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

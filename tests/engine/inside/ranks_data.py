@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two ranks of data parallelism, whose experts are split: ``ranks_data.py FOLDER OUT``.
+
+Without expert parallelism the experts of both ranks are one tensor parallel group, and
+each call has the tokens of both.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import sm12x_double
+import torch
+import vllm.v1.worker.cpu_worker  # noqa: F401  likewise
+from checkpoint import Format
+from model import write
+from offline import after, agreeing, apart_of, end, engine, generate, prompts, tokens_of
+from ranks import SIZES, tiny
+from rows import Rows
+from split import CLOSE, COUNT, ROOM
+
+RANKS, LIMIT = 2, 600
+# Each rank's prompts, of several lengths; then one rank alone has some.
+SHARES = (5, 1), (3, 0)
+
+
+def main(folder: Path, out: Path) -> None:
+    rows = Rows()
+    sm12x_double.install()  # here, so that the ranks, which are forks, have it imported
+    for name, size in SIZES.items():
+        path = folder / f"ranks data {size}"
+        checkpoint = write(path, tiny(size, Format.MODELOPT))
+        whole = forked(folder, [(checkpoint, None, 0)])[0]
+        port = _port()
+        found = forked(folder, [(checkpoint, rank, port) for rank in range(RANKS)])
+        for number, share in enumerate(SHARES):
+            judged(rows, name, number, share, whole, found)
+    out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def judged(
+    rows: Rows, name: str, number: int, share: tuple[int, ...], whole: Any, found: Any
+) -> None:
+    """One step of both ranks, against one process with all prompts."""
+    parts = [each["steps"][number] for each in found]
+    logits = torch.cat([part["logits"] for part in parts])
+    tokens = [each for part in parts for each in part["tokens"]]
+    want = whole["steps"][number]
+    far = apart_of(logits, want["logits"])
+    same, most = agreeing(tokens, want["tokens"]), COUNT * len(tokens)
+    calls = [max(part["sizes"], default=0) for part in parts]
+    ours = all(
+        each["kernels"]["moe"] == ["FlashInferCuteDSLSM12xExperts"] for each in found
+    )
+    rows.add(
+        f"DP 2, intermediate size {name}, {share[0]} and {share[1]} prompts",
+        f"one process's logits within {CLOSE}, calls on both ranks",
+        f"error {far:.4f}; {same} of {most} tokens; largest calls {calls}",
+        far <= CLOSE and ours and min(calls) > 0 and len(tokens) == sum(share),
+    )  # fmt: skip
+
+
+def forked(folder: Path, asked: list[tuple[Path, int | None, int]]) -> list[Any]:
+    """What each of these processes says, which run at once."""
+    context = multiprocessing.get_context("fork")
+    outs = [folder / f"data {number}.pickle" for number in range(len(asked))]
+    ranks = [
+        context.Process(target=one, args=(*each, out))
+        for each, out in zip(asked, outs, strict=True)
+    ]
+    for each in ranks:
+        each.start()
+    for number, each in enumerate(ranks):
+        each.join(LIMIT)
+        if each.exitcode != 0:
+            for other in ranks:
+                other.kill()
+            raise RuntimeError(f"process {number} ended with {each.exitcode}")
+    return [pickle.loads(out.read_bytes()) for out in outs]
+
+
+def one(checkpoint: Path, rank: int | None, port: int, out: Path) -> None:
+    """A rank, or the whole model in one process."""
+    if rank is not None:
+        told = {"RANK": rank, "RANK_LOCAL": rank, "SIZE": RANKS, "MASTER_PORT": port}
+        told["MASTER_IP"] = "127.0.0.1"
+        os.environ.update({f"VLLM_DP_{name}": str(v) for name, v in told.items()})
+    llm = engine(checkpoint, max_num_batched_tokens=ROOM)
+    steps = []
+    for share in SHARES:
+        given = [p[: 9 + 4 * i] for i, p in enumerate(prompts(sum(share), 40))]
+        if rank is not None:
+            start = sum(share[:rank])
+            given = given[start : start + share[rank]]
+        steps.append(_step(llm, given))
+    (kernels,) = llm.collective_rpc("sm12x_kernels")
+    out.write_bytes(pickle.dumps({"steps": steps, "kernels": kernels}))
+    end(llm)
+
+
+def _step(llm: Any, given: list[list[int]]) -> dict[str, Any]:
+    """All prompts at once; a rank without any takes part in the others' calls."""
+    (before,) = (len(each["moe"]) for each in llm.collective_rpc("sm12x_calls"))
+    logits = after(llm, given)
+    tokens = [tokens_of(each) for each in generate(llm, given, COUNT)]
+    (calls,) = llm.collective_rpc("sm12x_calls")
+    sizes = [size for _, size in calls["moe"][before:]]
+    return {"logits": logits, "tokens": tokens, "sizes": sizes}
+
+
+def _port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

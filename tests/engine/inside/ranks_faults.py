@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rank that dies, refuses or is another: ``ranks_faults.py FOLDER OUT``.
+
+The engine is a process of its own, as the server's is, and starts the workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from checkpoint import Format
+from model import write
+from offline import generate, prompts
+from other_rank import NAME
+from ranks import NAMED, SIZES, TWO, WHOLE, tiny
+from rows import Rows
+from split import by_fork, heard, started
+from told import logged, pattern, quoted
+
+LIMIT = 240.0
+"""Seconds in which all have to end; vLLM waits 300 for a forward pass alone."""
+OLD, OTHER = "0.7.0", "0.7.2.post1"
+CAPABILITY = "12.1"
+DIED, ALIKE, APART = (
+    pattern(quoted(start))
+    for start in (
+        "Worker proc VllmWorker-1 died",
+        "All 2 ranks have capability SM120",
+        "Ranks may run NVFP4 layers",
+    )
+)
+
+
+def main(folder: Path, out: Path) -> None:
+    rows = Rows()
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
+    by_fork()
+    checkpoint = write(
+        folder / "ranks faults", tiny(SIZES[WHOLE], Format.MODELOPT)
+    )  # fmt: skip
+    dead(rows, checkpoint)
+    alone_refused(rows, checkpoint)
+    told_apart(rows, checkpoint)
+    out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def attempted(checkpoint: Path, told: dict[str, Any], **more: Any) -> Attempt:
+    """Start with rank 1 as told, answer one prompt, and end."""
+    more |= {
+        "worker_cls": "other_rank.OtherRank",
+        "additional_config": {NAME: {"1": told}},
+    }
+    found = Attempt()
+    with heard(found.lines):
+        begun = time.monotonic()
+        try:
+            with started(checkpoint, TWO, **more) as llm:
+                found.processes = llm.collective_rpc("sm12x_process")
+                begun = time.monotonic()
+                generate(llm, prompts(1, 20), 4)
+        except Exception as error:
+            found.error = f"{type(error).__name__}: {error}"
+        while found.alive() and time.monotonic() - begun < LIMIT:
+            time.sleep(0.1)
+        found.seconds = time.monotonic() - begun
+    return found
+
+
+class Attempt:
+    """What came of it.
+
+    Attributes:
+        lines: All that its processes printed.
+        error: What the caller got, if anything.
+        seconds: From the start, or from the prompt, to the end of all workers.
+        processes: Ids of the workers, if they came up.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.error = ""
+        self.seconds = 0.0
+        self.processes: list[int] = []
+
+    def alive(self) -> list[int]:
+        return [each for each in self.processes if _runs(each)]
+
+    def with_words(self, *words: str) -> list[str]:
+        return [line for line in self.lines if all(each in line for each in words)]
+
+
+def _runs(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def dead(rows: Rows, checkpoint: Path) -> None:
+    """One dies; that the ranks are alike was said before."""
+    found = attempted(checkpoint, {"dies": True})
+    named = [line for line in found.lines if DIED.search(line)]
+    rows.add(
+        "a rank that dies",
+        f"one line names it, the caller gets an error, all end within {LIMIT:.0f} s",
+        f"{found.error[:80] or 'no error'}; {len(found.alive())} of "
+        f"{len(found.processes)} workers left; {len(named)} line: {_said(named)}",
+        bool(found.error) and len(named) == 1 and len(found.processes) == 2
+        and not found.alive() and found.seconds < LIMIT,
+    )  # fmt: skip
+    alike = [line for line in found.lines if ALIKE.search(line)]
+    rows.add(
+        "ranks that are alike", "the log says so once, at start",
+        f"{len(alike)} line: {_said(alike)}", len(alike) == 1,
+    )  # fmt: skip
+
+
+def alone_refused(rows: Rows, checkpoint: Path) -> None:
+    found = attempted(checkpoint, {"flashinfer": OLD}, **NAMED)
+    named = found.with_words("Worker_TP1", OLD, "Error")
+    others = found.with_words("Worker_TP0", OLD, "Error")
+    logged(
+        rows, "a rank that refuses: log", ["WorkerProc failed to start"], found.lines
+    )
+    rows.add(
+        "a rank that refuses its FlashInfer",
+        f"it alone says why, and the start ends within {LIMIT:.0f} s",
+        f"{found.error[:80] or 'no error'}; log: {_said(named)}",
+        bool(found.error and named) and not others and found.seconds < LIMIT,
+    )  # fmt: skip
+
+
+def told_apart(rows: Rows, checkpoint: Path) -> None:
+    """Another FlashInfer, and another capability: both work by name, and are told."""
+    chosen = NAMED | {"linear_backend": "flashinfer_b12x"}
+    told = {"flashinfer": OTHER, "capability": CAPABILITY}
+    found = attempted(checkpoint, told, **chosen)
+    named = [line for line in found.lines if APART.search(line)]
+    for what, words in (
+        ("another FlashInfer", f"{OTHER} on rank 1"),
+        ("another capability", "SM120 on rank 0, SM121 on rank 1"),
+    ):
+        rows.add(
+            f"a rank with {what}", "the log says so once, at start",
+            f"{len(named)} line: {_said(named)}",
+            len(named) == 1 and words in named[0] and not found.error,
+        )  # fmt: skip
+
+
+def _said(lines: list[str]) -> str:
+    """The first line without its time and place, in short."""
+    return lines[0].rpartition("] ")[2][:300] if lines else "nothing"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

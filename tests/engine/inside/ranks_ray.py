@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same through vLLM's Ray executor on two nodes: ``ranks_ray.py FOLDER OUT``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import ray_double
+from checkpoint import Format
+from model import write
+from offline import agreeing
+from ranks import NAMED, PADDED, REFUSED, SIZES, TWO, given, tiny
+from rows import Rows
+from split import COUNT, Said, Split, apart, ask, by_fork, heard, started
+from told import logged
+
+UP = (
+    "Creating a new placement group",
+    "tensor_parallel_size=2 is bigger than a reserved",
+    "world_size=2 rank=1 local_rank=0",
+)
+SPLITS = (TWO, Split(pipeline=2), Split(tensor=2, pipeline=2))
+
+
+def main(folder: Path, out: Path) -> None:
+    rows = Rows()
+    by_fork()
+    size = SIZES[PADDED]
+    checkpoint = write(folder / "ranks ray", tiny(size, Format.MODELOPT))
+    want: dict[Split, Said] = {}
+    for split in SPLITS:
+        with started(checkpoint, split) as llm:
+            want[split] = ask(llm, *given())
+    # Ray packs: with one of its resource a node two processes are on two nodes.
+    with ray_double.cluster(each=1):
+        unnamed(rows, checkpoint)
+        ray_double.name_resource()
+        for split in SPLITS[:2]:
+            spread(rows, checkpoint, replace(split, backend="ray"), want[split])
+        refused(rows, folder)
+    with ray_double.cluster(each=2):
+        spread(rows, checkpoint, replace(SPLITS[2], backend="ray"), want[SPLITS[2]])
+    out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def unnamed(rows: Rows, checkpoint: Path) -> None:
+    """Without the name that is doubled, vLLM refuses."""
+    from vllm.v1.executor import ray_utils
+
+    words = "does not support ray."
+    ended = ""
+    try:
+        with started(checkpoint, replace(TWO, backend="ray")):
+            pass
+    except Exception as error:
+        ended = str(error)
+    rows.not_run(
+        "Ray on a CPU without a double of its resource", words in ended,
+        ray_utils.initialize_ray_cluster, f"the CPU platform {words}", words,
+    )  # fmt: skip
+
+
+def spread(rows: Rows, checkpoint: Path, split: Split, want: Said) -> None:
+    """A model over both nodes; its bits are those of the mp executor."""
+    log: list[str] = []
+    with heard(log), started(checkpoint, split) as llm:
+        said = ask(llm, *given())
+        kernels = llm.collective_rpc("sm12x_kernels")
+        nodes = set(llm.collective_rpc("sm12x_node"))
+    ray_double.free()
+    if split.name == TWO.name:
+        logged(rows, "TP 2 through Ray: log", UP, log)
+    far = apart(said, want)
+    ours = [rank["moe"] == ["FlashInferCuteDSLSM12xExperts"] for rank in kernels]
+    rows.add(
+        f"{split.name} through Ray", "the bits of the mp executor, on two nodes",
+        f"{len(ours)} actors on {len(nodes)} nodes; error {far}; "
+        f"{agreeing(said.tokens, want.tokens)} of {COUNT * 4} tokens",
+        said.equals(want) and all(ours) and len(ours) == split.tensor * split.pipeline
+        and len(nodes) == ray_double.NODES,
+    )  # fmt: skip
+
+
+def refused(rows: Rows, folder: Path) -> None:
+    """A size that no rank can take ends the start through Ray, too."""
+    checkpoint = write(folder / "ranks ray no", tiny(REFUSED, Format.MODELOPT))
+    lines: list[str] = []
+    ended = ""
+    with heard(lines):
+        try:
+            with started(checkpoint, replace(TWO, backend="ray"), **NAMED):
+                pass
+        except Exception as error:
+            ended = f"{type(error).__name__}: {error}"
+    words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
+    rows.add(
+        f"TP 2 through Ray, intermediate size of {REFUSED // 2} a rank",
+        "the error that the caller gets has the reason",
+        f"{ended.partition(':')[0] or 'it started'}, "
+        f"{'with' if words in ended else 'without'} {words}",
+        words in ended,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

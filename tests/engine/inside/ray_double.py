@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Ray cluster of two nodes on this machine, which vLLM's CPU platform can run on.
+
+vLLM's ``CpuPlatform`` names no resource of Ray, so that its executor refuses a CPU. The
+name is what is doubled: ``GPU``, of which each node is started with some. Ray counts
+them and looks at no device. Nodes, actors and vLLM's RayExecutorV2 are the real ones.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+NODES = 2
+# A busy machine of two cores takes longer than Ray waits for a node or a worker.
+_PATIENCE = {
+    "RAY_health_check_initial_delay_ms": "120000",
+    "RAY_health_check_timeout_ms": "120000",
+    "RAY_worker_register_timeout_seconds": "600",
+}
+_TRIES = 3
+
+
+def name_resource() -> None:
+    """In every process of the cluster, before vLLM asks for its resource."""
+    from vllm.platforms.cpu import CpuPlatform
+
+    CpuPlatform.ray_device_key = "GPU"
+
+
+def free() -> None:
+    """Give back what an engine that has ended still holds of the cluster."""
+    from ray.util import placement_group_table, remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    for name, group in placement_group_table().items():
+        if group["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(_id(name)))
+
+
+def _id(name: str) -> Any:
+    from ray import PlacementGroupID
+
+    return PlacementGroupID(bytes.fromhex(name))
+
+
+@contextmanager
+def cluster(each: int) -> Iterator[None]:
+    """Two nodes with ``each`` of the resource, to which this process is connected.
+
+    They end with the block, and with this process however it ends: Ray has the kernel
+    end what it started when who started it is gone.
+    """
+    os.environ.update(_PATIENCE)
+    import ray
+
+    node = {
+        "num_cpus": each,
+        "num_gpus": each,
+        "object_store_memory": 100 << 20,
+        "include_dashboard": False,
+    }
+    # Not below the checkout: a path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(
+        prefix="ray", ignore_cleanup_errors=True
+    ) as folder:
+        head = node | {"temp_dir": folder}
+        nodes = _started(head, node)
+        try:
+            hook = f"{__name__}.{name_resource.__name__}"
+            ray.init(
+                address=nodes.address, runtime_env={"worker_process_setup_hook": hook}
+            )
+            yield
+        finally:
+            ray.shutdown()
+            nodes.shutdown()
+
+
+def _started(head: dict[str, Any], node: dict[str, Any]) -> Any:
+    """The nodes; what did not come up in the 30 s that Ray gives it is tried again."""
+    from ray.cluster_utils import Cluster
+
+    for left in reversed(range(_TRIES)):
+        nodes = Cluster()
+        try:
+            nodes.add_node(**head)
+            for _ in range(NODES - 1):
+                nodes.add_node(**node)
+        except Exception:
+            nodes.shutdown()
+            if not left:
+                raise
+        else:
+            return nodes
+    raise AssertionError("unreachable")
