@@ -131,12 +131,13 @@ def kernel_cache_verb(
     from scripts.selection.matrix import trees
 
     at = Checkout()
-    tree = trees(at).fork.path
     chosen = shapes_file.load(shapes or shapes_file.PATH)
     chosen = shapes_file.narrowed(chosen, arch, multiprocessors, model)
+    folder = out or at.root / "dist" / f"kernel-cache-{arch}"
+    aot.require(arch, PurePosixPath(site), folder)
+    tree = trees(at).fork.path
     beside = environment(flashinfer_python(), lockfile.load(at.lock).companions)
     inputs = sweep.Inputs(beside, tree, chosen, everything=True, entry=aot.ENTRY)
-    folder = out or at.root / "dist" / f"kernel-cache-{arch}"
     with one_run(inputs.folder / ".run.lock", "make kernel-cache", wait=True):
         made = aot.fill(inputs, PurePosixPath(site), folder)
     say(f"{len(made.entries)} kernels, {made.size / 1e6:.1f} MB in {folder}")

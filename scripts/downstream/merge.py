@@ -56,10 +56,13 @@ def merge(at: Checkout, folder: Path, behind: str | None = None) -> Merged:
         Unusable: The folder is none, or has no patch `behind`.
     """
     if not folder.is_dir():
+        there = folder.exists()
         raise Unusable(
-            "there is no such folder of patches",
+            "this is no folder" if there else "there is no such folder of patches",
             where=str(folder),
-            next=f"mkdir -p {folder}, if the distribution has no patches yet",
+            next="make merge-series DIR=debian/patches, which a series file lies in"
+            if there
+            else f"mkdir -p {folder}, if the distribution has no patches yet",
         )
     _require_popped(folder)
     sweep(folder)

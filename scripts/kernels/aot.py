@@ -37,19 +37,17 @@ class Cache:
     """Whether a FlashInfer at its later place found every entry without compiling."""
 
 
-def fill(inputs: sweep.Inputs, site: PurePosixPath, out: Path) -> Cache:
-    """Compile and export every entry that the layers reach.
+def require(arch: str, site: PurePosixPath, out: Path) -> None:
+    """Refuse what cannot become a cache, before anything is made ready for it.
 
     Args:
-        inputs: Of one architecture.
+        arch: The GPU's architecture.
         site: Folder of packages that has FlashInfer where the cache will be used.
         out: Is replaced if it is an older cache.
 
     Raises:
-        Finding: A kernel was not compiled, or an entry is not found afterwards.
         Unusable: The files would not fit the processor, or `out` is something else.
     """
-    (arch,) = inputs.shapes.architectures
     here = platform.machine()
     if here != _MACHINE.get(arch, here):
         raise Unusable(
@@ -66,13 +64,30 @@ def fill(inputs: sweep.Inputs, site: PurePosixPath, out: Path) -> Cache:
             expected="the absolute path of site-packages in the image",
             next="make kernel-cache ARCH=... SITE=/path/of/site-packages",
         )
-    if out.exists() and not (out / MANIFEST).exists() and any(out.iterdir()):
+    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not (empty or (out / MANIFEST).exists()):
         raise Unusable(
             "this is no kernel cache",
             where=str(out),
             expected=f"nothing there, or a folder with {MANIFEST}",
-            next="choose another folder",
+            next="choose another folder: make kernel-cache OUT=...",
         )
+
+
+def fill(inputs: sweep.Inputs, site: PurePosixPath, out: Path) -> Cache:
+    """Compile and export every entry that the layers reach.
+
+    Args:
+        inputs: Of one architecture.
+        site: As for `require`.
+        out: As for `require`.
+
+    Raises:
+        Finding: A kernel was not compiled, or an entry is not found afterwards.
+        Unusable: As `require`.
+    """
+    (arch,) = inputs.shapes.architectures
+    require(arch, site, out)
     shutil.rmtree(out, ignore_errors=True)
     # First, so that what a killed run leaves is known for what it is.
     write(out / MANIFEST, b'{"whole": false}\n')

@@ -93,6 +93,12 @@ def test_help_runs() -> None:
         ["provenance", "README.md"],
         ["patch-installed", "--python", "/nonexistent/python"],
         ["bot", "--apply", "--no-proof"],
+        # Before trees and environments of gigabytes are made for it.
+        ["kernel-cache", "--arch", "sm_90", "--site", "/x"],
+        ["kernel-cache", "--arch", "sm_120a", "--site", "relative"],
+        ["kernel-cache", "--arch", "sm_120a", "--site", "/x", "--model", "nope"],
+        ["kernel-cache", "--arch", "sm_120a", "--site", "/x", "--out", "README.md"],
+        ["merge-series", "README.md"],
     ],
     ids=" ".join,
 )
@@ -100,7 +106,9 @@ def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
     done = verb(*args, SM12X_OFFLINE="1", SM12X_CACHE=str(tmp_path))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    assert "mkdir -p README.md" not in done.stderr
     assert done.stdout == ""
+    assert not list(tmp_path.iterdir()), "made ready for nothing"
 
 
 @pytest.mark.parametrize(
