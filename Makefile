@@ -45,7 +45,7 @@ help: ## This list, in groups | make
 ## For an owner of an SM12x GPU
 
 .PHONY: install doctor patch-installed verify-wheel matrix footprint test-sm12x bench-sm12x kernel-cache
-takes-install = minutes, nearly all of them the download of PyTorch and CUDA
+takes-install = up to some twenty minutes; 4.4 GB come, and the environment takes 10 GB
 install: says/install .venv/.tools ## The wheel and all that it requires into an environment, then the doctor (VENV=env DRY_RUN=1 ARCH=) | make install VENV=env DRY_RUN=1
 	@$(run) install $(call opt,VENV,--venv) $(call flag,DRY_RUN,--dry-run) $(call opt,ARCH,--arch)
 
@@ -108,7 +108,7 @@ check: .venv/.dev ## Everything that can be said of the series without running i
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
-takes-port = seconds with DRY_RUN=1; with its proof some time, which was not measured
+takes-port = some ten seconds with DRY_RUN=1, some twenty-five with NO_PROOF=1; its proof asks and tests the series there, and no whole one was timed
 port: says/port .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
@@ -119,7 +119,7 @@ takes-carry-matrix = some minutes a release
 carry-matrix: says/carry-matrix .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 
-takes-bot = some time, which was not measured; NO_PROOF=1 leaves the long steps out
+takes-bot = seconds where nothing is new, with NO_PROOF=1 as long as make port; its long steps are make matrix, make kernels and the tests of the series, and no whole run was timed
 bot: says/bot .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
@@ -163,7 +163,7 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 ## What is published
 
 .PHONY: release provenance reproduce
-takes-release = some time, which was not measured; DRY_RUN=1 as long as make check
+takes-release = as long as make check with DRY_RUN=1; a whole one was not timed
 release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
 
@@ -178,7 +178,7 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 .PHONY: test test-fast lint kernels cuda hopper evidence mutants engine bench site
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
-takes-test = some twenty minutes with what it needs in the cache, longer the first time; each test is named as it ends
+takes-test = some thirty minutes with what it needs in the cache, longer the first time; each test is named as it ends
 test: says/test .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
@@ -212,7 +212,7 @@ takes-engine = some six minutes for one process once its environment is there, s
 engine: says/engine .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
 	@$(held) .venv/bin/python -m tests.engine $(ARGS)
 
-takes-bench = some time, which was not measured
+takes-bench = some time, as each side runs several times; a whole one was not timed
 bench: says/bench .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
 	@$(held) .venv/bin/python -m tests.bench $(ARGS)
 
