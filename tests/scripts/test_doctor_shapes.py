@@ -16,6 +16,7 @@ from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind, Matrix, Split, kind_of
 from scripts.doctor.model.mixers import Module
 from scripts.doctor.model.positions import longest
+from scripts.errors import Finding
 from tests.scripts.model_help import (
     as_file,
     config,
@@ -224,3 +225,63 @@ def test_a_number_of_a_layer_longer_than_python_takes(tmp_path: Path) -> None:
 
     assert BITS["BF16"] == 16
     assert on(spoilt(tmp_path, more)).weights
+
+
+# Where a description may stand
+
+
+MIXED = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}
+LISTED = {
+    f"model.layers.{n}.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}
+    for n in range(2)
+}
+
+
+def test_the_list_of_a_mixture_may_be_in_the_other_file(tmp_path: Path) -> None:
+    other = {"quantization": {"quant_algo": MIXED["quant_algo"]}}
+    tiny(tmp_path, quantization_config=MIXED)
+    path = tmp_path / "hf_quant_config.json"
+    with pytest.raises(Finding, match="quantized_layers"):
+        known(tmp_path)
+    other["quantization"]["quantized_layers"] = LISTED  # type: ignore[assignment]
+    path.write_text(json.dumps(other), encoding="utf-8")
+    it = known(tmp_path)
+    (row,) = (r for r in on(it).rows if r.kind is Kind.EXPERTS)
+    assert row.form is Format.NVFP4
+    assert faults(it) == ""
+
+
+def test_hf_quant_config_json_lacks_what_vllm_needs(tmp_path: Path) -> None:
+    tiny(tmp_path, quantization_config=None)
+    said = {"quant_algo": "NVFP4", "group_size": 16, "exclude_modules": []}
+    path = tmp_path / "hf_quant_config.json"
+    path.write_text(json.dumps({"quantization": said}), encoding="utf-8")
+    with pytest.raises(Finding, match="no kv_cache_quant_algo"):
+        known(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["text_config", "compression_config"])
+def test_other_places_of_a_description(place: str, tmp_path: Path) -> None:
+    said = config()
+    own = said.pop("quantization_config")
+    if place == "text_config":
+        said = {"model_type": "wrapped", "text_config": said | {}}
+        said["text_config"]["quantization_config"] = own
+    else:
+        said[place] = own
+    (tmp_path / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    (row,) = (r for r in on(known(tmp_path)).rows if r.kind is Kind.EXPERTS)
+    assert row.form is Format.NVFP4
+
+
+@pytest.mark.parametrize("scheme", [{"num_bits": 4, "type": "float"}, "fp8", {}])
+def test_a_cache_that_compressed_tensors_refuses(scheme: Any, tmp_path: Path) -> None:
+    group = {
+        "targets": ["Linear"],
+        "weights": {"num_bits": 4, "type": "float", "group_size": 16},
+    }
+    said = {"quant_method": "compressed-tensors", "config_groups": {"a": group}}
+    said["kv_cache_scheme"] = scheme
+    tiny(tmp_path, quantization_config=said)
+    with pytest.raises(Finding, match="kv_cache_scheme of 8 bits"):
+        known(tmp_path)

@@ -79,7 +79,8 @@ def _quantization(
     folder: Path, config: Mapping[str, Any], remarks: list[Remark]
 ) -> Mapping[str, Any] | None:
     parts = [config, *(config.get(key) for key in _TEXT)]
-    found = (p.get("quantization_config") for p in parts if isinstance(p, dict))
+    found = [p.get("quantization_config") for p in parts if isinstance(p, dict)]
+    found.append(config.get("compression_config"))
     own = next((each for each in found if each is not None), None)
     path = folder / "hf_quant_config.json"
     other = read_json(path) if path.is_file() else None
@@ -90,6 +91,9 @@ def _quantization(
             found=repr(own)[:80],
             next="take the file from the checkpoint's publisher again",
         )
+    # Some have the list of a mixture's layers in the other file alone.
+    if other is not None and own is not None and _algo(own) == "MIXED_PRECISION":
+        own = own if own.get("quantized_layers") else None
     if other is None or own is not None:
         if other is not None and own is not None and _algo(other) != _algo(own):
             remarks.append(

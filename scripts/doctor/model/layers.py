@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scripts.doctor.model.formats import Format
-from scripts.doctor.model.mixers import Module
+from scripts.doctor.model.mixers import Module, together
 from scripts.doctor.model.quantization import Rules
 from scripts.doctor.remark import Remark, fault
 
@@ -58,13 +58,6 @@ _ROWS = (
 )
 _COLUMNS = ("o_proj", "down_proj", "out_proj", "linear_fc2", "fc2", "proj")
 _WORDS = ("embed_tokens", "embeddings", "lm_head", "head", "embed_tokens_per_layer")
-_TOGETHER = {
-    **dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj"),
-    **dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj"),
-    **dict.fromkeys(("in_proj_qkv", "in_proj_z"), "in_proj_qkvz"),
-    **dict.fromkeys(("in_proj_b", "in_proj_a"), "in_proj_ba"),
-    **dict.fromkeys(("q_a_proj", "kv_a_proj_with_mqa"), "fused_qkv_a_proj"),
-}
 _VISION = (
     *("visual", "vision_tower", "vision_model", "vit_", "multi_modal_projector"),
     *("embed_vision", "mm_projector", "audio_tower", "embed_audio"),
@@ -92,7 +85,7 @@ class Matrix:
     def pattern(self) -> str:
         """Its path without the number of the layer, for a heading.
 
-        >>> from scripts.doctor.model.mixers import Module
+        >>> from scripts.doctor.model.mixers import Module, together
         >>> part = (Module("layers.3.mlp.gate", 8, 64),)
         >>> Matrix(Kind.ROUTER, part[0].name, part, Format.BF16, Split.ALL).pattern
         'layers.*.mlp.gate'
@@ -187,9 +180,7 @@ def gather(
 def _fused(module: Module) -> str:
     if match := _EXPERT.search(module.name):
         return module.name[: match.start()] + ".experts"
-    parent, _, last = module.name.rpartition(".")
-    # A module of one's own in a latent attention without compressed queries.
-    return f"{parent}.{_TOGETHER[last]}" if last in _TOGETHER else module.name
+    return together(module.name)
 
 
 def _form(part: Module, kind: Kind, rules: Rules) -> Format:

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from scripts.doctor.model.formats import Format
 from scripts.errors import Finding
 
+_TOGETHER = {
+    **dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj"),
+    **dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj"),
+    **dict.fromkeys(("in_proj_qkv", "in_proj_z"), "in_proj_qkvz"),
+    **dict.fromkeys(("in_proj_b", "in_proj_a"), "in_proj_ba"),
+    **dict.fromkeys(("q_a_proj", "kv_a_proj_with_mqa"), "fused_qkv_a_proj"),
+}
+
 
 @dataclass(frozen=True)
 class Module:
@@ -32,6 +40,16 @@ class Module:
     experts: int = 1
     bias: bool = False
     form: Format | None = None
+
+
+def together(name: str) -> str:
+    """The name of the module that vLLM makes of this one, others perhaps with it.
+
+    >>> together("model.layers.0.self_attn.k_proj")
+    'model.layers.0.self_attn.qkv_proj'
+    """
+    parent, dot, last = name.rpartition(".")
+    return f"{parent}{dot}{_TOGETHER.get(last, last)}"
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,20 @@ ignore of its config groups, where `re:` begins a regular expression.
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scripts.doctor.model.formats import Format
-from scripts.errors import Finding
+from scripts.doctor.model.mixers import together
+from scripts.doctor.model.patterns import (
+    Matches,
+    exactly,
+    matcher,
+    names_of,
+    refused,
+    targets,
+)
 
 _ALGOS = {
     "NVFP4": Format.NVFP4,
@@ -28,11 +34,10 @@ _ALGOS = {
 }
 """Of ModelOpt."""
 _MIXED = "MIXED_PRECISION"
+_OLD = ("group_size", "kv_cache_quant_algo", "exclude_modules")
+"""What hf_quant_config.json has to have, or vLLM refuses it."""
 _PATTERN = 1000
 """Characters that a pattern of a description may have."""
-_CLASSES = ("Linear", "FusedMoE", "RoutedExperts")
-
-Matches = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -65,23 +70,18 @@ def rules(description: Mapping[str, Any] | None) -> Rules:
     if method == "compressed-tensors":
         return _compressed(description)
     if method == "mxfp4":
-        left_out = _matcher(_texts(description, "modules_to_not_convert"))
-        # vLLM's mxfp4 method is of experts; linear layers are BF16.
+        # vLLM's mxfp4 method is of all experts; linear layers are BF16.
         return Rules(
             method,
-            lambda name: (
-                Format.MXFP4
-                if name.endswith(".experts") and not left_out(name)
-                else Format.BF16
-            ),
+            lambda name: Format.MXFP4 if name.endswith(".experts") else Format.BF16,
         )
     if method == "fp8":
         blocks = description.get("weight_block_size") is not None
         every = Format.FP8_BLOCK if blocks else Format.FP8
-        keys = ("ignored_layers", "modules_to_not_convert")
-        left_out = _matcher([p for key in keys for p in _texts(description, key)])
+        listed = _texts(description, "ignored_layers")
+        left_out = exactly(listed or _texts(description, "modules_to_not_convert"))
         return Rules(method, lambda name: Format.BF16 if left_out(name) else every)
-    raise _bad(
+    raise refused(
         "quant_method modelopt, compressed-tensors, fp8 or mxfp4", method or "nothing"
     )
 
@@ -89,26 +89,29 @@ def rules(description: Mapping[str, Any] | None) -> Rules:
 def _modelopt(method: str, description: Mapping[str, Any]) -> Rules:
     inner = description.get("quantization", description)
     if not isinstance(inner, dict):
-        raise _bad("an object under quantization", type(inner).__name__)
+        raise refused("an object under quantization", type(inner).__name__)
     algo = str(inner.get("quant_algo") or "").upper()
-    key = "exclude_modules" if "quantization" in description else "ignore"
-    listed = _texts(inner, key) or _texts(inner, "exclude_modules")
-    left_out = _matcher(listed)
+    old = "quantization" in description
+    missing = [key for key in _OLD if key not in inner]
+    if old and algo.endswith("NVFP4") and missing:
+        raise refused(f"{', '.join(_OLD)} beside quant_algo", f"no {missing[0]}")
+    key = "exclude_modules" if old or "ignore" not in inner else "ignore"
+    left_out = matcher(_texts(inner, key))
     size = inner.get("group_size", 16)
     if algo.endswith("NVFP4") and size != 16:
-        raise _bad("group_size 16, as NVFP4 has", repr(size)[:40])
-    kv = _kv(inner) or _kv(description)
+        raise refused("group_size 16, as NVFP4 has", repr(size)[:40])
+    kv = _kv(inner, description)
     if algo == _MIXED:
         layers = inner.get("quantized_layers")
         if not isinstance(layers, dict) or not layers:
-            raise _bad(f"quantized_layers, as {_MIXED} needs", "none")
+            raise refused(f"quantized_layers, as {_MIXED} needs", "none")
         formats = {}
         for name, recipe in layers.items():
             said = recipe.get("quant_algo") if isinstance(recipe, dict) else None
             formats[name] = _ALGOS.get(str(said).upper(), Format.OTHER)
         return Rules(method, _by_layer(formats, left_out), kv)
     if algo not in _ALGOS:
-        raise _bad(f"quant_algo {', '.join(_ALGOS)} or {_MIXED}", algo or "nothing")
+        raise refused(f"quant_algo {', '.join(_ALGOS)} or {_MIXED}", algo or "nothing")
     every = _ALGOS[algo]
     groups = inner.get("config_groups")
     if every is Format.NVFP4 and isinstance(groups, dict) and groups:
@@ -130,7 +133,7 @@ def _by_layer(
     def form(name: str) -> Format:
         if left_out(name):
             return Format.BF16
-        for each in _names(name):
+        for each in (*names_of(together(name)), *names_of(name)):
             if each in formats:
                 return formats[each]
             if name.endswith(".experts"):
@@ -144,42 +147,55 @@ def _by_layer(
     return form
 
 
-def _names(name: str) -> Iterable[str]:
-    """The ways in which a description may name a module of a multimodal model."""
-    yield name
-    for one, other in (
-        ("model.language_model.", "language_model.model."),
-        ("language_model.model.", "model.language_model."),
-    ):
-        if name.startswith(one):
-            yield other + name.removeprefix(one)
-
-
-def _kv(description: Mapping[str, Any]) -> str | None:
-    found = description.get("kv_cache_scheme") or description.get("kv_cache_quant_algo")
+def _kv(inner: Mapping[str, Any], description: Mapping[str, Any]) -> str | None:
+    """As `get_kv_cache_quant_algo_string`; what it does not know is no wish."""
+    said = [
+        part.get(key)
+        for key in ("kv_cache_scheme", "kv_cache_quant_algo")
+        for part in (inner, description)
+    ]
+    found = next((each for each in said if each), None)
     if isinstance(found, dict):
-        found = {8: "fp8", 4: "nvfp4"}.get(found.get("num_bits", 0))
-    found = str(found).lower() if found else None
+        bits = found.get("num_bits") if found.get("type") == "float" else None
+        static = found.get("dynamic") is False
+        found = "fp8" if bits == 8 and static else "nvfp4" if bits == 4 else None
+    found = str(found).lower()
     return found if found in ("fp8", "nvfp4") else None
+
+
+def _kv_of_compressed(description: Mapping[str, Any]) -> str | None:
+    """As `CompressedTensorsKVCacheMethod` takes it."""
+    found = description.get("kv_cache_scheme")
+    if found is None:
+        return None
+    said = found if isinstance(found, dict) else {}
+    kind = said.get("type"), said.get("num_bits"), bool(said.get("symmetric"))
+    if kind != ("float", 8, True):
+        raise refused(
+            "a kv_cache_scheme of 8 bits, float and symmetric", repr(found)[:80]
+        )
+    return "fp8"
 
 
 def _compressed(description: Mapping[str, Any]) -> Rules:
     groups = description.get("config_groups")
     if not isinstance(groups, dict) or not groups:
-        raise _bad("config_groups, as compressed-tensors has", "none")
-    ignored = _targets(_texts(description, "ignore"))
-    found: list[tuple[Matches, bool, Format]] = []
+        raise refused("config_groups, as compressed-tensors has", "none")
+    ignored = targets(_texts(description, "ignore"))
+    found: list[tuple[Matches, Sequence[str], Format]] = []
     for group in groups.values():
         if not isinstance(group, dict):
-            raise _bad("an object for each config group", type(group).__name__)
+            raise refused("an object for each config group", type(group).__name__)
         named = _texts(group, "targets")
-        every = any(target in _CLASSES for target in named)
-        found.append((_targets(named), every, _group(group)))
+        found.append((targets(named), named, _group(group)))
 
     def form(name: str) -> Format:
-        # Of experts the checkpoint has one module a matrix, of which vLLM makes one.
-        inside = (f"{name}.0.{part}" for part in ("gate_proj", "up_proj", "w1"))
-        names = [name, *inside] if name.endswith(".experts") else [name]
+        names, classes = [together(name), name], ["Linear"]
+        if name.endswith(".experts"):
+            # vLLM asks for the parts of the first expert.
+            parts = ("gate_proj", "up_proj", "w1")
+            names = [f"{name}.0.{part}" for part in parts]
+            classes = ["RoutedExperts", "Linear"]
         if any(ignored(each) for each in names):
             return Format.BF16
         for matches, _, each in found:
@@ -188,23 +204,26 @@ def _compressed(description: Mapping[str, Any]) -> Rules:
         # An embedding is quantized only where it is named.
         if name.endswith(("lm_head", "embed_tokens", "embeddings")):
             return Format.BF16
-        return next((each for _, every, each in found if every), Format.BF16)
+        for kind in classes:
+            for _, named, each in found:
+                if kind in named:
+                    return each
+        return Format.BF16
 
-    kv = _kv(description)
-    return Rules("compressed-tensors", form, kv)
+    return Rules("compressed-tensors", form, _kv_of_compressed(description))
 
 
 def _group(group: Mapping[str, Any]) -> Format:
     weights = group.get("weights")
     if not isinstance(weights, dict):
-        raise _bad("weights of each config group", repr(weights)[:60])
+        raise refused("weights of each config group", repr(weights)[:60])
     bits, kind = weights.get("num_bits"), str(weights.get("type", "")).lower()
     size, strategy = weights.get("group_size"), str(weights.get("strategy", ""))
     if (bits, kind) == (4, "float"):
         if size == 32:
             return Format.MXFP4
         if size != 16:
-            raise _bad("group_size 16, as NVFP4 has", repr(size)[:40])
+            raise refused("group_size 16, as NVFP4 has", repr(size)[:40])
         weight_only = group.get("input_activations") is None
         return Format.NVFP4_A16 if weight_only else Format.NVFP4
     if (bits, kind) == (8, "float"):
@@ -214,57 +233,10 @@ def _group(group: Mapping[str, Any]) -> Format:
     return Format.INT4 if (bits, kind) == (4, "int") else Format.OTHER
 
 
-def _matcher(patterns: Sequence[str]) -> Matches:
-    """As vLLM matches ModelOpt's list: exactly, as a part of the name, by wildcards."""
-    spread = []
-    for each in patterns:
-        bare = each.endswith("*") and not each.endswith(".*")
-        spread += [each[:-1], f"{each[:-1]}.*"] if bare else [each]
-    plain = [p for p in spread if p and not any(c in p for c in "*?[")]
-    wild = [fnmatch.translate(p) for p in spread if any(c in p for c in "*?[")]
-    every = re.compile("|".join(wild)) if wild else None
-    experts = [p for p in spread if "experts" in p]
-
-    def matches(name: str) -> bool:
-        for each in _names(name):
-            if any(p in each for p in plain) or (every and every.match(each)):
-                return True
-            if each.endswith("experts") and any(each in p for p in experts):
-                return True
-        return False
-
-    return matches
-
-
-def _targets(patterns: Sequence[str]) -> Matches:
-    """As compressed-tensors matches: exactly, or by a regular expression after re:."""
-    exact = {p for p in patterns if not p.startswith("re:")}
-    wild = []
-    for pattern in patterns:
-        if pattern.startswith("re:"):
-            try:
-                wild.append(re.compile(pattern.removeprefix("re:")))
-            except re.error as e:
-                raise _bad("a regular expression", f"{pattern[:80]}: {e}") from e
-    return lambda name: any(
-        each in exact or any(p.match(each) for p in wild) for each in _names(name)
-    )
-
-
 def _texts(description: Mapping[str, Any], key: str) -> list[str]:
     found = description.get(key) or []
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise _bad(f"a list of names under {key}", repr(found)[:80])
+        raise refused(f"a list of names under {key}", repr(found)[:80])
     if longest := next((each for each in found if len(each) > _PATTERN), None):
-        raise _bad(f"names of at most {_PATTERN} characters", f"{longest[:40]}...")
+        raise refused(f"names of at most {_PATTERN} characters", f"{longest[:40]}...")
     return found
-
-
-def _bad(expected: str, found: str) -> Finding:
-    return Finding(
-        "vLLM would not take the checkpoint's quantization",
-        where="config.json: quantization_config, or hf_quant_config.json",
-        expected=expected,
-        found=found,
-        next="take both files from the checkpoint's publisher again",
-    )

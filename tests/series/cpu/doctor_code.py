@@ -10,11 +10,18 @@ ROOT = Path(__file__).resolve().parents[3]
 # Behind all else, so that nothing of this checkout hides a module of vLLM's process.
 sys.path.append(str(ROOT))
 
-from scripts.doctor.model import families, fields, kv, mixers, refused  # noqa: E402
+from scripts.doctor.model import (  # noqa: E402
+    families,
+    fields,
+    kv,
+    mixers,
+    quantization,
+    refused,
+)
 from scripts.doctor.model.blocks import Experts  # noqa: E402
 from scripts.kernels import workspace  # noqa: E402
 
 MODELS = ROOT / "tests" / "scripts" / "models"
 
 __all__ = ["MODELS", "Experts", "families", "fields", "kv", "mixers", "refused"]
-__all__ += ["workspace"]
+__all__ += ["quantization", "workspace"]
