@@ -156,9 +156,11 @@ def _tensors(folder: Path, remarks: list[Remark]) -> Mapping[str, Tensor] | None
 
 def _index(path: Path) -> Mapping[str, str]:
     found = read_json(path).get("weight_map")
-    if not isinstance(found, dict) or not all(
-        isinstance(v, str) and v == Path(v).name and v.endswith(".safetensors")
-        for v in found.values()
+    listed = found.values() if isinstance(found, dict) else [None]
+    texts = {v for v in listed if isinstance(v, str)}
+    if not isinstance(found, dict) or not (
+        all(isinstance(v, str) for v in listed)
+        and all(v == Path(v).name and v.endswith(".safetensors") for v in texts)
     ):
         raise Finding(
             "the index names no files of this folder",

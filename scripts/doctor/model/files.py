@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.errors import Finding
 
@@ -38,9 +38,8 @@ BITS = {
 _HEADERS = "download the file again; or give only its first bytes: the header"
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """What a header says of one tensor."""
+class Tensor(NamedTuple):
+    """What a header says of one tensor; there are hundreds of thousands."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -116,33 +115,35 @@ def read_header(path: Path) -> Header:
 
 
 def _tensor(path: Path, name: str, entry: Any) -> tuple[Tensor, tuple[int, int]]:
-    where = f"{path}: {name}"
+    def wrong(expected: str, found: str) -> Finding:
+        return _broken(f"{path}: {name}", expected, found, _HEADERS)
+
     fields = entry if isinstance(entry, dict) else {}
     dtype = fields.get("dtype")
     if not isinstance(dtype, str) or dtype not in BITS:
         expected = "a dtype of safetensors, as BF16, U8, F8_E4M3"
-        raise _broken(where, expected, repr(dtype)[:80], _HEADERS)
+        raise wrong(expected, repr(dtype)[:80])
     shape = _numbers(fields.get("shape"))
     if shape is None or len(shape) > _DIMENSIONS:
-        found = repr(fields.get("shape"))
-        raise _broken(where, "a shape of whole numbers", found, _HEADERS)
+        raise wrong("a shape of whole numbers", repr(fields.get("shape")))
     tensor = Tensor(dtype, shape)
     offsets = _numbers(fields.get("data_offsets"))
     if offsets is None or len(offsets) != 2 or offsets[0] > offsets[1]:
-        found = repr(fields.get("data_offsets"))
-        raise _broken(where, "two data_offsets", found, _HEADERS)
+        raise wrong("two data_offsets", repr(fields.get("data_offsets")))
     begin, end = offsets
     if end - begin != tensor.nbytes:
         expected = f"{tensor.nbytes:,} bytes, by dtype {dtype} and shape {list(shape)}"
-        raise _broken(where, expected, f"{end - begin:,}", _HEADERS)
+        raise wrong(expected, f"{end - begin:,}")
     return tensor, (begin, end)
 
 
 def _numbers(value: Any) -> tuple[int, ...] | None:
-    fits = isinstance(value, list) and all(
-        type(each) is int and 0 <= each < _LARGEST for each in value
-    )
-    return tuple(value) if fits else None
+    if not isinstance(value, list):
+        return None
+    for each in value:
+        if type(each) is not int or not 0 <= each < _LARGEST:
+            return None
+    return tuple(value)
 
 
 def _object(path: Path, data: bytes, again: str) -> dict[str, Any]:

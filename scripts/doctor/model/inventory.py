@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -55,11 +56,11 @@ def modules(
         rules: Its quantization, as vLLM will read it.
         layers: How many the model has, the MTP's not counted.
     """
-    found: dict[str, _Found] = {}
+    found: dict[str, _Found] = defaultdict(_Found)
     odd: list[str] = []
     for name, tensor in tensors.items():
         path, suffix, expert = _parts(name)
-        module = found.setdefault(path, _Found())
+        module = found[path]
         if expert is not None:
             module.having.setdefault(suffix, set()).add(expert)
         other = module.tensors.setdefault(suffix, tensor)
