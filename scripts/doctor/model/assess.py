@@ -16,7 +16,7 @@ from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.gpus import Gpu
 from scripts.doctor.model.kv import Cache, cache
-from scripts.doctor.model.layers import Kind, Matrix, Split, asked_as, gather
+from scripts.doctor.model.layers import Kind, Matrix, Split, asked_as, gather, pattern
 from scripts.doctor.model.memory import Budget, Step
 from scripts.doctor.model.mixers import Attention, Latent
 from scripts.doctor.model.quantization import Rules, rules
@@ -236,7 +236,7 @@ def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Ro
             sum(h.nbytes for _, h in parts),
             sum(h.padding for _, h in parts),
             sum(_read(it.model, m, h) for m, h in parts),
-            tuple(dict.fromkeys(m.pattern for m, _ in parts)),
+            tuple(dict.fromkeys(pattern(m.name) for m, _ in parts)),
             choices[kind, form],
             kind is not Kind.DRAFT,
             tuple(dict.fromkeys((h.rows, h.cols) for _, h in parts)),

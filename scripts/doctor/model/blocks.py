@@ -82,6 +82,8 @@ def attention(text: Fields, **more: int) -> Attention:
     head = text.count("head_dim", default=1)
     size = whole(heads, head, text.count("hidden_size"), text.has("head_dim"))
     kv = text.count("num_key_value_heads", default=heads)
+    if heads % kv:
+        raise text.wrong("num_key_value_heads", f"a divisor of {heads} heads", str(kv))
     return Attention(heads, kv, size, **more)  # type: ignore[arg-type]
 
 

@@ -27,7 +27,7 @@ from scripts.doctor.model.mixers import Attention, Latent, Mixer, Module
 from scripts.doctor.model.vision import vision
 from scripts.errors import Finding
 
-_LAYERS = 2000
+_LAYERS = 500
 
 
 @dataclass(frozen=True)

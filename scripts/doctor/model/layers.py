@@ -81,16 +81,14 @@ class Matrix:
     form: Format
     split: Split
 
-    @property
-    def pattern(self) -> str:
-        """Its path without the number of the layer, for a heading.
 
-        >>> from scripts.doctor.model.mixers import Module, together
-        >>> part = (Module("layers.3.mlp.gate", 8, 64),)
-        >>> Matrix(Kind.ROUTER, part[0].name, part, Format.BF16, Split.ALL).pattern
-        'layers.*.mlp.gate'
-        """
-        return re.sub(r"\.\d+(?=\.|$)", ".*", self.name)
+def pattern(name: str) -> str:
+    """A path without the number of the layer, for a person.
+
+    >>> pattern("layers.3.mlp.gate")
+    'layers.*.mlp.gate'
+    """
+    return re.sub(r"\.\d+(?=\.|$)", ".*", name)
 
 
 def layer_of(name: str) -> int:

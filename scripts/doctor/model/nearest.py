@@ -56,6 +56,8 @@ def _changes(found: Assessment) -> Iterator[tuple[str, str, Wanted]]:
     """What to try: words, the variables that say it, and the question."""
     wanted = found.wanted
     assert wanted.tokens is not None
+    if found.kv == "nvfp4" and found.stops:
+        yield "an FP8 KV cache", "KV=fp8", replace(wanted, kv="fp8")
     if not found.stops:
         yield "sequences of fewer tokens", "CONTEXT", wanted
         if found.kv == "auto":

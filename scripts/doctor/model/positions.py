@@ -56,6 +56,8 @@ def tables(text: Fields, mixers: Sequence[Mixer | None]) -> tuple[tuple[int, int
     inner = text.inner("rope_parameters")
     where = inner if inner and inner.has("partial_rotary_factor") else text
     share = where.number("partial_rotary_factor", 1.0)
+    if share > 1:
+        raise where.wrong("partial_rotary_factor", "at most 1", str(share))
     heads = {m.head for m in mixers if isinstance(m, Attention)}
     sizes = {int(head * share) for head in heads}
     sizes |= {m.rope for m in mixers if isinstance(m, Latent)}

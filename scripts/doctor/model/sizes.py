@@ -11,7 +11,7 @@ from scripts.doctor.model.formats import (
     matrix_bytes,
     up,
 )
-from scripts.doctor.model.layers import Kind, Matrix, Split
+from scripts.doctor.model.layers import Kind, Matrix, Split, pattern
 from scripts.doctor.model.mixers import Mixer, Module, divisors
 from scripts.kernels.workspace import padded_intermediate
 
@@ -119,7 +119,7 @@ def _whole_blocks(matrix: Matrix, shares: list[Module], ranks: int) -> None:
             if cut or n < len(shares) - 1:
                 sizes.append((each.rows, "outputs"))
         for size, what in sizes:
-            _in_blocks(matrix.form, size, f"{what} of {each.name}", ranks)
+            _in_blocks(matrix.form, size, f"{what} of {pattern(each.name)}", ranks)
 
 
 def _in_blocks(form: Format, size: int, what: str, ranks: int) -> None:
@@ -162,7 +162,7 @@ def share(part: Module, ranks: int, kv_head: int, split: Split) -> Module:
 
 def _over(size: int, ranks: int, part: Module, what: str) -> int:
     if size % ranks:
-        raise _shared(f"{size} {what} of {part.name}", ranks)
+        raise _shared(f"{size} {what} of {pattern(part.name)}", ranks)
     return size // ranks
 
 
@@ -178,7 +178,7 @@ def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:
     gates = max(1, up_rows // size)
     own = _over(size, ranks, down, "inputs")
     count, form = first.experts, matrix.form
-    _in_blocks(form, own, f"inputs of {down.name}", ranks)
+    _in_blocks(form, own, f"inputs of {pattern(down.name)}", ranks)
     bias = 2 * (gates * own + hidden) * count if first.bias else 0
     plain = count * (
         matrix_bytes(form, gates * own, hidden) + matrix_bytes(form, hidden, own)

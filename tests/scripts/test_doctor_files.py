@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint's files beside each other: of one model, and where each thing may be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.doctor.model.files import BITS
+from scripts.doctor.model.formats import Format
+from scripts.doctor.model.layers import Kind, kind_of
+from scripts.errors import Finding
+from tests.scripts.model_help import (
+    as_file,
+    config,
+    header,
+    known,
+    on,
+    tensors,
+    tiny,
+)
+
+# Files beside config.json
+
+
+def spoilt(folder: Path, change: Any, **more: Any) -> Any:
+    """Faults of a tiny checkpoint whose config.json says `more`, and its files not."""
+    tiny(folder)
+    found = tensors(config())
+    change(found)
+    (folder / "model.safetensors").write_bytes(as_file(header(found)))
+    said = json.dumps(config(**more))
+    (folder / "config.json").write_text(said, encoding="utf-8")
+    return known(folder)
+
+
+def faults(it: Any) -> str:
+    return " ".join(r.what for r in it.remarks if r.level.value == "fault")
+
+
+def test_files_that_are_config_jsons_have_no_fault(tmp_path: Path) -> None:
+    assert faults(spoilt(tmp_path, lambda _: None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"num_experts": 8}, "mlp.gate: 4 x 256, and not 8 x 256"),
+        ({"moe_intermediate_size": 256}, "of 128 x 256, and not 4 experts of 256"),
+        ({"hidden_size": 512}, "have another shape in the files than by config.json"),
+        ({"num_hidden_layers": 4}, "2 of the 4 layers that config.json counts"),
+        ({"vocab_size": 128}, "embed_tokens: 64 x 256, and not 128 x 256"),
+    ],
+    ids=str,
+)
+def test_files_and_config_json_are_of_one_model(
+    more: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    assert expected in faults(spoilt(tmp_path, lambda _: None, **more))
+
+
+def test_experts_that_are_in_no_file(tmp_path: Path) -> None:
+    def fewer(found: Any) -> None:
+        for name in [n for n in found if ".experts.3." in n]:
+            del found[name]
+
+    said = faults(spoilt(tmp_path, fewer))
+    assert "3 experts of 128 x 256, and not 4 experts of 128 x 256" in said
+
+
+def test_a_head_that_is_the_embedding_is_not_counted(tmp_path: Path) -> None:
+    tied = spoilt(tmp_path, lambda _: None, tie_word_embeddings=True)
+    assert {m.kind for m in tied.matrices} & {Kind.LM_HEAD, Kind.EMBEDDING} == {
+        Kind.EMBEDDING
+    }
+    (tmp_path / "model.safetensors").unlink()
+    assert on(tied).weights == on(known(tmp_path)).weights
+
+
+def test_a_number_of_a_layer_longer_than_python_takes(tmp_path: Path) -> None:
+    name = f"model.layers.{'9' * 5000}.mlp.gate"
+    assert kind_of(name, 2) is Kind.ROUTER
+
+    def more(found: Any) -> None:
+        found[f"{name}.weight"] = ("BF16", [4, 256])
+
+    assert BITS["BF16"] == 16
+    assert on(spoilt(tmp_path, more)).weights
+
+
+# Where a description may stand
+
+
+MIXED = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}
+LISTED = {
+    f"model.layers.{n}.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}
+    for n in range(2)
+}
+
+
+def test_the_list_of_a_mixture_may_be_in_the_other_file(tmp_path: Path) -> None:
+    other = {"quantization": {"quant_algo": MIXED["quant_algo"]}}
+    tiny(tmp_path, quantization_config=MIXED)
+    path = tmp_path / "hf_quant_config.json"
+    with pytest.raises(Finding, match="quantized_layers"):
+        known(tmp_path)
+    other["quantization"]["quantized_layers"] = LISTED  # type: ignore[assignment]
+    path.write_text(json.dumps(other), encoding="utf-8")
+    it = known(tmp_path)
+    (row,) = (r for r in on(it).rows if r.kind is Kind.EXPERTS)
+    assert row.form is Format.NVFP4
+    assert faults(it) == ""
+
+
+def test_hf_quant_config_json_lacks_what_vllm_needs(tmp_path: Path) -> None:
+    tiny(tmp_path, quantization_config=None)
+    said = {"quant_algo": "NVFP4", "group_size": 16, "exclude_modules": []}
+    path = tmp_path / "hf_quant_config.json"
+    path.write_text(json.dumps({"quantization": said}), encoding="utf-8")
+    with pytest.raises(Finding, match="no kv_cache_quant_algo"):
+        known(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["text_config", "compression_config"])
+def test_other_places_of_a_description(place: str, tmp_path: Path) -> None:
+    said = config()
+    own = said.pop("quantization_config")
+    if place == "text_config":
+        said = {"model_type": "wrapped", "text_config": said | {}}
+        said["text_config"]["quantization_config"] = own
+    else:
+        said[place] = own
+    (tmp_path / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    (row,) = (r for r in on(known(tmp_path)).rows if r.kind is Kind.EXPERTS)
+    assert row.form is Format.NVFP4
+
+
+@pytest.mark.parametrize("scheme", [{"num_bits": 4, "type": "float"}, "fp8", {}])
+def test_a_cache_that_compressed_tensors_refuses(scheme: Any, tmp_path: Path) -> None:
+    group = {
+        "targets": ["Linear"],
+        "weights": {"num_bits": 4, "type": "float", "group_size": 16},
+    }
+    said = {"quant_method": "compressed-tensors", "config_groups": {"a": group}}
+    said["kv_cache_scheme"] = scheme
+    tiny(tmp_path, quantization_config=said)
+    with pytest.raises(Finding, match="kv_cache_scheme of 8 bits"):
+        known(tmp_path)
