@@ -14,20 +14,17 @@ the first time.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from shutil import copyfileobj
-from typing import BinaryIO
+from typing import TypeVar
 
 from scripts import cache, fetch
 from scripts.errors import ForkError
-from scripts.files import whole, write
+from scripts.files import write
 from scripts.gitobj import blob_id, tree_id
+from scripts.held import held, hold
 from scripts.lock import Artifact
 from scripts.sdist import Member, members
 from scripts.series.replay import Entry
@@ -37,7 +34,9 @@ Want = Callable[[str], bool]
 
 Row = tuple[str, int, str, int, int]
 """Path, mode, blob, offset in the unpacked archive, size; both in bytes."""
+Files = Iterator[tuple[str, Entry]]
 _BLOCK = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,59 @@ def source(archive: Path, artifact: Artifact, want: Want) -> Source:
         rows.append(_row(member))
         if want(member.path):
             files[member.path] = Entry(member.mode, member.data)
-    _keep(shelf.table, json.dumps({"tree": _tree(rows), "rows": rows}).encode("utf-8"))
-    _hold(shelf, {row[2]: files[row[0]].data for row in rows if row[0] in files})
+    _keep_table(shelf, rows)
+    hold(shelf.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
     return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
+
+
+def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> T:
+    """Let `use` have every file of an archive that is at hand, in its order.
+
+    Args:
+        archive: A file.
+        artifact: What it is.
+        use: What to do with them; called once more where the table has lied, with
+            nothing of the first time to be kept.
+
+    Raises:
+        Finding: It is not the artifact, or it is damaged.
+    """
+    cache.check(archive, artifact)
+    shelf = _Shelf.of(artifact)
+    rows = None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+    if rows is not None:
+        try:
+            return use(_checked(archive, rows))
+        except _Lied:
+            pass
+    return use(_whole(archive, shelf))
+
+
+class _Lied(Exception):
+    """The archive has something else than the table says."""
+
+
+def _checked(archive: Path, rows: list[Row]) -> Files:
+    try:
+        for row, data in _stretches(archive, rows):
+            if blob_id(data) != row[2]:
+                raise _Lied
+            yield row[0], Entry(row[1], data)
+    except (EOFError, zlib.error) as e:
+        raise _Lied from e
+
+
+def _whole(archive: Path, shelf: _Shelf) -> Files:
+    rows = []
+    for member in members(archive):
+        rows.append(_row(member))
+        yield member.path, Entry(member.mode, member.data)
+    _keep_table(shelf, rows)
+
+
+def _keep_table(shelf: _Shelf, rows: list[Row]) -> None:
+    text = json.dumps({"tree": _tree(rows), "rows": rows})
+    _keep(shelf.table, text.encode("utf-8"))
 
 
 def _row(member: Member) -> Row:
@@ -134,73 +183,25 @@ def _keep(path: Path, data: bytes) -> None:
         return  # a cache that is read-only is slower, and as right
 
 
-def _hold(shelf: _Shelf, blobs: Mapping[str, bytes], more: bool = False) -> None:
-    """Write down blobs: a line of JSON with their sizes, then their bytes.
-
-    With `more` they come before those that are written down already.
-    """
-    try:
-        with _held(shelf) as (old, stream), whole(shelf.held) as f:
-            sizes = {name: len(data) for name, data in blobs.items()}
-            f.write(json.dumps(sizes | (old if more else {})).encode("utf-8") + b"\n")
-            f.writelines(blobs.values())
-            if more:
-                copyfileobj(stream, f, _BLOCK)
-    except ForkError:
-        return  # as in `_keep`
-
-
-@contextmanager
-def _held(shelf: _Shelf) -> Iterator[tuple[dict[str, int], BinaryIO]]:
-    """Names and sizes of the blobs that are written down, and where they begin.
-
-    None where the file is not as long as they are together.
-    """
-    stream: BinaryIO = BytesIO()
-    with suppress(OSError):
-        stream = shelf.held.open("rb")
-    with stream:
-        try:
-            sizes = {str(k): int(v) for k, v in json.loads(stream.readline()).items()}
-        except (ValueError, TypeError, AttributeError):
-            sizes = {}
-        start, end = stream.tell(), stream.seek(0, os.SEEK_END)
-        if start + sum(sizes.values()) != end or min(sizes.values(), default=0) < 0:
-            sizes, start = {}, end
-        stream.seek(start)
-        yield sizes, stream
-
-
 def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | None:
     """What lies at the rows; None where that is not what the table says."""
-    names, blobs, damaged = {row[2] for row in rows}, {}, False
-    with _held(shelf) as (sizes, stream):
-        at = stream.tell()
-        for name, size in sizes.items():
-            if name in names:
-                stream.seek(at)
-                data = stream.read(size)
-                if blob_id(data) == name:
-                    blobs[name] = data
-                else:
-                    damaged = True
-            at += size
+    blobs, damaged = held(shelf.held, {row[2] for row in rows})
     missing = [row for row in rows if row[2] not in blobs]
     if missing:
         found: dict[str, bytes] = {}
         try:
-            for blob, data in _stretches(archive, missing):
-                if blob_id(data) != blob:
+            for row, data in _stretches(archive, missing):
+                if blob_id(data) != row[2]:
                     return None
-                found[blob] = data
+                found[row[2]] = data
         except (OSError, EOFError, zlib.error):
             return None
         blobs |= found
-        _hold(shelf, blobs if damaged else found, more=not damaged)
+        hold(shelf.held, blobs if damaged else found, more=not damaged)
     return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
 
 
-def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[str, bytes]]:
+def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[Row, bytes]]:
     """The bytes of rows, out of the unpacked archive; one read goes past them all.
 
     Raises:
@@ -209,7 +210,8 @@ def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[str, bytes]]:
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
     start, block = 0, b""
     with archive.open("rb") as stream:
-        for _, _, blob, offset, size in sorted(rows, key=lambda row: row[3]):
+        for row in sorted(rows, key=lambda row: row[3]):
+            offset, size = row[3:]
             kept: list[bytes] = []
             while start + len(block) < offset + size:
                 if offset < start + len(block):
@@ -221,4 +223,4 @@ def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[str, bytes]]:
                 block = unpack.decompress(raw)
             at = max(offset - start, 0)
             left = size - sum(map(len, kept))
-            yield blob, b"".join([*kept, block[at : at + left]])
+            yield row, b"".join([*kept, block[at : at + left]])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from scripts import shelf
 from scripts.console import note
 from scripts.errors import Finding, Unusable
 from scripts.files import MAKE_ROOM
@@ -13,7 +14,6 @@ from scripts.git import IDENTITY, Git
 from scripts.gitobj import tree_id
 from scripts.lock import Lock
 from scripts.packfile import Pack
-from scripts.sdist import members
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
 
@@ -99,13 +99,15 @@ def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
     name, mail = IDENTITY
     who = f"{name} <{mail}> {lock.epoch} +0000"
     objects = git.path / git.text("rev-parse", "--git-path", "objects/pack")
-    try:
+
+    def packed(files: Iterable[tuple[str, Entry]]) -> str:
         with Pack(objects) as pack:
-            ids = {
-                m.path: (m.mode, pack.add(b"blob", m.data)) for m in members(archive)
-            }
+            ids = {path: (e.mode, pack.add(b"blob", e.data)) for path, e in files}
             text = f"tree {tree_id(ids, pack.add)}\nauthor {who}\ncommitter {who}\n\n"
-            commit = pack.add(b"commit", (text + message).encode("utf-8"))
+            return pack.add(b"commit", (text + message).encode("utf-8"))
+
+    try:
+        commit = shelf.everything(archive, lock.sdist, packed)
     except OSError as e:
         raise Unusable(
             "the source cannot be written",

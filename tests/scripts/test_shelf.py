@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -169,3 +169,35 @@ def test_damaged_bytes_are_not_believed(
     file.write_bytes(damage(good))
     assert shelf.read(archive, want) == right
     assert shelf.read(archive, want) == right
+
+
+def test_every_file_comes_from_the_table_the_second_time(
+    archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "upstream" / archive.filename
+    right = [(m.path, Entry(m.mode, m.data)) for m in members(path)]
+    assert shelf.everything(path, archive, list) == right
+    monkeypatch.setattr(shelf, "members", no_members)
+    assert shelf.everything(path, archive, list) == right
+
+
+@pytest.mark.parametrize("offset", [0, 1 << 40])
+def test_a_table_that_lies_lets_the_reader_begin_again(
+    offset: int, archive: Artifact, tmp_path: Path
+) -> None:
+    path = tmp_path / "upstream" / archive.filename
+    right = shelf.everything(path, archive, list)
+    file = table(archive, tmp_path)
+    good = file.read_text(encoding="utf-8")
+    told = json.loads(good)
+    told["rows"][-1][3] = offset  # the others are right, and come first
+    file.write_text(json.dumps(told), encoding="utf-8")
+    calls = []
+
+    def use(files: Iterator[tuple[str, Entry]]) -> object:
+        calls.append(1)
+        return list(files)
+
+    assert shelf.everything(path, archive, use) == right
+    assert len(calls) == 2
+    assert file.read_text(encoding="utf-8") == good
