@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,14 @@ def _bytes(held: dict[str, Any]) -> str:
     return f"{weights} and {scratch} bytes"
 
 
-def footprint(models: Sequence[Tiny], ranks: int, room: int) -> list[dict[str, Any]]:
+def footprint(
+    models: Sequence[tuple[Tiny, Mapping[str, str]]], ranks: int, room: int
+) -> list[dict[str, Any]]:
     """The answers of `make footprint`'s process for one layer of one rank.
 
     Args:
-        models: Whole models, which ranks of tensor parallelism share.
+        models: Whole models, which ranks of tensor parallelism share, and the
+            engine's arguments that choose their kernels.
         ranks: Their number.
         room: Tokens of the largest call.
     """
@@ -71,9 +74,9 @@ def footprint(models: Sequence[Tiny], ranks: int, room: int) -> list[dict[str, A
             "intermediate": tiny.intermediate // ranks,
             "activation": "silu",
             "tokens": room,
-            "backend": "auto",
+            "backend": chosen.get("moe_backend", "auto"),
         }
-        for tiny in models
+        for tiny, chosen in models
     ]
     tree = str(Path(vllm.__file__).parents[1])
     request = {"paths": [tree], "capability": "12.0", "cases": cases}

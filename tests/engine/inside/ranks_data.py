@@ -13,6 +13,7 @@ import os
 import pickle
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import vllm.v1.worker.cpu_worker  # noqa: F401  likewise
 from checkpoint import Format
 from model import write
 from offline import after, agreeing, apart_of, end, engine, generate, prompts, tokens_of
-from ranks import SIZES, tiny
+from ranks import CHOSEN, SIZES, tiny
 from rows import Rows
 from split import CLOSE, COUNT, ROOM
 
@@ -37,9 +38,8 @@ def main(folder: Path, out: Path) -> None:
     for name, size in SIZES.items():
         path = folder / f"ranks data {size}"
         checkpoint = write(path, tiny(size, Format.MODELOPT))
-        whole = forked(folder, [(checkpoint, None, 0)])[0]
-        port = _port()
-        found = forked(folder, [(checkpoint, rank, port) for rank in range(RANKS)])
+        (whole,) = forked(folder, checkpoint, CHOSEN[name], [None])
+        found = forked(folder, checkpoint, CHOSEN[name], range(RANKS))
         for number, share in enumerate(SHARES):
             judged(rows, name, number, share, whole, found)
     out.write_text(json.dumps(rows), encoding="utf-8")
@@ -67,13 +67,19 @@ def judged(
     )  # fmt: skip
 
 
-def forked(folder: Path, asked: list[tuple[Path, int | None, int]]) -> list[Any]:
-    """What each of these processes says, which run at once."""
+def forked(
+    folder: Path,
+    checkpoint: Path,
+    chosen: dict[str, str],
+    asked: Sequence[int | None],
+) -> list[Any]:
+    """What these ranks say, which run at once; None is the whole model by itself."""
     context = multiprocessing.get_context("fork")
     outs = [folder / f"data {number}.pickle" for number in range(len(asked))]
+    port = _port()
     ranks = [
-        context.Process(target=one, args=(*each, out))
-        for each, out in zip(asked, outs, strict=True)
+        context.Process(target=one, args=(checkpoint, chosen, rank, port, out))
+        for rank, out in zip(asked, outs, strict=True)
     ]
     for each in ranks:
         each.start()
@@ -86,13 +92,15 @@ def forked(folder: Path, asked: list[tuple[Path, int | None, int]]) -> list[Any]
     return [pickle.loads(out.read_bytes()) for out in outs]
 
 
-def one(checkpoint: Path, rank: int | None, port: int, out: Path) -> None:
+def one(
+    checkpoint: Path, chosen: dict[str, str], rank: int | None, port: int, out: Path
+) -> None:
     """A rank, or the whole model in one process."""
     if rank is not None:
         told = {"RANK": rank, "RANK_LOCAL": rank, "SIZE": RANKS, "MASTER_PORT": port}
         told["MASTER_IP"] = "127.0.0.1"
         os.environ.update({f"VLLM_DP_{name}": str(v) for name, v in told.items()})
-    llm = engine(checkpoint, max_num_batched_tokens=ROOM)
+    llm = engine(checkpoint, max_num_batched_tokens=ROOM, **chosen)
     steps = []
     for share in SHARES:
         given = [p[: 9 + 4 * i] for i, p in enumerate(prompts(sum(share), 40))]

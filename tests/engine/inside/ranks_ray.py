@@ -32,7 +32,7 @@ def main(folder: Path, out: Path) -> None:
     checkpoint = write(folder / "ranks ray", tiny(size, Format.MODELOPT))
     want: dict[Split, Said] = {}
     for split in SPLITS:
-        with started(checkpoint, split) as llm:
+        with started(checkpoint, split, **NAMED) as llm:
             want[split] = ask(llm, *given())
     # Ray packs: with one of its resource a node two processes are on two nodes.
     with ray_double.cluster(each=1):
@@ -66,7 +66,7 @@ def unnamed(rows: Rows, checkpoint: Path) -> None:
 def spread(rows: Rows, checkpoint: Path, split: Split, want: Said) -> None:
     """A model over both nodes; its bits are those of the mp executor."""
     log: list[str] = []
-    with heard(log), started(checkpoint, split) as llm:
+    with heard(log), started(checkpoint, split, **NAMED) as llm:
         said = ask(llm, *given())
         kernels = llm.collective_rpc("sm12x_kernels")
         nodes = set(llm.collective_rpc("sm12x_node"))
