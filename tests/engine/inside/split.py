@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from offline import Tokens, after, apart_of, end, engine, generate, tokens_of
 
-ROOM, COUNT = 64, 12
+ROOM, COUNT = 64, 6
 """Tokens of a call, and of an answer."""
 CLOSE = 0.15
 """Of logits of the whole model: another order of BF16 sums moves a few inputs of the
