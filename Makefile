@@ -16,7 +16,8 @@ PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 held := $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)
 run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
-opt = $(if $($(1)),$(2) "$($(1))")
+# As it was given, whatever quotes, spaces and dollars are in it.
+opt = $(if $($(1)),$(2) '$(subst ','\'',$($(1)))')
 # How long it takes, on two cores, is said before all else; README has the same words.
 says/%:
 	@echo "make $* takes $(takes-$*)" >&2

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.scripts.model_help import tiny, write
 
 SM12X = "FLASHINFER_CUTEDSL_SM12X FlashInferCuteDSLSM12xExperts"
 SCRATCH = 12_345_678
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -115,3 +118,17 @@ def test_a_recipe_is_of_what_runs(bare: None, tmp_path: Path) -> None:
         good = Given(tiny(tmp_path / "good"), gpu="spark", recipe=tool)
         text, ok = diagnose(good)
         assert ok and yaml.safe_load(text)["model"] == "good"
+
+
+def test_a_folder_of_any_name_reaches_the_doctor() -> None:
+    name = """a 'b' "c" `d` ; -e"""
+    done = subprocess.run(
+        ["make", "--dry-run", "doctor", f"MODEL={name}", "GPU=RTX PRO 6000"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = shlex.split(done.stdout.splitlines()[-1])
+    assert words[words.index("--model") + 1] == name
+    assert words[words.index("--gpu") + 1] == "RTX PRO 6000"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ class Given:
     recipe: str | None = None
     form: str = "text"
 
+    @property
+    def quoted(self) -> str:
+        """The folder, as a shell takes it."""
+        return shlex.quote(str(self.folder))
+
 
 def diagnose(given: Given) -> tuple[str, bool]:
     """What to print, and whether all is well.
@@ -56,7 +62,7 @@ def diagnose(given: Given) -> tuple[str, bool]:
             where="TP=",
             expected=f"at most COUNT={count}",
             found=str(ranks),
-            next=f"make doctor MODEL={given.folder} COUNT={ranks} TP={ranks}",
+            next=f"make doctor MODEL={given.quoted} COUNT={ranks} TP={ranks}",
         )
     known = assess.known(checkpoint.read(given.folder))
     table = selection.recorded().table
@@ -89,8 +95,8 @@ def diagnose(given: Given) -> tuple[str, bool]:
             where=f"RECIPE={given.recipe}",
             expected="a model that fits, and has no faults",
             found=fault,
-            next=f"make doctor MODEL={given.folder} GPU={given.gpu or 'spark'}, "
-            "which says what would fit",
+            next=f"make doctor MODEL={given.quoted} GPU=spark COUNT={count} "
+            f"TP={ranks}, which says what would fit",
         )
     return text.rstrip("\n"), True
 
@@ -106,7 +112,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
                 where="GPU=",
                 expected=", ".join(each.name for each in gpus.load()),
                 found="nothing, and this machine has none of them",
-                next=f"make doctor MODEL={given.folder} GPU=5090",
+                next=f"make doctor MODEL={given.quoted} GPU=5090",
             )
         gpu, own = seen
     count = given.count or given.ranks or own
@@ -116,7 +122,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
             where="COUNT=",
             expected=f"at most {_MOST}",
             found=str(count),
-            next=f"make doctor MODEL={given.folder} COUNT=2",
+            next=f"make doctor MODEL={given.quoted} COUNT=2",
         )
     return gpu, count
 
@@ -131,7 +137,7 @@ def _taken(given: Given, known: assess.Known, found: assess.Assessment) -> None:
             where="CONTEXT=",
             expected=f"at most {longest}, by its config.json",
             found=str(given.context),
-            next=f"make doctor MODEL={given.folder} CONTEXT={longest}",
+            next=f"make doctor MODEL={given.quoted} CONTEXT={longest}",
         )
     if given.seqs is not None and given.seqs > tokens:
         raise Unusable(
@@ -139,7 +145,7 @@ def _taken(given: Given, known: assess.Known, found: assess.Assessment) -> None:
             where="SEQS=",
             expected=f"at most TOKENS={tokens}",
             found=str(given.seqs),
-            next=f"make doctor MODEL={given.folder} SEQS={tokens}",
+            next=f"make doctor MODEL={given.quoted} SEQS={tokens}",
         )
 
 
