@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from scripts.console import say
-from tests.bench import apply, installed, memory, report, wheel
+from tests.bench import apply, growth, installed, memory, report, wheel
 from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room
 
@@ -26,6 +26,7 @@ class Job(Enum):
 
     WHEEL = "wheel"  # against cp, and against wheel unpack + wheel pack
     APPLY = "apply"  # against git am and quilt
+    GROWTH = "growth"  # apply and export of 20, 100 and 400 patches
     INSTALLED = "installed"  # patch-installed against pip
     MEMORY = "memory"  # the verbs' peak
 
@@ -33,6 +34,7 @@ class Job(Enum):
 _JOBS = {
     Job.WHEEL: wheel,
     Job.APPLY: apply,
+    Job.GROWTH: growth,
     Job.INSTALLED: installed,
     Job.MEMORY: memory,
 }

@@ -50,10 +50,10 @@ def rows(box: Sandbox) -> list[Row]:
     """Measure the series of this checkout, then the generated one."""
     base = apply(Wanted(box.checkout, until="0")).base
     ours = Workbench(box.checkout.build / "vllm")
-    mail = _copy(ours.path, box.root / "am")
-    plain = _copy(ours.path, box.root / "plain", ".git")
+    mail = copy(ours.path, box.root / "am")
+    plain = copy(ours.path, box.root / "plain", ".git")
     made = box.root / "generated"
-    generate(_copy(ours.path, box.root / "maker"), base, COUNT, made)
+    generate(copy(ours.path, box.root / "maker"), base, COUNT, made)
     shutil.rmtree(box.root / "maker")
     found: list[Row] = []
     for where, verb in ((box.checkout.patches, True), (made, False)):
@@ -61,7 +61,7 @@ def rows(box: Sandbox) -> list[Row]:
     return found
 
 
-def _copy(source: Path, target: Path, *without: str) -> Path:
+def copy(source: Path, target: Path, *without: str) -> Path:
     return Path(
         shutil.copytree(
             source, target, symlinks=True, ignore=shutil.ignore_patterns(*without)
@@ -70,11 +70,11 @@ def _copy(source: Path, target: Path, *without: str) -> Path:
 
 
 def _series(ours: Workbench, base: str, where: Path) -> _Series:
-    before = _objects(ours.path)
+    before = objects(ours.path)
     patches = folder.load(where)
     tip = make_commits(ours.git, base, patches)
     tree = ours.git.text("rev-parse", f"{tip}^{{tree}}")
-    _reset(ours.path, base, before)
+    reset(ours.path, base, before)
     return _Series(f"{len(patches)} patches", where, base, tip, tree)
 
 
@@ -87,11 +87,11 @@ def _compare(
     verb: bool,
 ) -> list[Row]:
     start = ours.state()
-    clean, clean_mail = _objects(ours.path), _objects(mail)
+    clean, clean_mail = objects(ours.path), objects(mail)
     want = _files(ours, series)
 
     def back() -> None:
-        _reset(ours.path, series.base, clean)
+        reset(ours.path, series.base, clean)
         ours.save(start)
         settle()
 
@@ -106,7 +106,7 @@ def _compare(
         return box.verb("apply").seconds
 
     def am() -> float:
-        _reset(mail, series.base, clean_mail)
+        reset(mail, series.base, clean_mail)
         settle()
         with stopwatch() as watch:
             Git(mail).run("am", "--quiet", *map(str, series.paths))
@@ -156,29 +156,29 @@ def _same(found: str, expected: str, who: str) -> None:
         raise Finding(f"{who} made another tree", None, expected, found)
 
 
-def _objects(repo: Path) -> set[Path]:
+def objects(repo: Path) -> set[Path]:
     return {p for p in (repo / ".git/objects").rglob("*") if p.is_file()}
 
 
-def _reset(repo: Path, base: str, keep: set[Path]) -> None:
+def reset(repo: Path, base: str, keep: set[Path]) -> None:
     """Put everything back to `base`, and drop the objects made since."""
     git = Git(repo)
     git.run("reset", "--quiet", "--hard", base)
     for name in ("next", "tip"):
         git.run("update-ref", f"refs/sm12x/{name}", base)
     (repo / ".git/ORIG_HEAD").unlink(missing_ok=True)
-    for path in _objects(repo) - keep:
+    for path in objects(repo) - keep:
         path.unlink()
 
 
 def _files(ours: Workbench, series: _Series) -> dict[str, bytes]:
     """What the series leaves in the files that it touches."""
-    before = _objects(ours.path)
+    before = objects(ours.path)
     patches = folder.load(series.folder)
     tip = make_commits(ours.git, series.base, patches)
     with ours.git.blobs() as blobs:
         read = {path: blobs.read(f"{tip}:{path}") for path in touched(patches)}
-    _reset(ours.path, series.base, before)
+    reset(ours.path, series.base, before)
     return {path: data for path, data in read.items() if data is not None}
 
 

@@ -14,7 +14,7 @@ from scripts.errors import Finding
 from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import make_commits
-from tests.bench import generated, report
+from tests.bench import generated, growth, report
 from tests.bench.generated import choose, generate
 from tests.bench.measure import alternate, child
 from tests.bench.report import Aim, Row, Sense, Side, Unit, Verdict, as_data, table
@@ -142,6 +142,27 @@ def test_generated_series_is_one_and_applies(small: Small, tmp_path: Path) -> No
     assert git(small.repo, "rev-parse", "HEAD^{tree}").strip() == theirs
 
 
+def test_growth_has_a_row_for_each_step(small: Small, tmp_path: Path) -> None:
+    base = git(small.repo, "rev-parse", "base").strip()
+    generate(small.repo, base, 8, tmp_path / "made", under="")
+    found = growth.measure(small.repo, base, tmp_path / "made", (2, 4, 8), 1)
+    jobs = [row.job.partition(":")[0] for row in found]
+    assert jobs == [
+        f"growth of {verb}, {step}"
+        for verb in ("apply", "export")
+        for step in ("2 to 4", "4 to 8")
+    ]
+    for row in found:
+        assert row.theirs is not None and row.ratio is not None
+        power = growth.exponent(row.theirs.median, row.ours.median, (1, 2))
+        assert row.job.endswith(f": exponent {power:.2f}")
+        # Linear is what is asked of every step.
+        assert (row.verdict is Verdict.MET) == (power <= 1)
+    # Each round begins at the base, and so does whoever comes next.
+    assert git(small.repo, "rev-parse", "HEAD").strip() == base
+    assert [row.ours.what for row in found[::2]] == ["4 patches", "4 patches"]
+
+
 def test_a_generated_series_edits_some_files_twice() -> None:
     chosen = choose([f"{i:03}" for i in range(700)], 100)
     assert len(chosen) == 100 and len(set(chosen)) == 75
@@ -150,6 +171,6 @@ def test_a_generated_series_edits_some_files_twice() -> None:
 
 def test_examples_in_the_bench_hold() -> None:
     # pytest does not collect tests/bench.
-    for module in (generated, report):
+    for module in (generated, growth, report):
         done = doctest.testmod(module)
         assert done.attempted and not done.failed
