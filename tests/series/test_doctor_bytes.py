@@ -36,22 +36,32 @@ def predicted(folder: Path, ranks: int) -> int:
     return sum(i.nbytes for i in found.budget.items if i.name in loaded)
 
 
-@pytest.mark.parametrize(("spec", "ranks"), CASES, ids=str)
-def test_bytes_are_those_that_the_loader_allocates(
-    spec: dict[str, object],
-    ranks: int,
+@pytest.fixture(scope="module")
+def loaded(
     patched_tree: Path,
     run_flashinfer: Run,
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "model"
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[tuple[Path, list[int] | None, str]]:
+    """Of each case: its folder, the bytes of its ranks, and what all of them said."""
+    home = tmp_path_factory.mktemp("loaded")
+    folders = [home / f"model {number}" for number in range(len(CASES))]
+    asked = [(str(f), *each) for f, each in zip(folders, CASES, strict=True)]
     done = run_flashinfer(
-        *(str(INSIDE), str(folder), json.dumps(spec), str(ranks)),
-        cwd=tmp_path,
-        PYTHONPATH=str(patched_tree),
+        *(str(INSIDE), json.dumps(asked)), cwd=home, PYTHONPATH=str(patched_tree)
     )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    said = (done.stdout + done.stderr)[-4000:]
+    assert done.returncode == 0, said
     found = json.loads(done.stdout.splitlines()[-1])
+    return [(f, each, said) for f, each in zip(folders, found, strict=True)]
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: str(CASES[n]))
+def test_bytes_are_those_that_the_loader_allocates(
+    number: int, loaded: list[tuple[Path, list[int] | None, str]], tmp_path: Path
+) -> None:
+    ranks = CASES[number][1]
+    folder, found, said = loaded[number]
+    assert found is not None, said
     assert len(found) == ranks
     want = predicted(folder, ranks)
     assert found == [pytest.approx(want, rel=0.01)] * ranks

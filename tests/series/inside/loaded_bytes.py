@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a tiny checkpoint, load it as vLLM does, and say what its ranks then hold.
+"""Write tiny checkpoints, load them as vLLM does, and say what their ranks then hold.
 
-``python loaded_bytes.py FOLDER SPEC RANKS`` prints one number a rank: bytes of all
-storages that tensors made by the loader have, each storage once. SPEC is a JSON object:
-``form``, and ``linear`` for NVFP4 attention too, ``experts``, ``hidden``,
-``intermediate``, ``layers``.
+``python loaded_bytes.py CASES`` prints a list, in JSON: for each case one number a
+rank, bytes of all storages that tensors made by the loader have, each storage once;
+null if a process of it failed. CASES is a list, in JSON, of folder, specification and
+number of ranks; a specification has ``form``, and ``linear`` for NVFP4 attention too,
+``experts``, ``hidden``, ``intermediate``, ``layers``. Each rank is a fork of one
+process that has imported vLLM.
 """
 
 from __future__ import annotations
@@ -54,23 +56,19 @@ def storages() -> dict[int, int]:
 
 
 def load(folder: Path, ranks: int, rank: int, address: str) -> int:
-    import platform_double
-
-    double = platform_double.install()
-    import torch
-    import vllm.model_executor.model_loader
-    import vllm.model_executor.models.qwen3_moe
-    import vllm.utils.flashinfer
-
-    platform_double.become(double, (12, 0))
-    torch.set_num_threads(1)
     import loading
+    import platform_double
+    import ready
+    import torch
     from vllm.config import VllmConfig, set_current_vllm_config
     from vllm.distributed import init_distributed_environment, parallel_state
+    from vllm.model_executor.model_loader import get_model
     from vllm.model_executor.models.qwen3_moe import Qwen3MoeForCausalLM
     from vllm.model_executor.models.registry import ModelRegistry
     from vllm.v1.worker import workspace
 
+    platform_double.become(ready.DOUBLE, (12, 0))
+    torch.set_num_threads(1)
     ModelRegistry.register_model("Qwen3MoeForCausalLM", Qwen3MoeForCausalLM)
     config = loading.engine_config(
         folder, "auto", tensor_parallel_size=ranks, distributed_executor_backend="mp"
@@ -81,7 +79,7 @@ def load(folder: Path, ranks: int, rank: int, address: str) -> int:
     workspace.init_workspace_manager(torch.device("cpu"))
     before = storages()
     with set_current_vllm_config(config):
-        model = vllm.model_executor.model_loader.get_model(vllm_config=config)
+        model = get_model(vllm_config=config)
     found = storages()
     assert model is not None
     return sum(size for key, size in found.items() if key not in before)
@@ -91,13 +89,12 @@ def one(folder: Path, ranks: int, rank: int, address: str, told: Any) -> None:
     told.put((rank, load(folder, ranks, rank, address)))
 
 
-def main() -> int:
-    folder, ranks = Path(sys.argv[1]), int(sys.argv[3])
+def case(folder: Path, spec: dict[str, Any], ranks: int) -> list[int] | None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    context = multiprocessing.get_context("spawn")
-    writer = context.Process(target=write, args=(folder, json.loads(sys.argv[2])))
+    context = multiprocessing.get_context("fork")
+    writer = context.Process(target=write, args=(folder, spec))
     writer.start()
     writer.join()
     told = context.Queue()
@@ -111,10 +108,17 @@ def main() -> int:
         process.join(600)
         process.kill()
     if [writer.exitcode, *(p.exitcode for p in processes)] != [0] * (ranks + 1):
-        return 1
-    print(json.dumps([size for _, size in sorted(told.get() for _ in processes)]))
-    return 0
+        return None
+    return [size for _, size in sorted(told.get() for _ in processes)]
+
+
+def main() -> None:
+    import ready
+
+    ready.load()
+    cases = json.loads(sys.argv[1])
+    print(json.dumps([case(Path(folder), *more) for folder, *more in cases]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
