@@ -16,6 +16,7 @@ from scripts.doctor.model import gpus, kv, told
 from scripts.doctor.model.formats import Format, matrix_bytes
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.main import Given, diagnose
+from scripts.doctor.model.memory import gib
 from scripts.doctor.model.mixers import Attention, Delta
 from scripts.errors import Finding, Unusable
 from tests.scripts.model_help import NAMES, facts, known, on, tiny, write
@@ -157,6 +158,8 @@ def test_stock_stops_where_the_series_pads(tmp_path: Path) -> None:
     assert row.choice.patched.startswith("FLASHINFER_CUTEDSL_SM12X")
     assert "704 rows" in row.choice.stock_stops
     assert row.padding > 0
+    padding = sum(each.padding for each in found.rows)
+    assert f"{gib(padding)} of it are padding" in found.budget.items[0].how
     assert found.stops == ()
 
 

@@ -184,7 +184,8 @@ def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:
     weights = sum(row.nbytes for row in rows if row.loaded)
     buffers = sum(2 * words * size for words, size in it.model.rotary)
     step = _step(it, wanted, rows)
-    budget = memory.budget(wanted.gpu, wanted.ranks, weights, buffers, step)
+    padding = sum(row.padding for row in rows if row.loaded)
+    budget = memory.budget(wanted.gpu, wanted.ranks, weights, padding, buffers, step)
     return Assessment(
         wanted, kind, rows, budget, keeps, it.remarks, tuple(dict.fromkeys(stops))
     )

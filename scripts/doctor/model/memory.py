@@ -91,20 +91,28 @@ def utilization(gpu: Gpu) -> float:
     return SHARED if gpu.unified else UTILIZATION
 
 
-def budget(gpu: Gpu, ranks: int, weights: int, buffers: int, step: Step) -> Budget:
+def budget(
+    gpu: Gpu, ranks: int, weights: int, padding: int, buffers: int, step: Step
+) -> Budget:
     """What memory goes to.
 
     Args:
         gpu: Each of them.
         ranks: Tensor-parallel size.
         weights: Bytes of a rank, padding included.
+        padding: Bytes thereof that no checkpoint has.
         buffers: Bytes of tables that are made at load, as those of rotary embeddings.
         step: The largest step.
     """
     layer = 2 * step.tokens * (4 * step.hidden + 2 * step.widest)
     logits = _SAMPLER * 4 * step.seqs * step.vocabulary
     items = [
-        Item("weights", weights, True, "of this checkpoint, padded for its kernels"),
+        Item(
+            "weights",
+            weights,
+            True,
+            f"of this checkpoint; {gib(padding)} of it are padding for its kernels",
+        ),
         Item("tables", buffers, True, "cosines and sines, made at load"),
         Item(
             "MoE scratch",
