@@ -12,8 +12,9 @@ SHELL := /bin/sh
 # A file's tests share what is dear to make, so that they go to one worker.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# A Ctrl-C while Python starts waits until scripts/interrupt.py can hear it.
-held := $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)
+# A Ctrl-C while Python starts waits until scripts/interrupt.py can hear it. The shell
+# is replaced: one that forks may take a Ctrl-C away from what it is about to start.
+held := exec $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)
 run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 # As it was given, whatever quotes, spaces and dollars are in it.

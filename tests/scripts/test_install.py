@@ -15,7 +15,9 @@ import pytest
 from packaging.version import Version
 
 from scripts import ROOT, lock
+from scripts.cli.install import LINE
 from scripts.errors import Unusable
+from scripts.series import folder as series
 from scripts.wheel import install
 from tests.scripts.clone_help import Clone, clone
 from tests.scripts.small import Small
@@ -203,3 +205,21 @@ def test_a_wheel_of_another_version_is_no_reason_to_force(tmp_path: Path) -> Non
     assert "--force-reinstall" not in str(plan)
     with pytest.raises(Unusable):
         install.carry_out([["false"]])
+
+
+def test_the_line_of_the_log_is_what_the_series_writes() -> None:
+    """Its parts as the patches have them; the layer, the GPU, the backend."""
+    added = "\n".join(
+        line[1:]
+        for name in series.names()
+        for line in (series.PATCHES / name).read_text(encoding="utf-8").splitlines()
+        if line.startswith("+")
+    )
+    (layers,) = re.findall(
+        r'f"(NVFP4 )\{_scheme_name\(activation_key\)\}( MoE)"', added
+    )
+    assert re.search(r'else "W4A4"$', added, re.M)
+    (form,) = re.findall(r'"(%s on SM%d: %s)%s%s"', added)
+    (backend,) = set(re.findall(r"FLASHINFER_CUTEDSL_SM12X(?= =)", added))
+    written = form % ("W4A4".join(layers), 120, backend)
+    assert written == LINE

@@ -79,7 +79,8 @@ def test_make_starts_every_program_so() -> None:
     assert len(starts) > 4
     assert all(start.endswith("$(held) ") for start in starts)
     said = subprocess.run(["make", "-n", "fetch"], cwd=ROOT, capture_output=True).stdout
-    assert b"env --block-signal=INT .venv/bin/python -m scripts fetch" in said
+    want = b"exec env --block-signal=INT .venv/bin/python -m scripts fetch"
+    assert said.splitlines()[-1].strip() == want
 
 
 def test_nothing_is_loaded_to_hear_it() -> None:

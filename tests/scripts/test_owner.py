@@ -13,7 +13,6 @@ from scripts import ROOT, lock
 from scripts.cli import install
 from scripts.doctor.device import MIN_DRIVER
 from scripts.hardware import cuda
-from scripts.series import folder
 from tests.series import readme_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,24 +43,6 @@ def test_what_it_needs_is_what_the_tools_ask_for() -> None:
     assert f"PyTorch {lock.load().companions['torch']}" in said
     (oldest,) = re.findall(r"sys\.version_info < \((\d+), (\d+)\)", MAKEFILE)
     assert f"Python {'.'.join(oldest)} to " in said
-
-
-def test_the_line_of_the_log_is_what_the_series_writes() -> None:
-    """Its parts as the patches have them; the layer, the GPU, the backend."""
-    added = "\n".join(
-        line[1:]
-        for name in folder.names()
-        for line in (folder.PATCHES / name).read_text(encoding="utf-8").splitlines()
-        if line.startswith("+")
-    )
-    (layers,) = re.findall(
-        r'f"(NVFP4 )\{_scheme_name\(activation_key\)\}( MoE)"', added
-    )
-    assert re.search(r'else "W4A4"$', added, re.M)
-    (form,) = re.findall(r'"(%s on SM%d: %s)%s%s"', added)
-    (backend,) = set(re.findall(r"FLASHINFER_CUTEDSL_SM12X(?= =)", added))
-    written = form % ("W4A4".join(layers), 120, backend)
-    assert written == install.LINE
 
 
 def listed() -> dict[str, list[tuple[str, str]]]:
