@@ -62,7 +62,9 @@ def release(
                 where="TO",
                 expected=f"a version after {pinned}",
                 found=wanted.to,
-                next=f"make port TO={wanted.to}, which goes back too",
+                next="make bot, which looks for the newest"
+                if version is None
+                else f"make port TO={wanted.to}, which goes back too",
             )
         return str(version), ()
     note("asking the index for releases")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_version
 from packaging.version import InvalidVersion, Version
 
 from scripts import fetch, index, lock, release
@@ -111,7 +112,8 @@ def pin(
         for kind, a in artifacts.items()
     }
     found = release.read(paths["sdist"])
-    if found.version != str(wanted):
+    # `0.33` is the release 0.33.0, which its own files call it by.
+    if canonicalize_version(found.version) != canonicalize_version(wanted):
         raise Finding(
             "the sdist is of another version than its name says",
             where=str(paths["sdist"]),
@@ -120,7 +122,7 @@ def pin(
             next="compare the file with the release; do not pin this one",
         )
     values = _values(artifacts, found)
-    if before is None or before.version != str(wanted):
+    if before is None or before.version != found.version:
         values["vllm.git"] = None
         values["series.release"] = 1
         values["series.released-tree"] = None

@@ -105,7 +105,9 @@ def arch_of(lock: Lock, wheel: Path) -> str:
         if artifact.filename.split("-", 2)[-1] == tag:
             return arch
     raise Finding(
-        "the wheel is for no pinned platform",
+        "the wheel is for no pinned platform"
+        if wheel.suffix == ".whl"
+        else "this is no wheel",
         where=str(wheel),
         expected=" or ".join(
             a.filename.replace(lock.version, lock.local_version, 1)

@@ -138,6 +138,7 @@ def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
         (["install", "--nope"], "make install"),
         (["no-such-verb"], "make, which lists every target"),
         (["bot", "--to"], "make, which lists every target"),
+        (["bot", "--to", "xyz"], "make bot, which looks for the newest"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )

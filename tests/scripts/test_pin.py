@@ -78,6 +78,19 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
+def test_a_release_by_a_shorter_name_is_the_same_series(
+    site: Site, tmp_path: Path
+) -> None:
+    """`1.2` is 1.2.0; of another release the series would begin anew."""
+    fill(site, "1.2.0")
+    path = tmp_path / "new.lock"
+    pin("1.2.0", path)
+    lock.update(path, {"series.release": 3, "series.patched-tree": "1" * 40})
+    again = pin("1.2", path)
+    assert (again.version, again.release) == ("1.2.0", 3)
+    assert again.patched_tree == "1" * 40
+
+
 @pytest.mark.parametrize("html", [False, True])
 def test_new_lock(site: Site, tmp_path: Path, html: bool) -> None:
     site.html = html

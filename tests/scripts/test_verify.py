@@ -86,10 +86,17 @@ def test_wrong_file_name(case: Case) -> None:
     assert kinds(report) == {What.NAME}
 
 
-def test_wrong_platform(case: Case) -> None:
-    other = case.copy.with_name("vllm-1.2.3+sm12x.1-py3-none-any.whl")
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("vllm-1.2.3+sm12x.1-py3-none-any.whl", "no pinned platform"),
+        ("README.md", "this is no wheel"),
+    ],
+)
+def test_wrong_platform(case: Case, name: str, found: str) -> None:
+    other = case.copy.with_name(name)
     other.write_bytes(case.wheel.read_bytes())
-    with pytest.raises(Finding, match="no pinned platform"):
+    with pytest.raises(Finding, match=found):
         case.look(other)
 
 
