@@ -225,6 +225,22 @@ def test_one_mistake_is_one_error(small: Small, mistake: str) -> None:
     assert errors[0].message.startswith("its lines were wrapped") == wrapped
 
 
+def test_a_patch_without_its_diff_is_one_error(small: Small) -> None:
+    """What stands on it cannot be judged, and is not called wrong."""
+    path = "vllm/new.py"
+    head = "# SPDX-License-Identifier: Apache-2.0\n"
+    small.commit(message("new: one"), {path: f"{head}X = 1\n"})
+    small.commit(message("new: two"), {path: f"{head}X = 2\n"})
+    small.export()
+    renew_table(small)
+    tamper(small, 4, lambda data: data[: data.index(b"diff --git")])
+    errors = [
+        p for p in report(small, refresh=False).problems if p.severity is Severity.ERROR
+    ]
+    assert [p.rule for p in errors] == [Rule.PARSE], errors
+    assert errors[0].path == f"patches/{small.names[3]}"
+
+
 def test_two_mistakes_are_two(small: Small) -> None:
     renew_table(small)
     MISTAKES["context line"][1](small)

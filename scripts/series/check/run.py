@@ -63,6 +63,8 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     problems = list(listing.check(folder))
     files = _files(folder)
     patches: list[Patch | set[str]] = []
+    # Of one that names no file at all, nobody knows what the next ones stand on.
+    cut = False
     for name, data in files.items():
         where = f"patches/{name}"
         problems += form.check_bytes(where, data)
@@ -73,10 +75,12 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
         except Finding as e:
             problems.append(chain.from_finding(e, name, Rule.PARSE))
             patches.append(chain.touched(data))
+            cut = cut or not patches[-1]
             continue
         problems += form.check_message(patch, data)
         problems += content.check(patch)
-        patches.append(patch)
+        if not cut:
+            patches.append(patch)
     readable = [patch for patch in patches if isinstance(patch, Patch)]
     source = read(_wanted(readable).__contains__)
     walk = chain.follow(patches, source)
