@@ -125,7 +125,7 @@ takes-bot = seconds where nothing is new, with NO_PROOF=1 as long as make port; 
 bot: says/bot .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
-takes-bot-rehearsal = some time, which was not measured
+takes-bot-rehearsal = some eighty seconds of the processor, and two wheels of upstream's to download
 bot-rehearsal: says/bot-rehearsal .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.rehearsal $(ARGS)
 

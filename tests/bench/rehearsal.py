@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from itertools import takewhile
 
 from ci.bot import Result, bot
 from ci.github import GitHub
@@ -28,6 +29,8 @@ from scripts.port.summary import Outcome
 from scripts.port.workplace import Workplace
 from scripts.series.apply import Wanted as ApplyWanted
 from scripts.series.apply import apply
+from scripts.series.export import export
+from scripts.series.table import render
 
 REASON = "As the series has it on vLLM {}, which a person wrote"
 
@@ -39,11 +42,24 @@ def older(at: Checkout, version: str) -> Checkout:
     Git(at.root).run("clone", "--quiet", "--local", ".", str(root))
     there = Checkout(root)
     apply(ApplyWanted(there))
+    _leave_out(there, version)
     (there.build / "vllm").rename(there.build / "answers")
     _carried(there, version)
     adopt(there, version)
     _commit(there, f"port: vLLM {version}")
     return there
+
+
+def _leave_out(there: Checkout, version: str) -> None:
+    """Drop the patches from the first on that an older release has no place for."""
+    found = port(there, PortWanted(version, dry_run=True, history=False)).patches
+    kept = len(list(takewhile(lambda patch: patch.carried, found)))
+    if 0 < kept < len(found):
+        note(f"{kept} of {len(found)} patches carry back to vLLM {version}; no others")
+        bench = Git(there.build / "vllm")
+        bench.run("reset", "--quiet", "--hard", f"HEAD~{len(found) - kept}")
+        export(there, table=render)
+        _commit(there, f"What carries back to vLLM {version}")
 
 
 def decide(there: Checkout, pinned: lock.Lock) -> None:
@@ -87,7 +103,9 @@ def _carried(there: Checkout, version: str) -> None:
 def _commit(there: Checkout, message: str) -> None:
     git = Git(there.root)
     git.run("add", "--all")
-    git.run("commit", "--quiet", "--message", message)
+    # Where a check failed, there was nothing to decide.
+    if git.text("status", "--porcelain"):
+        git.run("commit", "--quiet", "--message", message)
 
 
 def held(there: Checkout, result: Result) -> str:
