@@ -25,7 +25,7 @@ from model import write
 from offline import after, agreeing, apart_of, end, engine, generate, prompts, tokens_of
 from ranks import CHOSEN, SIZES, tiny
 from rows import Rows
-from split import CLOSE, COUNT, ROOM
+from split import CLOSE, COUNT, ROOM, by_fork
 
 RANKS, LIMIT = 2, 600
 # Each rank's prompts, of several lengths; then one rank alone has some.
@@ -34,6 +34,7 @@ SHARES = (5, 1), (3, 0)
 
 def main(folder: Path, out: Path) -> None:
     rows = Rows()
+    by_fork()
     sm12x_double.install()  # here, so that the ranks, which are forks, have it imported
     for name, size in SIZES.items():
         path = folder / f"ranks data {size}"
