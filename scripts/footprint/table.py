@@ -14,6 +14,7 @@ BOUND = 1.10
 """Largest ratio of bytes to upstream's default that is selected by itself."""
 COLUMNS = (
     "model", "TP", "fork", "GiB", "upstream", "GiB", "weights", "scratch MiB", "all",
+    "more, because",
 )  # fmt: skip
 NOTES = (
     "NVFP4 experts of one GPU, all layers, as vLLM's own code lays them out on the "
@@ -66,6 +67,17 @@ def hold(rows: Sequence[Row]) -> None:
         )
 
 
+def why(row: Row) -> str:
+    """What a row above one is larger by, in words."""
+    said = []
+    if row.weights_ratio > 1:
+        rank = row.model.rank(row.tensor_parallel)
+        said.append(f"I = {rank} is padded to whole tiles")
+    if row.fork.scratch and row.ratio > 1:
+        said.append("scratch, which upstream's default has unseen")
+    return "; ".join(said)
+
+
 def cells(row: Row) -> tuple[str, ...]:
     """One row, as text."""
     return (
@@ -78,6 +90,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.weights_ratio:.3f}",
         f"{row.fork.scratch / 2**20:.0f}",
         f"{row.ratio:.3f}",
+        why(row),
     )
 
 

@@ -77,7 +77,17 @@ def test_what_upstream_alone_loads_is_worse() -> None:
 def test_the_largest_ratio_is_last() -> None:
     rows = [row(109, ranks=2), row(100, ranks=4), row(105)]
     assert [cells[1] for cells in table.as_data(rows)["rows"]] == ["4", "1", "2"]
-    assert table.cells(row(109, scratch=50))[-3:] == ("1.090", "0", "1.340")
+    assert table.cells(row(109, scratch=50))[-4:-1] == ("1.090", "0", "1.340")
+
+
+def test_what_is_larger_says_why() -> None:
+    padded = "I = 128 is padded to whole tiles"
+    scratch = "scratch, which upstream's default has unseen"
+    assert table.why(row(100)) == ""
+    assert table.why(row(109, ranks=2)) == padded
+    assert table.why(row(100, scratch=1)) == scratch
+    assert table.why(row(109, scratch=1, ranks=2)) == f"{padded}; {scratch}"
+    assert table.render([row(109)]).splitlines()[-5].endswith("whole tiles")
 
 
 def test_a_record_is_read_as_it_was_kept(tmp_path: Path) -> None:
