@@ -92,11 +92,15 @@ def _in_cache(kept: Path, artifact: Artifact) -> bool:
     try:
         cache.check(kept, artifact)
     except cache.Altered as damage:
-        note(f"removed from the cache, for it was changed there:\n{damage}")
         try:
             kept.unlink()
         except OSError:
             raise damage from None
+        note(
+            f"removed from the cache, for it was changed there, and asked for anew: "
+            f"{artifact.filename}\n  expected: {damage.expected}\n"
+            f"  found:    {damage.found}"
+        )
         return False
     return True
 

@@ -67,7 +67,10 @@ def test_altered_in_the_cache(
     else:
         assert obtain(artifact).read_bytes() == DATA
         assert len(site.fetched(NAME)) == 2
-    assert "removed from the cache" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "removed from the cache" in said and artifact.sha256 in said
+    # It is gone, so nobody is sent to move it.
+    assert "next:" not in said
 
 
 @pytest.mark.parametrize("remembered", [False, True])
