@@ -131,7 +131,9 @@ def doctor_verb(
         form = "json" if as_data else form
         text, ok = of_model(
             Given(
-                model, python, gpu, count, tp, context, seqs, tokens, kv, recipe, form
+                *(model, python, gpu, count, tp, context, seqs, tokens, kv, recipe),
+                form,
+                capability,
             )
         )
         say(text)

@@ -241,6 +241,8 @@ def test_every_gpu_is_found_by_each_of_its_names() -> None:
         ({"count": 100000}, "not so many GPUs"),
         ({"recipe": "bash", "gpu": "spark"}, "no recipes of that tool"),
         ({"recipe": "eugr"}, "DGX Sparks"),
+        ({"capability": "12.1"}, "of another capability"),
+        ({"capability": "9.0"}, "of another capability"),
     ],
     ids=str,
 )

@@ -38,6 +38,7 @@ class Given:
     kv: str = "auto"
     recipe: str | None = None
     form: str = "text"
+    capability: str | None = None
 
     @property
     def quoted(self) -> str:
@@ -115,6 +116,14 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
                 next=f"make doctor MODEL={given.quoted} GPU=5090",
             )
         gpu, own = seen
+    if given.capability not in (None, gpu.capability):
+        raise Unusable(
+            "the GPU is of another capability",
+            where="CAPABILITY=",
+            expected=f"{gpu.capability}, as the {gpu.name} has, or nothing",
+            found=str(given.capability),
+            next=f"make doctor MODEL={given.quoted} GPU='{gpu.name}'",
+        )
     count = given.count or given.ranks or own
     if count > _MOST:
         raise Unusable(
