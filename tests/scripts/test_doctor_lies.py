@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -158,12 +161,63 @@ def test_headers_that_lie(data: bytes, expected: str, tmp_path: Path) -> None:
     assert expected in said(tmp_path)
 
 
-def test_nesting_and_numbers_beyond_python(tmp_path: Path) -> None:
-    tiny(tmp_path)
-    deep = b"[" * 200_000
-    for data in (deep, b'{"a": ' + b"9" * 6000 + b"}"):
-        (tmp_path / "config.json").write_bytes(data)
-        assert "JSON in UTF-8" in said(tmp_path)
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"[" * 200_000, "nested too deep"),
+        (b'{"a": ' + b"9" * 6000 + b"}", "a number of too many digits"),
+        (b'{"a": \xff}', "byte 0xff at 6, which is no UTF-8"),
+        (b'{"a":\n 1,}', "line 2, column"),
+        (codecs.BOM_UTF8 + b"{}", "without a byte order mark, as vLLM reads it"),
+        (codecs.BOM_UTF16_LE + b"{}", "byte 0xff at 0, which is no UTF-8"),
+    ],
+    ids=range(6),
+)
+@pytest.mark.parametrize("name", ["config.json", "hf_quant_config.json", INDEX])
+def test_json_that_is_none_says_why(
+    name: str, data: bytes, found: str, tmp_path: Path
+) -> None:
+    (tiny(tmp_path) / name).write_bytes(data)
+    text = said(tmp_path)
+    assert "JSON in UTF-8" in text and found in text
+    assert "Error" not in text
+
+
+SMALL = ("config.json", "generation_config.json", "hf_quant_config.json", INDEX)
+
+
+@pytest.mark.parametrize("name", [*SMALL, "model.safetensors"])
+@pytest.mark.parametrize("kind", ["a FIFO", "a folder", "a device", "absent"])
+def test_what_is_no_regular_file_is_refused_at_once(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    path = tiny(tmp_path) / name
+    path.unlink(missing_ok=True)
+    match kind:
+        case "a FIFO":
+            os.mkfifo(path)
+        case "a folder":
+            path.mkdir()
+        case "a device":
+            path.symlink_to("/dev/zero")
+        case _:
+            path.symlink_to("nothing")
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    # To open a FIFO waits until somebody writes into it.
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    try:
+        text = said(tmp_path)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    if name == "config.json":
+        assert "there is no model here" in text
+    else:
+        assert (kind if kind != "absent" else "a file that can be read") in text
 
 
 def test_a_file_that_is_too_large_is_not_read(

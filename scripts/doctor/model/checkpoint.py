@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def read(folder: Path) -> Checkpoint:
     remarks: list[Remark] = []
     quantization = _quantization(folder, config, remarks)
     generation: Mapping[str, Any] = {}
-    if (folder / "generation_config.json").is_file():
+    if os.path.lexists(folder / "generation_config.json"):
         generation = read_json(folder / "generation_config.json")
     tensors = _tensors(folder, remarks)
     name = folder.resolve().name
@@ -83,7 +84,7 @@ def _quantization(
     found.append(config.get("compression_config"))
     own = next((each for each in found if each is not None), None)
     path = folder / "hf_quant_config.json"
-    other = read_json(path) if path.is_file() else None
+    other = read_json(path) if os.path.lexists(path) else None
     if own is not None and not isinstance(own, dict):
         raise Finding(
             "config.json's quantization_config is no object",
@@ -116,7 +117,7 @@ def _algo(description: Mapping[str, Any]) -> str:
 
 def _tensors(folder: Path, remarks: list[Remark]) -> Mapping[str, Tensor] | None:
     index = folder / INDEX
-    listed = _index(index) if index.is_file() else None
+    listed = _index(index) if os.path.lexists(index) else None
     there = sorted(path.name for path in folder.glob("*.safetensors"))
     names = sorted(set(listed.values())) if listed is not None else there
     absent = [name for name in names if name not in there]

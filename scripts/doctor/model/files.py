@@ -8,7 +8,9 @@ tensors behind it are never read.
 
 from __future__ import annotations
 
+import codecs
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -36,6 +38,8 @@ BITS = {
 }
 """Of the format's data types."""
 _HEADERS = "download the file again; or give only its first bytes: the header"
+
+_MARK = "save the file again as UTF-8 without a byte order mark (BOM)"
 
 
 class Tensor(NamedTuple):
@@ -68,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
         Finding: There is none, or more than `JSON_LIMIT` bytes.
     """
     try:
-        size = path.stat().st_size
+        size = _size(path)
         if size > JSON_LIMIT:
             raise _broken(path, f"a JSON object of at most {JSON_LIMIT:,} bytes", size)
         data = path.read_bytes()
@@ -84,7 +88,7 @@ def read_header(path: Path) -> Header:
         Finding: It is none, or contradicts itself.
     """
     try:
-        size = path.stat().st_size
+        size = _size(path)
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_COUNT), "little")
             if size < _COUNT + 2 or not 2 <= length <= HEADER_LIMIT:
@@ -112,6 +116,16 @@ def read_header(path: Path) -> Header:
         end = after
     whole = _COUNT + length + end
     return Header(tensors, whole, size, size == _COUNT + length < whole)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a regular file; to open another, as a FIFO, may wait for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = stat.filemode(found.st_mode)[0]
+        what = {"d": "a folder", "p": "a FIFO", "s": "a socket"}.get(kind, "a device")
+        raise _broken(path, "a regular file", what)
+    return found.st_size
 
 
 def _tensor(path: Path, name: str, entry: Any) -> tuple[Tensor, tuple[int, int]]:
@@ -147,11 +161,23 @@ def _numbers(value: Any) -> tuple[int, ...] | None:
 
 
 def _object(path: Path, data: bytes, again: str) -> dict[str, Any]:
+    if data.startswith(codecs.BOM_UTF8):
+        without = "JSON in UTF-8 without a byte order mark, as vLLM reads it"
+        raise _broken(path, without, "one in its first three bytes", _MARK)
     try:
         found = json.loads(data.decode("utf-8"))
-    # Nested deeper than Python goes, and numbers longer than it takes.
-    except (ValueError, RecursionError) as e:
-        raise _broken(path, "JSON in UTF-8", f"{type(e).__name__}: {e}", again) from e
+    except UnicodeDecodeError as e:
+        what = f"byte {data[e.start]:#04x} at {e.start:,}, which is no UTF-8"
+        raise _broken(path, "JSON in UTF-8", what, again) from e
+    except json.JSONDecodeError as e:
+        what = f"line {e.lineno}, column {e.colno}: {e.msg}"
+        raise _broken(path, "JSON in UTF-8", what, again) from e
+    except RecursionError as e:
+        what = "lists or objects nested too deep"
+        raise _broken(path, "JSON in UTF-8", what, again) from e
+    except ValueError as e:
+        what = "a number of too many digits"
+        raise _broken(path, "JSON in UTF-8", what, again) from e
     if not isinstance(found, dict):
         raise _broken(path, "a JSON object", type(found).__name__, again)
     return found
