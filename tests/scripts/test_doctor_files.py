@@ -12,7 +12,7 @@ import pytest
 from scripts.doctor.model.files import BITS
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind, kind_of
-from scripts.errors import Finding
+from scripts.errors import Finding, Unusable
 from tests.scripts.model_help import (
     as_file,
     config,
@@ -149,3 +149,31 @@ def test_a_cache_that_compressed_tensors_refuses(scheme: Any, tmp_path: Path) ->
     tiny(tmp_path, quantization_config=said)
     with pytest.raises(Finding, match="kv_cache_scheme of 8 bits"):
         known(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"quant_method": "awq"}, False),
+        ({"quant_method": "gptq_marlin", "bits": 4}, False),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 32}, False),
+        (
+            {"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["x" * 2000]},
+            False,
+        ),
+        ({"quant_method": "modelopt", "quant_algo": "FP3"}, True),
+        ({"quant_method": ""}, True),
+    ],
+    ids=str,
+)
+def test_only_what_vllm_refuses_is_called_refused(
+    more: dict[str, Any], refused: bool, tmp_path: Path
+) -> None:
+    tiny(tmp_path, quantization_config=more)
+    if refused:
+        with pytest.raises(Finding, match="vLLM would not take"):
+            known(tmp_path)
+        return
+    with pytest.raises(Unusable, match="not known to this tool") as error:
+        known(tmp_path)
+    assert "vllm serve" in str(error.value.next)

@@ -18,7 +18,7 @@ from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.main import Given, diagnose
 from scripts.doctor.model.memory import gib
 from scripts.doctor.model.mixers import Attention, Delta
-from scripts.errors import Finding, Unusable
+from scripts.errors import Unusable
 from tests.scripts.model_help import NAMES, facts, known, on, tiny, write
 
 
@@ -190,7 +190,7 @@ def test_an_unknown_family_needs_headers(tmp_path: Path) -> None:
     assert found.weights > 0
     assert "not known here" in " ".join(r.what for r in found.remarks)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(Finding, match="do not follow from its config"):
+    with pytest.raises(Unusable, match="do not follow from its config"):
         known(folder)
 
 

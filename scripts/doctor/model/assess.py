@@ -125,7 +125,8 @@ def known(checkpoint: Checkpoint) -> Known:
     """What a checkpoint is.
 
     Raises:
-        Finding: Its files contradict themselves, or do not say enough.
+        Finding: Its files contradict themselves, or lack what vLLM needs.
+        Unusable: It is of a family or quantization that is not known here.
     """
     config, text = Fields(checkpoint.config), Fields(checkpoint.text)
     found = model(config, text)

@@ -25,7 +25,7 @@ from scripts.doctor.model.hybrids import Rule
 from scripts.doctor.model.layers import layer_of
 from scripts.doctor.model.mixers import Attention, Latent, Mixer, Module
 from scripts.doctor.model.vision import vision
-from scripts.errors import Finding
+from scripts.errors import Unusable
 
 _LAYERS = 500
 
@@ -257,9 +257,9 @@ def _draft(text: Fields, family: str, count: int, root: str) -> list[Layer]:
     return layers
 
 
-def not_known(family: str) -> Finding:
+def not_known(family: str) -> Unusable:
     """For a family that needs headers, where none are."""
-    return Finding(
+    return Unusable(
         "this model's layers do not follow from its config.json",
         where=f"config.json: model_type {family or 'missing'}",
         expected=f"one of {', '.join(sorted(RULES))}; or the safetensors headers",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from scripts.doctor.model.mixers import together
-from scripts.errors import Finding
+from scripts.errors import Finding, Unusable
 
 Matches = Callable[[str], bool]
 
@@ -77,10 +77,26 @@ def targets(patterns: Sequence[str]) -> Matches:
     )
 
 
+_WHERE = "config.json: quantization_config, or hf_quant_config.json"
+
+
+def unknown(expected: str, found: str) -> Unusable:
+    """For what vLLM may take, and nothing is known of here."""
+    return Unusable(
+        "the checkpoint's quantization is not known to this tool",
+        where=_WHERE,
+        expected=expected,
+        found=found,
+        next="start vllm serve, which says whether it takes it; the series changes "
+        "NVFP4 alone. For an answer here take the model in NVFP4",
+    )
+
+
 def refused(expected: str, found: str) -> Finding:
+    """For what vLLM itself refuses."""
     return Finding(
         "vLLM would not take the checkpoint's quantization",
-        where="config.json: quantization_config, or hf_quant_config.json",
+        where=_WHERE,
         expected=expected,
         found=found,
         next="take both files from the checkpoint's publisher again",

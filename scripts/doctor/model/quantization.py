@@ -21,6 +21,7 @@ from scripts.doctor.model.patterns import (
     names_of,
     refused,
     targets,
+    unknown,
 )
 
 _ALGOS = {
@@ -61,6 +62,7 @@ def rules(description: Mapping[str, Any] | None) -> Rules:
 
     Raises:
         Finding: vLLM would not take it, or no layer's format follows from it.
+        Unusable: vLLM may take it, and it is not known here.
     """
     if description is None:
         return Rules("none", lambda name: Format.BF16)
@@ -81,9 +83,9 @@ def rules(description: Mapping[str, Any] | None) -> Rules:
         listed = _texts(description, "ignored_layers")
         left_out = exactly(listed or _texts(description, "modules_to_not_convert"))
         return Rules(method, lambda name: Format.BF16 if left_out(name) else every)
-    raise refused(
-        "quant_method modelopt, compressed-tensors, fp8 or mxfp4", method or "nothing"
-    )
+    known = "quant_method modelopt, compressed-tensors, fp8 or mxfp4"
+    # vLLM has a score of others, as AWQ and GPTQ, and plugins add to them.
+    raise unknown(known, method) if method else refused(known, "nothing")
 
 
 def _modelopt(method: str, description: Mapping[str, Any]) -> Rules:
@@ -99,7 +101,7 @@ def _modelopt(method: str, description: Mapping[str, Any]) -> Rules:
     left_out = matcher(_texts(inner, key))
     size = inner.get("group_size", 16)
     if algo.endswith("NVFP4") and size != 16:
-        raise refused("group_size 16, as NVFP4 has", repr(size)[:40])
+        raise unknown("group_size 16, as NVFP4 has", repr(size)[:40])
     kv = _kv(inner, description)
     if algo == _MIXED:
         layers = inner.get("quantized_layers")
@@ -238,5 +240,5 @@ def _texts(description: Mapping[str, Any], key: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
         raise refused(f"a list of names under {key}", repr(found)[:80])
     if longest := next((each for each in found if len(each) > _PATTERN), None):
-        raise refused(f"names of at most {_PATTERN} characters", f"{longest[:40]}...")
+        raise unknown(f"names of at most {_PATTERN} characters", f"{longest[:40]}...")
     return found
