@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from scripts.doctor.facts import Facts
+from scripts.doctor.facts import Facts, pointed_at
 from scripts.doctor.remark import Remark, fault, note, version
 from scripts.selection.cases import OURS
 
@@ -42,8 +42,7 @@ def device(facts: Facts) -> Iterator[Remark]:
         yield note(
             f"beside SM12x there are GPUs of capability {', '.join(others)}, and "
             f"vLLM's first is of {facts.capability}",
-            "CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=0 in front of vllm "
-            "serve, with the number that nvidia-smi -L gives the one you mean",
+            pointed_at(*[g for g in facts.gpus if g.capability in OURS][:1]),
         )
     for gpu in facts.gpus[:1]:
         found = version(gpu.driver)

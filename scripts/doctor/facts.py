@@ -26,6 +26,8 @@ class Gpu:
     """Compute capability, as `12.1`."""
     driver: str
     memory: str
+    number: str = ""
+    """That nvidia-smi gives it; empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,17 @@ class Facts:
         return f"uv pip {verb} --python {python}"
 
 
+def pointed_at(*gpus: Gpu) -> str:
+    """What makes vLLM take these GPUs, whatever else the machine has."""
+    numbers = [gpu.number for gpu in gpus]
+    known = all(numbers) and bool(numbers)
+    way = (
+        f"CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="
+        f"{','.join(numbers) if known else 'N'} in front of vllm serve"
+    )
+    return way if known else f"{way}, N being what nvidia-smi -L gives the one you mean"
+
+
 def read(text: str) -> Facts:
     """Read what `look_around.py` has printed.
 
@@ -98,7 +111,10 @@ def read(text: str) -> Facts:
     """
     told = json.loads(text)
     gpus = tuple(
-        Gpu(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"])
+        Gpu(
+            *(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"]),
+            g["index"],
+        )
         for g in told.pop("gpus")
     )
     return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)

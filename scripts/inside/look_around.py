@@ -88,16 +88,17 @@ def output(*command: str) -> str | None:
 
 def gpus() -> list[dict[str, str]]:
     """What the driver says, one GPU each, without starting CUDA."""
-    fields = ("name", "compute_cap", "driver_version", "memory.total")
+    fields = ("index", "name", "compute_cap", "driver_version", "memory.total")
     said = output(
         "nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"
     )
     found = []
     for line in filter(None, map(str.strip, (said or "").splitlines())):
-        # From the end: a name may have a comma.
-        row = line.rsplit(", ", len(fields) - 1)
+        # From both ends: a name may have a comma.
+        number, _, rest = line.partition(", ")
+        row = [number, *rest.rsplit(", ", len(fields) - 2)]
         # A lost GPU has a row without a capability, or a sentence in its place.
-        if len(row) == len(fields) and re.fullmatch(r"\d+\.\d+", row[1]):
+        if len(row) == len(fields) and re.fullmatch(r"\d+\.\d+", row[2]):
             found.append(dict(zip(fields, row, strict=True)))
         else:
             TROUBLE.append(f"nvidia-smi: {line}")

@@ -98,29 +98,34 @@ def test_looking_reads_the_wheel_s_bill(site: Path) -> None:
 def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     smi = site / "nvidia-smi"
     smi.write_text(
-        "#!/bin/sh\necho 'NVIDIA GB10, 12.1, 580.95.05, 122570 MiB'\n", encoding="utf-8"
+        "#!/bin/sh\necho '0, NVIDIA GB10, 12.1, 580.95.05, 122570 MiB'\n",
+        encoding="utf-8",
     )
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{site}:{os.environ['PATH']}")
     found = look(sys.executable)
-    assert found.gpus == (Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB"),)
+    assert found.gpus == (Gpu("NVIDIA GB10", "12.1", "580.95.05", "122570 MiB", "0"),)
     assert found.capability == "12.1"
 
 
 SMI = {
-    "older": ("NVIDIA GeForce GTX 1080, 6.1, 580.95.05, 8192 MiB", ["6.1"], []),
-    "a comma in the name": ("NVIDIA RTX, Max-Q, 12.0, 580.95.05, 9 GiB", ["12.0"], []),
-    "a minor that nobody knows": ("NVIDIA X, 12.7, 610.1, 9 GiB", ["12.7"], []),
-    "newer": ("NVIDIA X, 13.0, 610.1, 9 GiB", ["13.0"], []),
+    "older": ("0, NVIDIA GeForce GTX 1080, 6.1, 580.95.05, 8192 MiB", ["6.1"], []),
+    "a comma in the name": (
+        "0, NVIDIA RTX, Max-Q, 12.0, 580.95.05, 9 GiB",
+        ["12.0"],
+        [],
+    ),
+    "a minor that nobody knows": ("0, NVIDIA X, 12.7, 610.1, 9 GiB", ["12.7"], []),
+    "newer": ("0, NVIDIA X, 13.0, 610.1, 9 GiB", ["13.0"], []),
     "two": (
-        "NVIDIA H100, 9.0, 580.95.05, 80 GiB\n"
-        "NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB",
+        "0, NVIDIA H100, 9.0, 580.95.05, 80 GiB\n"
+        "1, NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB",
         ["9.0", "12.0"],
         [],
     ),
     "lost": (
-        "NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB\n"
-        "NVIDIA RTX PRO 6000, [N/A], 580.95.05, [GPU is lost]\n"
+        "0, NVIDIA RTX PRO 6000, 12.0, 580.95.05, 96 GiB\n"
+        "1, NVIDIA RTX PRO 6000, [N/A], 580.95.05, [GPU is lost]\n"
         "Unable to determine the device handle for GPU1: 0000:02:00.0: GPU is lost.",
         ["12.0"],
         ["[GPU is lost]", "device handle"],

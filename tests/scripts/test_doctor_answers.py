@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from scripts.doctor.facts import Facts
+from scripts.doctor.facts import Facts, Gpu
 from scripts.doctor.model import asked
 from scripts.doctor.model.main import Given, diagnose
 from scripts.doctor.remark import note
@@ -106,6 +107,37 @@ def test_what_vllm_serve_refuses(
         diagnose(Given(folder, gpu="5090", **given))  # type: ignore[arg-type]
     assert error.value.where == where
     assert next_ in str(error.value.next)
+
+
+H100 = Gpu("NVIDIA H100", "9.0", "580.95.05", "81559 MiB", "0")
+OURS = Gpu("NVIDIA GeForce RTX 5090", "12.0", "580.95.05", "32607 MiB", "1")
+WAY = "CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=%s in front of vllm serve"
+
+
+@pytest.mark.parametrize(
+    ("there", "count", "numbers"),
+    [
+        ((OURS, replace(OURS, number="2")), 2, ""),
+        ((H100, OURS), 1, "1"),
+        ((OURS, replace(H100, number="2")), 1, "1"),
+        ((H100, OURS, replace(OURS, number="2")), 2, "1,2"),
+        ((replace(OURS, name="NVIDIA RTX 9999", number="0"), OURS), 1, "1"),
+    ],
+    ids=range(5),
+)
+def test_of_several_kinds_of_gpu_sm12x_is_meant(
+    there: tuple[Gpu, ...],
+    count: int,
+    numbers: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = Facts("3.12.0", "python3", "Linux", gpus=there)
+    monkeypatch.setattr("scripts.doctor.facts.look", lambda _: found)
+    answer = json.loads(diagnose(Given(tiny(tmp_path), form="json"))[0])
+    assert (answer["gpu"]["name"], answer["asked"]["count"]) == ("RTX 5090", count)
+    said = [f for f in answer["findings"] if "is meant" in f["what"]]
+    assert [f["mend"] for f in said] == ([WAY % numbers] if numbers else [])
 
 
 def test_a_recipe_is_of_what_runs(bare: None, tmp_path: Path) -> None:

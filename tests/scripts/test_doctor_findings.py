@@ -26,9 +26,16 @@ PLANTED = {
     "a GPU of another kind first": (
         lambda w: replace(
             put("torch", capability="9.0", capabilities=["9.0", "12.1"])(w),
-            gpus=(Gpu("NVIDIA H100", "9.0", "580.95.05", "80 GiB"), *w.gpus),
+            gpus=(
+                Gpu("NVIDIA H100", "9.0", "580.95.05", "80 GiB", "0"),
+                replace(w.gpus[0], number="3"),
+            ),
         ),
-        *(NOTE, "vLLM's first is of 9.0", "CUDA_VISIBLE_DEVICES=0"),
+        *(NOTE, "vLLM's first is of 9.0", "CUDA_VISIBLE_DEVICES=3 in front"),
+    ),
+    "a GPU of another kind, and no numbers": (
+        put("torch", capabilities=["12.1", "9.0"]),
+        *(NOTE, "beside SM12x", "CUDA_VISIBLE_DEVICES=N in front"),
     ),
     "a newer GPU": (
         lambda w: replace(put("torch", capability="13.0")(w), gpus=()),

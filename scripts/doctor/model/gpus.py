@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scripts.doctor.facts import Facts
+from scripts.doctor.facts import Facts, pointed_at
+from scripts.doctor.remark import Remark, note
 from scripts.errors import Unusable
 
 PATH = Path(__file__).with_name("gpus.toml")
@@ -76,22 +77,34 @@ def named(name: str) -> Gpu:
     return found
 
 
-def own(facts: Facts) -> tuple[Gpu, int] | None:
-    """The machine's first GPU, with the memory that its driver says, and how many.
+def own(facts: Facts) -> tuple[Gpu, int, Remark | None] | None:
+    """The machine's first GPU of SM12x that the table has, else its first that it has.
 
-    Its bandwidth and multiprocessors are those of the table; None if it is not there.
+    Its memory is what the driver says, bandwidth and multiprocessors are the table's.
+
+    Returns:
+        It, how many of it there are, and how vLLM comes to take it where there are
+        others; None if the table has none of them.
     """
-    if not facts.gpus:
+    table = load()
+    there = [(gpu, found) for gpu in facts.gpus if (found := _find(gpu.name, table))]
+    if not there:
         return None
-    first = facts.gpus[0]
-    found = _find(first.name, load())
-    if found is None:
-        return None
+    ours = [each for each in there if each[0].capability.startswith("12.")]
+    first, found = (ours or there)[0]
     said = re.match(r"(\d+) MiB", first.memory)
     # nvidia-smi counts what the driver keeps; on unified memory it says nothing.
     memory = min(found.memory, int(said[1]) << 20) if said else found.memory
-    alike = sum(gpu.name == first.name for gpu in facts.gpus)
-    return replace(found, memory=memory), alike
+    alike = [gpu for gpu in facts.gpus if gpu.name == first.name]
+    mixed = None
+    if len(alike) < len(facts.gpus):
+        others = dict.fromkeys(g.name for g in facts.gpus if g.name != first.name)
+        mixed = note(
+            f"of this machine's GPUs the {found.name} is meant, and not the "
+            f"{', '.join(others)}",
+            pointed_at(*alike),
+        )
+    return replace(found, memory=memory), len(alike), mixed
 
 
 def _find(name: str, gpus: Sequence[Gpu]) -> Gpu | None:

@@ -55,7 +55,7 @@ def diagnose(given: Given) -> tuple[str, bool]:
     _among("KV=", given.kv, KV)
     _among("FORMAT=", given.form, FORMATS)
     facts = facts_of.look(given.python)
-    gpu, count = _gpu(given, facts)
+    gpu, count, mixed = _gpu(given, facts)
     ranks = given.ranks or count
     if ranks > count:
         raise Unusable(
@@ -75,7 +75,7 @@ def diagnose(given: Given) -> tuple[str, bool]:
     recorded = (
         f"as recorded in the repository, with FlashInfer {selection.recorded_with()}"
     )
-    source, more = recorded, []
+    source, more = recorded, [mixed] if mixed else []
     if facts.vllm:
         told = asking.ask(facts.executable, known, found)
         if isinstance(told, Remark):
@@ -102,9 +102,9 @@ def diagnose(given: Given) -> tuple[str, bool]:
     return text.rstrip("\n"), True
 
 
-def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
+def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int, Remark | None]:
     if given.gpu is not None:
-        gpu, own = gpus.named(given.gpu), 1
+        gpu, own, mixed = gpus.named(given.gpu), 1, None
     else:
         seen = gpus.own(facts)
         if seen is None:
@@ -115,7 +115,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
                 found="nothing, and this machine has none of them",
                 next=f"make doctor MODEL={given.quoted} GPU=5090",
             )
-        gpu, own = seen
+        gpu, own, mixed = seen
     if given.capability not in (None, gpu.capability):
         raise Unusable(
             "the GPU is of another capability",
@@ -133,7 +133,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int]:
             found=str(count),
             next=f"make doctor MODEL={given.quoted} COUNT=2",
         )
-    return gpu, count
+    return gpu, count, mixed
 
 
 def _taken(given: Given, known: assess.Known, found: assess.Assessment) -> None:
