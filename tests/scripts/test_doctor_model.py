@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from scripts.doctor.facts import Facts
-from scripts.doctor.model import gpus, kv, told
+from scripts.doctor.model import data, gpus, kv
 from scripts.doctor.model.formats import Format, matrix_bytes
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.main import Given, diagnose
@@ -95,7 +95,7 @@ def test_every_public_model_gets_an_answer(name: str, gpu: str, tmp_path: Path) 
     folder = write(tmp_path / name, name)
     text, ok = diagnose(Given(folder, gpu=gpu, form="json"))
     found = json.loads(text)
-    schema = json.loads(told.SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads(data.SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(found, schema)
     assert found["fits"] == ok
@@ -147,8 +147,37 @@ def test_ranks_that_cannot_share_are_named(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", "glm-4.5-air")
     text, ok = diagnose(Given(folder, gpu="5090", count=5))
     assert not ok
-    assert "96 attention heads over 5 ranks" in text
+    assert "cannot share 96 attention heads, " in text
     assert "cannot run" in text
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_cannot_run_has_no_figures(shared: bool, tmp_path: Path) -> None:
+    """Not of a size that no rank has, and not of a cache that there cannot be."""
+    name, more = "glm-4.5-air", dict[str, Any](count=5)
+    if not shared:
+        name, more = "deepseek-r1", {"count": 8, "kv": "nvfp4"}
+    folder = write(tmp_path / "model", name)
+    for form in ("text", "markdown"):
+        text, ok = diagnose(Given(folder, gpu="pro6000", form=form, **more))
+        assert not ok and "not counted, as it cannot run" in text
+        assert "tokens a second" not in text and "as vLLM's log" not in text
+        assert "vllm serve" not in text and "left for the KV cache" not in text
+        assert text.count("cannot share") == (2 if shared else 0)
+        assert ("not shared" in text) == shared
+    found = json.loads(diagnose(Given(folder, gpu="pro6000", form="json", **more))[0])
+    jsonschema.validate(found, json.loads(data.SCHEMA.read_text(encoding="utf-8")))
+    assert len(found["stops"]) == 1 and not found["serve"] and not found["flags"]
+    assert [found[key] for key in ("memory", "cache", "upper_bound")] == [None] * 3
+    rows = {row["kind"]: row["bytes"] for row in found["layers"]}
+    assert (rows["attention"] is None) == shared
+
+
+def test_a_size_that_does_not_divide_is_one_cause(tmp_path: Path) -> None:
+    found = on(known(write(tmp_path, "qwen3.6-35b-a3b-w4a4")), ranks=3)
+    (stop,) = found.stops
+    assert stop.startswith("vLLM cannot share 16 linear attention's key heads, ")
+    assert stop.endswith(" more sizes over 3 ranks")
 
 
 def test_stock_stops_where_the_series_pads(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.scripts.model_help import (
 def test_words_are_shared_evenly_or_not_at_all(tmp_path: Path) -> None:
     it = known(write(tmp_path, "deepseek-r1"))
     found = on(it, ranks=3)
-    assert "vLLM cannot share 129280 words of lm_head over 3 ranks" in found.stops
+    assert "129280 words of lm_head" in found.stops[0]
     assert all(row.padding >= 0 for row in found.rows)
 
 
@@ -162,7 +162,7 @@ def test_the_longest_sequence(said: dict[str, Any], expected: int) -> None:
 def test_a_stop_is_said_once_for_all_layers(tmp_path: Path) -> None:
     stops = on(known(write(tmp_path, "qwen3-30b-a3b")), ranks=32).stops
     assert [s for s in stops if "24 inputs of model.layers.*.mlp.experts" in s]
-    assert len(stops) == 2
+    assert len(stops) == 1
 
 
 def test_another_cache_is_the_nearest_where_the_cache_cannot_be(

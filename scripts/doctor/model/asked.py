@@ -103,8 +103,8 @@ def with_answers(found: Assessment, told: Told) -> Assessment:
     """The same, what was asked in the place of what is recorded."""
     rows = tuple(_row(row, told) for row in found.rows)
     # What stops is asked too, and takes the place of what is recorded.
-    recorded = {stop_of(row.kind, row.form, row.choice) for row in found.rows}
-    now = (stop_of(row.kind, row.form, row.choice) for row in rows)
+    recorded = {stop_of(row) for row in found.rows}
+    now = (stop_of(row) for row in rows)
     stops = [stop for stop in found.stops if stop not in recorded]
     stops += [stop for stop in now if stop]
     budget = found.budget

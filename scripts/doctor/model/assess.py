@@ -55,6 +55,7 @@ class Row:
         names: Paths, the layer's number left out.
         loaded: Whether vLLM loads them without a further flag.
         shapes: Rows and columns that a rank has of them, each once.
+        shared: Whether the ranks can share all of them; else its bytes are not known.
     """
 
     kind: Kind
@@ -67,6 +68,7 @@ class Row:
     choice: Choice
     loaded: bool = True
     shapes: tuple[tuple[int, int], ...] = ()
+    shared: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,10 @@ class Assessment:
         return sum(row.nbytes for row in self.rows if row.loaded)
 
 
+_NOTHING = sizes.Held(0, 0, 0, 0)
+"""Of what the ranks cannot share."""
+
+
 def known(checkpoint: Checkpoint) -> Known:
     """What a checkpoint is.
 
@@ -171,12 +177,14 @@ def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:
     wanted = _filled(it, wanted)
     assert wanted.tokens is not None and wanted.context is not None
     assert wanted.seqs is not None
-    stops: list[str] = []
+    whole: list[sizes.Indivisible] = []
     try:
         sizes.check(it.model.mixers, wanted.ranks)
     except sizes.Indivisible as error:
-        stops.append(str(error))
-    rows = _rows(it, wanted, table, stops)
+        whole.append(error)
+    rows = _rows(it, wanted, table, whole)
+    stops = sizes.reasons(whole)
+    stops += [stop for row in rows if (stop := stop_of(row))]
     # A checkpoint's own wish is taken unless another is named.
     kind = it.kv if wanted.kv == "auto" and it.kv else wanted.kv
     mixers = it.model.mixers
@@ -212,23 +220,23 @@ def _no_cache(it: Known, kind: str) -> list[str]:
     return []
 
 
-def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Row, ...]:
+def _rows(
+    it: Known, wanted: Wanted, table: Table, whole: list[sizes.Indivisible]
+) -> tuple[Row, ...]:
     found: dict[tuple[Kind, Format], list[tuple[Matrix, sizes.Held]]] = {}
     choices: dict[tuple[Kind, Format], Choice] = {}
     for matrix in it.matrices:
         kind, form = matrix.kind, matrix.form
         if (kind, form) not in choices:
             choices[kind, form] = _choice(it.model, matrix, wanted, table)
-            stop = stop_of(kind, form, choices[kind, form])
-            stops += [stop] if stop else []
         head = it.model.kv_head(matrix.name)
         try:
             backend = choices[kind, form].patched
             held = sizes.held(matrix, wanted.ranks, head, backend)
         except sizes.Indivisible as error:
             # Of a draft that nobody asked for nothing is loaded.
-            stops += [] if kind is Kind.DRAFT else [str(error)]
-            held = sizes.Held(0, 0, 0, 0)
+            whole += [] if kind is Kind.DRAFT else [error]
+            held = _NOTHING
         found.setdefault((kind, form), []).append((matrix, held))
     return tuple(
         Row(
@@ -242,6 +250,7 @@ def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Ro
             choices[kind, form],
             kind is not Kind.DRAFT,
             tuple(dict.fromkeys((h.rows, h.cols) for _, h in parts)),
+            all(h is not _NOTHING for _, h in parts),
         )
         for (kind, form), parts in sorted(
             found.items(), key=lambda e: (list(Kind).index(e[0][0]), e[0][1].value)
@@ -249,9 +258,14 @@ def _rows(it: Known, wanted: Wanted, table: Table, stops: list[str]) -> tuple[Ro
     )
 
 
-def stop_of(kind: Kind, form: Format, choice: Choice) -> str:
-    """Why the patched vLLM cannot run matrices of that kind; empty if it can."""
-    return f"{kind.value} in {form.value}: {choice.stops}" if choice.stops else ""
+def stop_of(row: Row) -> str:
+    """Why the patched vLLM cannot run these matrices; empty if it can.
+
+    Of what the ranks cannot share that is said already.
+    """
+    if not row.shared or not row.choice.stops:
+        return ""
+    return f"{row.kind.value} in {row.form.value}: {row.choice.stops}"
 
 
 def _choice(found: Model, matrix: Matrix, wanted: Wanted, table: Table) -> Choice:
@@ -319,8 +333,9 @@ def _scratch(
 
 def unloaded(rows: Sequence[Row]) -> Remark | None:
     """What is said of a draft that nobody asked for."""
-    more = sum(row.nbytes for row in rows if not row.loaded)
-    if not more:
+    draft = [row for row in rows if not row.loaded]
+    more = sum(row.nbytes for row in draft)
+    if not more or not all(row.shared for row in draft):
         return None
     return note(
         f"the MTP head takes {memory.gib(more)} a GPU more, if it is loaded",

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from scripts.doctor.model.told import Answer, Section, data, sections
+from scripts.doctor.model.data import data
+from scripts.doctor.model.told import Answer, Section, sections
 from scripts.selection.report import columns
 
 FORMATS = ("text", "json", "markdown")

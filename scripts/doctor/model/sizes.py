@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from scripts.doctor.model.formats import (
@@ -29,6 +30,7 @@ _BLOCKS = {
     Format.FP8_BLOCK: 128,
 }
 """Inputs, and of FP8 outputs too, that share a scale."""
+_SHOWN = 3
 _SWIZZLED = ("FLASHINFER", "CUTLASS", "FlashInfer", "Cutlass")
 
 
@@ -50,7 +52,31 @@ class Held:
 
 
 class Indivisible(Exception):
-    """What vLLM would not load on so many ranks; its text says why."""
+    """What vLLM would not load on so many ranks.
+
+    Attributes:
+        what: `64 attention heads`.
+        way: What vLLM cannot do with it: text before and behind `what`.
+    """
+
+    def __init__(self, what: str, way: tuple[str, str]) -> None:
+        super().__init__(f"vLLM cannot {way[0]} {what}{way[1]}")
+        self.what = what
+        self.way = way
+
+
+def reasons(errors: Iterable[Indivisible]) -> list[str]:
+    """One text for each thing that vLLM cannot do, whatever it cannot do it with."""
+    ways: dict[tuple[str, str], dict[str, None]] = {}
+    for error in errors:
+        ways.setdefault(error.way, {})[error.what] = None
+    found = []
+    for (verb, end), these in ways.items():
+        listed = ", ".join(list(these)[:_SHOWN])
+        more = len(these) - _SHOWN
+        also = f" and {more} more sizes" if more > 0 else ""
+        found.append(f"vLLM cannot {verb} {listed}{also}{end}")
+    return found
 
 
 def check(mixers: tuple[Mixer | None, ...], ranks: int) -> None:
@@ -125,10 +151,8 @@ def _whole_blocks(matrix: Matrix, shares: list[Module], ranks: int) -> None:
 def _in_blocks(form: Format, size: int, what: str, ranks: int) -> None:
     if size % _BLOCKS.get(form, 1):
         where = "" if ranks == 1 else f" on each of {ranks} ranks"
-        raise Indivisible(
-            f"vLLM cannot load {size} {what}{where}: {form.value} has one scale for "
-            f"{_BLOCKS[form]} of them"
-        )
+        why = f"{form.value} has one scale for {_BLOCKS[form]} of them"
+        raise Indivisible(f"{size} {what}", ("load", f"{where}: {why}"))
 
 
 def _split(matrix: Matrix, part: Module) -> Split:
@@ -167,7 +191,7 @@ def _over(size: int, ranks: int, part: Module, what: str) -> int:
 
 
 def _shared(what: str, ranks: int) -> Indivisible:
-    return Indivisible(f"vLLM cannot share {what} over {ranks} ranks")
+    return Indivisible(what, ("share", f" over {ranks} ranks"))
 
 
 def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:

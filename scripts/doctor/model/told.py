@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An assessment as sections for a person, and as data for a program."""
+"""An assessment as sections for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.doctor.model.assess import Assessment, Known, Row, too_large, unloaded
 from scripts.doctor.model.layers import Kind
@@ -16,8 +15,6 @@ from scripts.doctor.model.roofline import roofline
 from scripts.doctor.model.serve import Flag, lines
 from scripts.doctor.remark import Level, Remark, fault, note
 from scripts.selection.report import short
-
-SCHEMA = Path(__file__).with_name("model.schema.json")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Answer:
         if draft := unloaded(found.rows):
             said.append(draft)
         tower = sum(r.nbytes for r in found.rows if r.kind is Kind.VISION)
-        if tower:
+        if tower and not found.stops:
             said.append(
                 note(
                     f"{gib(tower)} a GPU are the vision tower's; what images take at "
@@ -109,9 +106,12 @@ def sections(answer: Answer) -> Iterator[Section]:
         ],
         [answer.source, *_refused(found)],
     )
-    yield Section("Memory of each GPU", list(_memory(found)))
-    yield Section("KV cache", lines=list(_cache(found)))
-    yield Section("Decoding one sequence, upper bound", lines=list(_bound(found)))
+    if found.stops:
+        yield Section("Memory, KV cache, decoding: not counted, as it cannot run")
+    else:
+        yield Section("Memory of each GPU", list(_memory(found)))
+        yield Section("KV cache", lines=list(_cache(found)))
+        yield Section("Decoding one sequence, upper bound", lines=list(_bound(found)))
     if answer.others:
         yield Section(
             "What would fit",
@@ -159,11 +159,12 @@ def _verdict(found: Assessment) -> Iterator[str]:
 def _row(row: Row) -> tuple[str, ...]:
     padding = f", {gib(row.padding)} of it padding" if row.padding >= 5 << 20 else ""
     loaded = "" if row.loaded else ", if loaded"
+    held = gib(row.nbytes) + padding + loaded if row.shared else "not shared"
     return (
         row.kind.value,
         row.form.value,
         str(row.count),
-        gib(row.nbytes) + padding + loaded,
+        held,
         short(row.choice.patched),
         short(row.choice.stock),
         row.choice.why,
@@ -171,7 +172,7 @@ def _row(row: Row) -> tuple[str, ...]:
 
 
 def _refused(found: Assessment) -> Iterator[str]:
-    for row in found.rows:
+    for row in (row for row in found.rows if row.shared):
         for each in row.choice.refused:
             yield f"{row.kind.value}, passed over: {each}"
         if row.choice.stock_stops:
@@ -214,99 +215,3 @@ def _bound(found: Assessment) -> Iterator[str]:
         f"{found.wanted.gpu.bandwidth / 1e9:,.0f} GB/s"
     )
     yield "an upper bound: no kernel reaches the bandwidth, and nothing else is counted"
-
-
-def data(answer: Answer) -> dict[str, Any]:
-    """The answer, for a program; `model.schema.json` says what is in it."""
-    found, wanted = answer.found, answer.found.wanted
-    bound = roofline(found)
-    return {
-        "schema": 1,
-        "ok": answer.ok,
-        "model": {
-            "name": answer.folder.resolve().name,
-            "family": answer.known.model.family,
-            "layers": len(answer.known.model.mixers),
-            "context": answer.known.model.context,
-        },
-        "gpu": {
-            "name": wanted.gpu.name,
-            "capability": wanted.gpu.capability,
-            "memory": wanted.gpu.memory,
-            "bandwidth": wanted.gpu.bandwidth,
-            "sms": wanted.gpu.sms,
-            "unified": wanted.gpu.unified,
-            "sources": dict(wanted.gpu.source),
-            "unconfirmed": list(wanted.gpu.unconfirmed),
-        },
-        "asked": {
-            "count": wanted.count,
-            "tp": wanted.ranks,
-            "context": found.context,
-            "seqs": wanted.seqs,
-            "tokens": wanted.tokens,
-            "kv": found.kv,
-        },
-        "fits": found.fits,
-        "stops": list(found.stops),
-        "selection": answer.source,
-        "layers": [
-            {
-                "kind": row.kind.value,
-                "format": row.form.value,
-                "count": row.count,
-                "bytes": row.nbytes,
-                "padding": row.padding,
-                "loaded": row.loaded,
-                "names": list(row.names),
-                "patched": row.choice.patched,
-                "stock": row.choice.stock,
-                "why": row.choice.why,
-                "refused": list(row.choice.refused),
-                "stops": row.choice.stops,
-                "stock_stops": row.choice.stock_stops,
-            }
-            for row in found.rows
-        ],
-        "memory": {
-            "total": found.budget.total,
-            "utilization": found.budget.utilization,
-            "system": found.budget.system,
-            "items": [
-                {
-                    "name": item.name,
-                    "bytes": item.nbytes,
-                    "exact": item.exact,
-                    "how": item.how,
-                }
-                for item in found.budget.items
-            ],
-            "left": found.budget.left,
-        },
-        "cache": {
-            "bytes_a_token": found.cache.token,
-            "bytes_a_sequence": found.cache.state,
-            "block": found.cache.block,
-            "blocks": found.blocks,
-            "tokens": found.tokens,
-            "sequences": round(found.sequences, 3),
-        },
-        "upper_bound": {
-            "weights": bound.weights,
-            "cache": bound.cache,
-            "tokens_a_second_empty": round(bound.empty, 1),
-            "tokens_a_second": round(bound.full, 1),
-        },
-        "would_fit": [
-            {"what": o.what, "give": o.give, "tokens": o.found.tokens}
-            for o in answer.others
-        ],
-        "serve": lines(answer.folder, list(answer.flags), found) if found.fits else [],
-        "flags": [
-            {"name": f.name, "value": f.value, "why": f.why} for f in answer.flags
-        ],
-        "findings": [
-            {"level": r.level.value, "what": r.what, "mend": r.mend}
-            for r in answer.remarks
-        ],
-    }
