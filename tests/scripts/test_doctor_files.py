@@ -12,6 +12,7 @@ import pytest
 from scripts.doctor.model.files import BITS
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind, kind_of
+from scripts.doctor.model.main import Given, diagnose
 from scripts.errors import Finding, Unusable
 from tests.scripts.model_help import (
     as_file,
@@ -21,6 +22,7 @@ from tests.scripts.model_help import (
     on,
     tensors,
     tiny,
+    write,
 )
 
 # Files beside config.json
@@ -177,3 +179,61 @@ def test_only_what_vllm_refuses_is_called_refused(
     with pytest.raises(Unusable, match="not known to this tool") as error:
         known(tmp_path)
     assert "vllm serve" in str(error.value.next)
+
+
+# What config.json says of the structure
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "expected"),
+    [
+        ("qwen3-next-80b-a3b", {"layer_types": ["foo"] * 48}, "foo for layer 0"),
+        ("qwen3-next-80b-a3b", {"layer_types": ["mlp"] * 48}, "mlp for layer 0"),
+        ("qwen3-next-80b-a3b", {"layer_types": "foo"}, "a list of texts"),
+        ("qwen3-30b-a3b", {"layer_types": ["mamba"] * 48}, "mamba for layer 0"),
+        ("gpt-oss-120b", {"layer_types": ["far"] * 36}, "far for layer 0"),
+        ("gemma-4-26b-a4b", {"text_config": 7}, "an object"),
+        ("qwen3-30b-a3b", {"architectures": [1]}, "a list of texts"),
+        ("qwen3-30b-a3b", {"architectures": 0}, "a list of texts"),
+        ("qwen3-30b-a3b", {"vision_config": 7}, "an object"),
+        ("qwen3-30b-a3b", {"rope_scaling": "yarn"}, "an object"),
+        ("qwen3-30b-a3b", {"mlp_only_layers": False}, "a list of whole numbers"),
+        ("qwen3-30b-a3b", {"model_type": 0}, "a text"),
+    ],
+    ids=str,
+)
+def test_a_structure_of_another_kind_is_refused(
+    name: str, more: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Finding) as error:
+        known(write(tmp_path, name, **more))
+    assert next(iter(more)) in error.value.where
+    assert expected in f"{error.value.expected} {error.value.found}"
+
+
+def test_kinds_of_layers_by_their_old_names_are_the_same(tmp_path: Path) -> None:
+    def kinds(*names: str) -> Any:
+        said = [names[(n + 1) % 4 == 0] for n in range(48)]
+        return known(write(tmp_path, "qwen3-next-80b-a3b", layer_types=said)).model
+
+    new = kinds("linear_attention", "full_attention")
+    assert kinds("mamba", "attention").mixers == new.mixers
+    assert len(set(new.mixers)) == 2
+
+
+def test_an_architecture_that_is_not_known_is_said(tmp_path: Path) -> None:
+    it = known(tiny(tmp_path, architectures=["FooForCausalLM"]))
+    assert "FooForCausalLM is no architecture" in str(it.remarks)
+    text, ok = diagnose(Given(tmp_path, gpu="5090"))
+    assert ok and "fits, if vLLM loads it" in text.splitlines()[0]
+    it = known(tiny(tmp_path, architectures=["Foo", "Qwen3MoeForCausalLM"]))
+    assert "no architecture" not in str(it.remarks)
+    assert "if vLLM" not in diagnose(Given(tmp_path, gpu="5090"))[0]
+
+
+def test_a_vision_tower_without_sizes_is_said(tmp_path: Path) -> None:
+    assert "are not counted" in str(known(tiny(tmp_path, vision_config={})).remarks)
+    sizes = {"hidden_size": 64, "depth": 2}
+    tiny(tmp_path, vision_config=sizes)
+    (tmp_path / "model.safetensors").unlink()
+    assert "are not counted" not in str(known(tmp_path).remarks)

@@ -9,14 +9,22 @@ from dataclasses import dataclass, replace
 from scripts.doctor.model import choose, inventory, memory, refused, sizes
 from scripts.doctor.model.against import against
 from scripts.doctor.model.blocks import Experts
-from scripts.doctor.model.checkpoint import Checkpoint
+from scripts.doctor.model.checkpoint import TEXT, Checkpoint
 from scripts.doctor.model.choose import Choice
 from scripts.doctor.model.families import FP32_GATES, Model, model, not_known
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.gpus import Gpu
 from scripts.doctor.model.kv import Cache, cache
-from scripts.doctor.model.layers import Kind, Matrix, Split, asked_as, gather, pattern
+from scripts.doctor.model.layers import (
+    Kind,
+    Matrix,
+    Split,
+    asked_as,
+    gather,
+    kind_of,
+    pattern,
+)
 from scripts.doctor.model.memory import Budget, Step
 from scripts.doctor.model.mixers import Attention, Latent
 from scripts.doctor.model.quantization import Rules, rules
@@ -135,6 +143,8 @@ def known(checkpoint: Checkpoint) -> Known:
         Unusable: It is of a family or quantization that is not known here.
     """
     config, text = Fields(checkpoint.config), Fields(checkpoint.text)
+    for name in TEXT:
+        config.inner(name)
     found = model(config, text)
     described = rules(checkpoint.quantization)
     layers = len(found.mixers)
@@ -153,6 +163,24 @@ def known(checkpoint: Checkpoint) -> Known:
                 f"model_type {config.text('model_type') or 'missing'} is not known "
                 "here: the KV cache is counted as that of attention in every layer",
                 "see what vLLM logs at start",
+            )
+        )
+    if found.unregistered:
+        remarks.append(
+            note(
+                f"vLLM may not load it: {found.unregistered} is no architecture that "
+                "is known here",
+                "start vllm serve, which says at once whether it does",
+            )
+        )
+    if config.inner("vision_config") is not None and not any(
+        kind_of(module.name, layers) is Kind.VISION for module in modules
+    ):
+        remarks.append(
+            note(
+                "config.json has a vision tower and no size of it, so that its bytes "
+                "are not counted",
+                "take config.json from the checkpoint's publisher again",
             )
         )
     matrices, more = gather(modules, described, layers)

@@ -16,7 +16,7 @@ from scripts.errors import Finding, Unusable
 INDEX = "model.safetensors.index.json"
 _SHOWN = 3
 _AGAIN = "download these again"
-_TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
+TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
 """Where multimodal models keep the configuration of the language model."""
 
 
@@ -43,7 +43,7 @@ class Checkpoint:
     @property
     def text(self) -> Mapping[str, Any]:
         """The language model's part of config.json."""
-        for key in _TEXT:
+        for key in TEXT:
             inner = self.config.get(key)
             if isinstance(inner, dict) and "hidden_size" in inner:
                 return inner
@@ -79,7 +79,7 @@ def read(folder: Path) -> Checkpoint:
 def _quantization(
     folder: Path, config: Mapping[str, Any], remarks: list[Remark]
 ) -> Mapping[str, Any] | None:
-    parts = [config, *(config.get(key) for key in _TEXT)]
+    parts = [config, *(config.get(key) for key in TEXT)]
     found = [p.get("quantization_config") for p in parts if isinstance(p, dict)]
     found.append(config.get("compression_config"))
     own = next((each for each in found if each is not None), None)

@@ -41,6 +41,7 @@ class Model:
         modules: Its matrices; empty where the family is not known.
         context: Longest sequence that it was made for.
         rotary: Rows and columns of each table of cosines and sines that vLLM keeps.
+        unregistered: Its architectures, where vLLM is not known to have one of them.
     """
 
     family: str
@@ -53,6 +54,7 @@ class Model:
     context: int
     rotary: tuple[tuple[int, int], ...] = ()
     tied: bool = False
+    unregistered: str = ""
 
     def kv_head(self, name: str) -> int:
         """Rows of one key head in the layer of that module; 1 where it has none."""
@@ -82,6 +84,8 @@ def model(config: Fields, text: Fields) -> Model:
     count = count or len(text.text("hybrid_override_pattern"))
     if not 0 < count <= _LAYERS:
         raise text.wrong("num_hidden_layers", f"1 to {_LAYERS}", str(count))
+    if known:
+        _known_kinds(text, family, count)
     root = _root(family, config is text or config.data is text.data)
     layers = [(known or _plain)(text, n, f"{root}layers.{n}") for n in range(count)]
     draft = _draft(text, family, count, root) if known else []
@@ -111,7 +115,26 @@ def model(config: Fields, text: Fields) -> Model:
         positions.longest(text),
         positions.tables(text, [layer.mixer for layer in layers]),
         tied,
+        _unregistered(config),
     )
+
+
+def _known_kinds(text: Fields, family: str, count: int) -> None:
+    """See that the kinds of layers are such as that family has.
+
+    Raises:
+        Finding: One is not.
+    """
+    kinds = _KINDS.get(family, _ATTENTION)
+    for n, each in enumerate(text.texts("layer_types", count)):
+        if each not in kinds:
+            what = f"{each[:60]} for layer {n}"
+            raise text.wrong("layer_types", f"{', '.join(kinds)} for each layer", what)
+
+
+def _unregistered(config: Fields) -> str:
+    said = config.texts("architectures", 0)
+    return "" if not said or ARCHITECTURES & set(said) else ", ".join(said)[:120]
 
 
 def _root(family: str, alone: bool) -> str:
@@ -236,6 +259,26 @@ RULES: dict[str, Rule] = {
     "gpt_oss": _gpt_oss,
     **hybrids.RULES,
 }
+ARCHITECTURES = frozenset(
+    (
+        *("LlamaForCausalLM", "MistralForCausalLM", "Qwen3ForCausalLM"),
+        *("Qwen3MoeForCausalLM", "Qwen3NextForCausalLM", "Glm4MoeForCausalLM"),
+        *("Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"),
+        *("Qwen3_5MoeForCausalLM", "Qwen3_5MoeForConditionalGeneration"),
+        *("DeepseekV3ForCausalLM", "DeepseekV32ForCausalLM", "GptOssForCausalLM"),
+        *("KimiK25ForConditionalGeneration", "MiniMaxM2ForCausalLM"),
+        *("NemotronHForCausalLM", "Gemma4ForCausalLM"),
+        "Gemma4ForConditionalGeneration",
+    )
+)
+"""What vLLM registers for these families."""
+_ATTENTION = ("full_attention", "sliding_attention", "attention", "indexed_attention")
+_KINDS = {
+    **dict.fromkeys(hybrids.DRAFTS, hybrids.KINDS),
+    "nemotron_h": tuple(hybrids.BLOCKS),
+    **dict.fromkeys(("gemma4", "gemma4_text", "gpt_oss"), _ATTENTION[:2]),
+}
+"""Values of layer_types, and the names that they had before."""
 
 
 def _draft(text: Fields, family: str, count: int, root: str) -> list[Layer]:

@@ -51,14 +51,16 @@ class Fields:
         return bool(self.data.get(name))
 
     def text(self, name: str, default: str = "") -> str:
-        value = self.data.get(name) or default
+        value = self.data.get(name)
+        value = default if value is None else value
         if not isinstance(value, str):
             raise self.wrong(name, "a text", repr(value))
-        return value
+        return value or default
 
     def texts(self, name: str, length: int) -> list[str]:
         """One text for each layer; an empty list if it is not there."""
-        value = self.data.get(name) or []
+        value = self.data.get(name)
+        value = [] if value is None else value
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise self.wrong(name, "a list of texts", repr(value))
         if value and len(value) < length:
@@ -67,17 +69,20 @@ class Fields:
 
     def numbers(self, name: str) -> set[int]:
         """A list of whole numbers; empty if it is not there."""
-        value = self.data.get(name) or []
+        value = self.data.get(name)
+        value = [] if value is None else value
         if not isinstance(value, list) or not all(type(v) is int for v in value):
             raise self.wrong(name, "a list of whole numbers", repr(value))
         return set(value)
 
     def inner(self, name: str) -> Fields | None:
-        """An object below it, or None."""
+        """An object below it, or None if it is not there."""
         value = self.data.get(name)
-        return (
-            Fields(value, f"{self.where}: {name}") if isinstance(value, dict) else None
-        )
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.wrong(name, "an object", repr(value))
+        return Fields(value, f"{self.where}: {name}")
 
     def wrong(self, name: str, expected: str, found: str) -> Finding:
         return Finding(

@@ -21,12 +21,13 @@ from scripts.doctor.model.mixers import Attention, Delta, Mamba, Mixer, Module
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
 _QWEN_NEXT = ("qwen3_next",)
 _QWEN_SPLIT = ("qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
-_BLOCKS = {
+BLOCKS = {
     **dict.fromkeys(("mamba", "linear_attention"), "M"),
     **dict.fromkeys(("attention", "full_attention"), "*"),
     "moe": "E",
     "mlp": "-",
 }
+KINDS = tuple(kind for kind, letter in BLOCKS.items() if letter in "M*")
 
 
 # Qwen3-Next, Qwen3.5, 3.6
@@ -36,7 +37,7 @@ def _qwen(text: Fields, n: int, at: str) -> Layer:
     hidden = text.count("hidden_size")
     kinds = text.texts("layer_types", n + 1)
     every = text.count("full_attention_interval", default=4)
-    full = kinds[n] == "full_attention" if kinds else (n + 1) % every == 0
+    full = BLOCKS[kinds[n]] == "*" if kinds else (n + 1) % every == 0
     mixer = _gated(text) if full else _delta(text)
     name = "self_attn" if full else "linear_attn"
     parts = [*norms(at, hidden), *mixer.modules(f"{at}.{name}", hidden)]
@@ -100,7 +101,7 @@ def pattern(text: Fields) -> str:
 def _pattern(text: Fields, name: str, listed: str) -> str:
     found = text.text(name)
     if not found:
-        found = "".join(_BLOCKS.get(kind, "?") for kind in text.texts(listed, 0))
+        found = "".join(BLOCKS.get(kind, "?") for kind in text.texts(listed, 0))
     if not found or not set(found) <= set("M*E-"):
         raise text.wrong(name, "letters of M, *, E and -, one a layer", found)
     return found

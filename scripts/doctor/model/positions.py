@@ -42,7 +42,8 @@ def _ropes(text: Fields) -> Iterator[Fields]:
     """The rotary embeddings' parameters; of kinds of layers, each."""
     for name in ("rope_parameters", "rope_scaling"):
         if (found := text.inner(name)) is not None:
-            kinds = [found.inner(kind) for kind in found.data]
+            names = [n for n, each in found.data.items() if isinstance(each, dict)]
+            kinds = [found.inner(each) for each in names]
             yield from (k for k in kinds if k is not None)
             yield found
             return

@@ -91,6 +91,8 @@ def sections(answer: Answer) -> Iterator[Section]:
         f"{wanted.count} x {wanted.gpu.name}" if wanted.count > 1 else wanted.gpu.name
     )
     verdict = "fits" if found.fits else "does not fit"
+    if found.fits and answer.known.model.unregistered:
+        verdict = "fits, if vLLM loads it"
     if found.fits and not answer.ok:
         verdict = "fits, and has faults"
     if found.stops:

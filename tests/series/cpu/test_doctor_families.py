@@ -116,6 +116,14 @@ def classes(worker: None) -> Iterator[None]:
     library._destroy()
 
 
+def test_every_architecture_is_one_that_vllm_registers() -> None:
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    there = set(ModelRegistry.get_supported_archs())
+    assert there >= families.ARCHITECTURES
+    assert CLASSES.keys() <= families.ARCHITECTURES
+
+
 def config_of(name: str) -> dict[str, Any]:
     whole = json.loads((MODELS / f"{name}.json").read_text("utf-8"))["files"]
     config = dict(whole["config.json"])
