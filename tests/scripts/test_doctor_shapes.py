@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.doctor.model import mixers, sizes
+from scripts.doctor.model import assess, gpus, mixers, sizes
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind, Matrix, Split
@@ -171,7 +171,7 @@ def test_another_cache_is_the_nearest_where_the_cache_cannot_be(
     it = known(write(tmp_path, "gpt-oss-120b"))
     found = on(it, "pro6000", kv="nvfp4")
     assert found.stops
-    first, *_ = nearest(it, found, selection.recorded().table)
+    first, *_ = nearest(it, found, found.wanted, selection.recorded().table)
     assert (first.give, first.found.kv) == ("KV=fp8", "fp8")
 
 
@@ -191,3 +191,64 @@ def test_numbers_that_no_model_has(
     (tmp_path / "config.json").write_text(json.dumps(config(**more)), encoding="utf-8")
     with pytest.raises(Finding, match=expected):
         known(tmp_path)
+
+
+# What would fit
+
+
+def would_fit(it: Any, gpu: str, **more: Any) -> list[Any]:
+    wanted = assess.Wanted(gpus.named(gpu), 1, 1, **more)
+    table = selection.recorded().table
+    return nearest(it, assess.assess(it, wanted, table), wanted, table)
+
+
+def test_fewer_sequences_are_offered(tmp_path: Path) -> None:
+    """Those that leave a sequence its length: the logits of 256 take the rest."""
+    it = known(write(tmp_path, "qwen3.6-35b-a3b-w4a4"))
+    assert not on(it, "5090").fits
+    rows = {row.give.split("=")[0]: row for row in would_fit(it, "5090")}
+    assert list(rows) == ["CONTEXT", "SEQS", "KV", "COUNT", "GPU"]
+    assert rows["SEQS"].found.context == it.model.context
+    asked = rows["SEQS"].found.wanted.seqs
+    assert on(it, "5090", seqs=asked).fits and not on(it, "5090", seqs=2 * asked).fits
+    # Whoever asked for one alone has no fewer.
+    short = would_fit(it, "5080", seqs=1)
+    assert not [row for row in short if "SEQS" in row.give]
+
+
+@pytest.mark.parametrize("name", ["qwen3.6-35b-a3b-w4a4", "glm-4.7"])
+@pytest.mark.parametrize("gpu", ["5090", "5080"])
+def test_each_row_is_of_its_kind_and_gains_something(
+    name: str, gpu: str, tmp_path: Path
+) -> None:
+    it = known(write(tmp_path, name))
+    rows = would_fit(it, gpu)
+    kinds = [row.give.split("=")[0] for row in rows]
+    assert len(set(kinds)) == len(kinds) and "GPU" in kinds
+    reached = 0
+    for row in rows:
+        assert row.found.fits
+        if " CONTEXT=" in row.give:
+            assert row.found.context >= 1.05 * reached
+        reached = max(reached, row.found.context)
+
+
+def test_a_row_says_what_its_command_would(tmp_path: Path) -> None:
+    """Another GPU has defaults of its own."""
+    it = known(write(tmp_path, "gpt-oss-120b"))
+    row = would_fit(it, "5090")[-1]
+    assert "GPU='RTX PRO 6000' COUNT=1" in row.give
+    assert row.found.tokens == on(it, "pro6000").tokens
+
+
+@pytest.mark.parametrize(("length", "ranks"), [(90_000, 16), (120_000, 32)])
+def test_no_more_gpus_than_half_of_the_length_needs(
+    length: int, ranks: int, tmp_path: Path
+) -> None:
+    """16 of them take 50,176 tokens, and 32 all."""
+    it = known(write(tmp_path, "deepseek-r1"))
+    assert on(it, "5090", ranks=32, context=length).fits
+    rows = would_fit(it, "5090", context=length)
+    (row,) = (r for r in rows if r.give.startswith("COUNT="))
+    assert row.found.wanted.ranks == ranks
+    assert (row.found.context < length) == (ranks == 16)

@@ -84,7 +84,7 @@ def diagnose(given: Given) -> tuple[str, bool]:
             found = asking.with_answers(found, told)
             source = asking.source(told, facts.executable, recorded)
     flags = serve.flags(known, found, asked)
-    others = [] if found.fits else nearest(known, found, table)
+    others = [] if found.fits else nearest(known, found, asked, table)
     answer = Answer(known, found, flags, others, given.folder, source, more)
     if given.recipe is None:
         return render(answer, given.form), answer.ok
