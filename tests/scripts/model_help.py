@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.doctor.model import assess, checkpoint, gpus
 from scripts.doctor.model.files import BITS
+from scripts.doctor.model.known import Known, know
 from scripts.selection import main as selection
 
 MODELS = Path(__file__).with_name("models")
@@ -31,11 +32,11 @@ def write(folder: Path, name: str, **config: Any) -> Path:
     return folder
 
 
-def known(folder: Path) -> assess.Known:
-    return assess.known(checkpoint.read(folder))
+def known(folder: Path) -> Known:
+    return know(checkpoint.read(folder))
 
 
-def on(it: assess.Known, gpu: str = "5090", ranks: int = 1, **more: Any) -> Any:
+def on(it: Known, gpu: str = "5090", ranks: int = 1, **more: Any) -> Any:
     """What it is on that many of that GPU."""
     wanted = assess.Wanted(gpus.named(gpu), ranks, ranks, **more)
     return assess.assess(it, wanted, selection.recorded().table)

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.doctor.model import assess, checkpoint, gpus
 from scripts.doctor.model.files import read_header
+from scripts.doctor.model.known import know
 from scripts.selection import main as selection
 from tests.series.conftest import Run
 
@@ -27,7 +28,7 @@ CASES = [
 
 
 def predicted(folder: Path, ranks: int) -> int:
-    known = assess.known(checkpoint.read(folder))
+    known = know(checkpoint.read(folder))
     wanted = assess.Wanted(gpus.named("5090"), ranks, ranks)
     found = assess.assess(known, wanted, selection.recorded().table)
     assert not found.stops

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.doctor.model.assess import Assessment, Known, Row, stop_of
+from scripts.doctor.model.assess import Assessment, Row, stop_of
 from scripts.doctor.model.choose import Choice
+from scripts.doctor.model.known import Known
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import Item
 from scripts.doctor.remark import Remark, note

@@ -6,28 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scripts.doctor.model import choose, inventory, memory, refused, sizes
-from scripts.doctor.model.against import against
+from scripts.doctor.model import choose, memory, refused, sizes
 from scripts.doctor.model.blocks import Experts
-from scripts.doctor.model.checkpoint import TEXT, Checkpoint
 from scripts.doctor.model.choose import Choice
-from scripts.doctor.model.families import FP32_GATES, Model, model, not_known
-from scripts.doctor.model.fields import Fields
+from scripts.doctor.model.families import Model
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.gpus import Gpu
+from scripts.doctor.model.known import Known
 from scripts.doctor.model.kv import Cache, cache
 from scripts.doctor.model.layers import (
     Kind,
     Matrix,
     Split,
-    asked_as,
-    gather,
-    kind_of,
     pattern,
 )
 from scripts.doctor.model.memory import Budget, Step
 from scripts.doctor.model.mixers import Attention, Latent
-from scripts.doctor.model.quantization import Rules, rules
 from scripts.doctor.remark import Remark, fault, note
 from scripts.kernels import workspace
 from scripts.selection.table import Table
@@ -80,17 +74,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Known:
-    """A checkpoint, read once for all that is asked of it."""
-
-    checkpoint: Checkpoint
-    model: Model
-    matrices: tuple[Matrix, ...]
-    kv: str | None
-    remarks: tuple[Remark, ...]
-
-
-@dataclass(frozen=True)
 class Assessment:
     """The answer to one `Wanted`, its defaults filled in."""
 
@@ -133,71 +116,6 @@ class Assessment:
 
 _NOTHING = sizes.Held(0, 0, 0, 0)
 """Of what the ranks cannot share."""
-
-
-def known(checkpoint: Checkpoint) -> Known:
-    """What a checkpoint is.
-
-    Raises:
-        Finding: Its files contradict themselves, or lack what vLLM needs.
-        Unusable: It is of a family or quantization that is not known here.
-    """
-    config, text = Fields(checkpoint.config), Fields(checkpoint.text)
-    for name in TEXT:
-        config.inner(name)
-    found = model(config, text)
-    described = rules(checkpoint.quantization)
-    layers = len(found.mixers)
-    remarks = list(checkpoint.remarks)
-    modules = found.modules
-    if checkpoint.tensors is not None:
-        made, more = inventory.modules(checkpoint.tensors, described, layers)
-        remarks += [*more, *against(modules, made, found)]
-        # vLLM reads no lm_head where the embedding is one.
-        modules = tuple(m for m in made if not found.tied or m.name != "lm_head")
-    elif not modules:
-        raise not_known(found.family or config.text("model_type"))
-    if not found.family:
-        remarks.append(
-            note(
-                f"model_type {config.text('model_type') or 'missing'} is not known "
-                "here: the KV cache is counted as that of attention in every layer",
-                "see what vLLM logs at start",
-            )
-        )
-    if found.unregistered:
-        remarks.append(
-            note(
-                f"vLLM may not load it: {found.unregistered} is no architecture that "
-                "is known here",
-                "start vllm serve, which says at once whether it does",
-            )
-        )
-    if config.inner("vision_config") is not None and not any(
-        kind_of(module.name, layers) is Kind.VISION for module in modules
-    ):
-        remarks.append(
-            note(
-                "config.json has a vision tower and no size of it, so that its bytes "
-                "are not counted",
-                "take config.json from the checkpoint's publisher again",
-            )
-        )
-    matrices, more = gather(modules, described, layers)
-    matrices = [_as_vllm(each, described, found.family) for each in matrices]
-    return Known(checkpoint, found, tuple(matrices), described.kv, (*remarks, *more))
-
-
-def _as_vllm(matrix: Matrix, described: Rules, family: str) -> Matrix:
-    """The format that vLLM makes it of, where the file alone does not decide."""
-    if matrix.form is Format.NVFP4:
-        # The description says whether activations are FP4 too.
-        said = described.form(asked_as(matrix.parts[0].name))
-        return replace(matrix, form=said) if said is Format.NVFP4_A16 else matrix
-    gate = matrix.kind is Kind.ROUTER and matrix.name.endswith(".gate")
-    if gate and family in FP32_GATES:
-        return replace(matrix, form=Format.FP32)
-    return matrix
 
 
 def assess(it: Known, wanted: Wanted, table: Table) -> Assessment:

@@ -12,6 +12,7 @@ from scripts.doctor.facts import Facts
 from scripts.doctor.model import asked as asking
 from scripts.doctor.model import assess, checkpoint, gpus, recipes, serve
 from scripts.doctor.model.gpus import Gpu
+from scripts.doctor.model.known import Known, know
 from scripts.doctor.model.nearest import nearest
 from scripts.doctor.model.render import FORMATS, render
 from scripts.doctor.model.told import Answer
@@ -65,7 +66,7 @@ def diagnose(given: Given) -> tuple[str, bool]:
             found=str(ranks),
             next=f"make doctor MODEL={given.quoted} COUNT={ranks} TP={ranks}",
         )
-    known = assess.known(checkpoint.read(given.folder))
+    known = know(checkpoint.read(given.folder))
     table = selection.recorded().table
     asked = assess.Wanted(
         gpu, count, ranks, given.context, given.seqs, given.tokens, given.kv
@@ -136,7 +137,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int, Remark | None]:
     return gpu, count, mixed
 
 
-def _taken(given: Given, known: assess.Known, found: assess.Assessment) -> None:
+def _taken(given: Given, known: Known, found: assess.Assessment) -> None:
     """Refuse what `vllm serve` would refuse before it looks at the GPU."""
     longest, tokens = known.model.context, found.wanted.tokens
     assert tokens is not None

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scripts.doctor.model import gpus
-from scripts.doctor.model.assess import Assessment, Known, Wanted, assess
+from scripts.doctor.model.assess import Assessment, Wanted, assess
+from scripts.doctor.model.known import Known
 from scripts.doctor.model.kv import cache
 from scripts.selection.table import Table
 

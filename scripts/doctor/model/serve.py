@@ -8,7 +8,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.doctor.model.assess import Assessment, Known, Wanted
+from scripts.doctor.model.assess import Assessment, Wanted
+from scripts.doctor.model.known import Known
 from scripts.doctor.model.memory import UTILIZATION
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.doctor.model.assess import Assessment, Known, Row, too_large, unloaded
+from scripts.doctor.model.assess import Assessment, Row, too_large, unloaded
+from scripts.doctor.model.known import Known
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import gib
 from scripts.doctor.model.nearest import Other
