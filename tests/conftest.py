@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 from scripts import reports
 from scripts.checkout import Checkout
+
+# Under `make test` a make that a test starts would be make[1], and say where it is.
+for _name in [name for name in os.environ if name.startswith("MAKE")]:
+    del os.environ[_name]
 
 
 @pytest.hookimpl(trylast=True)

@@ -184,11 +184,7 @@ def test_finding_exits_1_and_says_what_to_do(small: Small, tmp_path: Path) -> No
 
 
 def make(*args: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    # `make test` hands its own flags and depth down.
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    return subprocess.run(
-        ["make", *args], cwd=root, env=env, capture_output=True, text=True
-    )
+    return subprocess.run(["make", *args], cwd=root, capture_output=True, text=True)
 
 
 def test_make_help_names_every_target() -> None:

@@ -103,7 +103,6 @@ def run(command: str, wheels: Path) -> None:
         "UV_NO_CONFIG": "1",
         "UV_FIND_LINKS": str(wheels),
     }
-    env = {k: v for k, v in env.items() if not k.startswith("MAKE")}
     if command.startswith("make "):
         command = command.replace("make ", "make --dry-run ", 1)
     done = subprocess.run(
