@@ -35,6 +35,7 @@ Want = Callable[[str], bool]
 Row = tuple[str, int, str, int, int]
 """Path, mode, blob, offset in the unpacked archive, size; both in bytes."""
 Files = Iterator[tuple[str, Entry]]
+_Found = Iterator[tuple[Row, bytes]]
 _BLOCK = 1 << 20
 T = TypeVar("T")
 
@@ -87,19 +88,16 @@ def source(archive: Path, artifact: Artifact, want: Want) -> Source:
     Raises:
         Finding: It is not the artifact.
     """
-    cache.check(archive, artifact)
-    shelf = _Shelf.of(artifact)
-    rows = None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+    shelf, rows = _opened(archive, artifact)
     if rows is not None:
         files = _taken(archive, shelf, [row for row in rows if want(row[0])])
         if files is not None:
             return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
     rows, files = [], {}
-    for member in members(archive):
-        rows.append(_row(member))
-        if want(member.path):
-            files[member.path] = Entry(member.mode, member.data)
-    _keep_table(shelf, rows)
+    for row, data in _whole(archive, shelf):
+        rows.append(row)
+        if want(row[0]):
+            files[row[0]] = Entry(row[1], data)
     hold(shelf.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
     return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
 
@@ -116,40 +114,51 @@ def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> 
     Raises:
         Finding: It is not the artifact, or it is damaged.
     """
-    cache.check(archive, artifact)
-    shelf = _Shelf.of(artifact)
-    rows = None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+    shelf, rows = _opened(archive, artifact)
     if rows is not None:
         try:
-            return use(_checked(archive, rows))
+            return use(_files(_checked(archive, rows)))
         except _Lied:
             pass
-    return use(_whole(archive, shelf))
+    return use(_files(_whole(archive, shelf)))
+
+
+def _opened(archive: Path, artifact: Artifact) -> tuple[_Shelf, list[Row] | None]:
+    """Where what is known of a checked archive lies, and its table, if to be used."""
+    cache.check(archive, artifact)
+    shelf = _Shelf.of(artifact)
+    return shelf, None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+
+
+def _files(found: _Found) -> Files:
+    return ((row[0], Entry(row[1], data)) for row, data in found)
 
 
 class _Lied(Exception):
     """The archive has something else than the table says."""
 
 
-def _checked(archive: Path, rows: list[Row]) -> Files:
+def _checked(archive: Path, rows: list[Row]) -> _Found:
+    """The bytes of rows, each the blob that its row names.
+
+    Raises:
+        _Lied: One is not, or the archive ends before.
+    """
     try:
         for row, data in _stretches(archive, rows):
             if blob_id(data) != row[2]:
                 raise _Lied
-            yield row[0], Entry(row[1], data)
+            yield row, data
     except (EOFError, zlib.error) as e:
         raise _Lied from e
 
 
-def _whole(archive: Path, shelf: _Shelf) -> Files:
+def _whole(archive: Path, shelf: _Shelf) -> _Found:
+    """All of an archive, read from end to end; then its table is kept."""
     rows = []
     for member in members(archive):
         rows.append(_row(member))
-        yield member.path, Entry(member.mode, member.data)
-    _keep_table(shelf, rows)
-
-
-def _keep_table(shelf: _Shelf, rows: list[Row]) -> None:
+        yield rows[-1], member.data
     text = json.dumps({"tree": _tree(rows), "rows": rows})
     _keep(shelf.table, text.encode("utf-8"))
 
@@ -188,20 +197,16 @@ def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | 
     blobs, damaged = held(shelf.held, {row[2] for row in rows})
     missing = [row for row in rows if row[2] not in blobs]
     if missing:
-        found: dict[str, bytes] = {}
         try:
-            for row, data in _stretches(archive, missing):
-                if blob_id(data) != row[2]:
-                    return None
-                found[row[2]] = data
-        except (OSError, EOFError, zlib.error):
+            found = {row[2]: data for row, data in _checked(archive, missing)}
+        except (OSError, _Lied):
             return None
         blobs |= found
         hold(shelf.held, blobs if damaged else found, more=not damaged)
     return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
 
 
-def _stretches(archive: Path, rows: list[Row]) -> Iterator[tuple[Row, bytes]]:
+def _stretches(archive: Path, rows: list[Row]) -> _Found:
     """The bytes of rows, out of the unpacked archive; one read goes past them all.
 
     Raises:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -81,7 +82,7 @@ def measure(
     verbs: dict[str, Callable[[int], float]] = {"apply": applied, "export": exported}
     found: list[Row] = []
     for verb, run in verbs.items():
-        sides = {str(n): lambda n=n, run=run: run(n) for n in counts}  # type: ignore[misc]
+        sides = {str(n): partial(run, n) for n in counts}
         times = alternate(sides, rounds, f"growth of {verb}")
         side = {n: Side(f"{n} patches", times[str(n)]) for n in counts}
         for step in pairwise(counts):

@@ -40,27 +40,29 @@ class Fields:
 
     def number(self, name: str, default: float) -> float:
         """A positive number, or the default."""
-        value = self.data.get(name)
-        value = default if value is None else value
+        value = self._given(name, default)
         if type(value) not in (int, float) or not 0 < value < _LARGEST:
             raise self.wrong(name, "a positive number", repr(value))
         return float(value)
+
+    def _given(self, name: str, default: Any) -> Any:
+        """What is there; the default in the place of null, too."""
+        value = self.data.get(name)
+        return default if value is None else value
 
     def has(self, name: str) -> bool:
         """Whether it is there and neither null, false, nor 0."""
         return bool(self.data.get(name))
 
     def text(self, name: str, default: str = "") -> str:
-        value = self.data.get(name)
-        value = default if value is None else value
+        value = self._given(name, default)
         if not isinstance(value, str):
             raise self.wrong(name, "a text", repr(value))
         return value or default
 
     def texts(self, name: str, length: int) -> list[str]:
         """One text for each layer; an empty list if it is not there."""
-        value = self.data.get(name)
-        value = [] if value is None else value
+        value = self._given(name, [])
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise self.wrong(name, "a list of texts", repr(value))
         if value and len(value) < length:
@@ -69,8 +71,7 @@ class Fields:
 
     def numbers(self, name: str) -> set[int]:
         """A list of whole numbers; empty if it is not there."""
-        value = self.data.get(name)
-        value = [] if value is None else value
+        value = self._given(name, [])
         if not isinstance(value, list) or not all(type(v) is int for v in value):
             raise self.wrong(name, "a list of whole numbers", repr(value))
         return set(value)

@@ -13,18 +13,19 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def session(job: dict[str, object]) -> int:
+def session(job: dict[str, Any]) -> int:
     """Run one job's tests in this process, as `python -m pytest` would; the code."""
     said = os.open(str(job["said"]), os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
     for fd in (1, 2):
         os.dup2(said, fd)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ.update(job["environment"])  # type: ignore[call-overload]
-    return int(pytest.main(job["arguments"]))  # type: ignore[arg-type]
+    os.environ.update(job["environment"])
+    return int(pytest.main(job["arguments"]))
 
 
 def main() -> None:
