@@ -15,6 +15,7 @@ from scripts import ROOT, cpuenv
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import write
+from tests.engine.contained import contained
 from tests.engine.place import COMPILED, INSIDE, RAY, SERIES, SERVER, place
 
 SIGMAS = ("0.05", "0.01", "0.003")
@@ -64,6 +65,7 @@ def digest(trees: Sequence[str]) -> str:
         trees: git's ids of the trees that are run.
     """
     files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
+    files.append(INSIDE.with_name("place.py"))
     for name in ("platform_double", "ask_selection", "expert_bytes"):
         files.append(ROOT / "scripts" / "inside" / f"{name}.py")
     files.append(ROOT / "docs" / "gpu-owners.md")  # what it says of a log is a claim
@@ -97,7 +99,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
     if job == SERVED:
         arguments.append(str(below / "server.log"))
     below.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    with log.open("wb") as file, contained() as more:
         try:
             done = subprocess.run(
                 [where.python, INSIDE / job.script, *arguments],
@@ -106,6 +108,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
                     SM12X_ENGINE_CAPABILITY="12.0",
                     VLLM_SERVER_DEV_MODE="1",
                     VLLM_LOGGING_LEVEL="INFO",
+                    **more,
                 ),
                 stdout=file,
                 stderr=subprocess.STDOUT,

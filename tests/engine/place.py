@@ -36,20 +36,17 @@ class Place:
         python: The environment with FlashInfer.
         vllm: The folder that ``vllm`` is imported from.
         beside: Further folders of its search path.
-        bytecode: Where it keeps compiled Python, for the next process.
     """
 
     python: Path
     vllm: Path
     beside: tuple[Path, ...]
-    bytecode: Path
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a process that runs in this place."""
         path = os.pathsep.join(map(str, (self.vllm, *self.beside)))
         settings = {
             "PYTHONPATH": path,
-            "PYTHONPYCACHEPREFIX": str(self.bytecode),
             "HF_HUB_OFFLINE": "1",
             "VLLM_TARGET_DEVICE": "cpu",
             "VLLM_HAS_FLASHINFER_CUBIN": "1",  # without nvcc and ninja
@@ -61,7 +58,9 @@ class Place:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("VLLM_")}
-        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        # Compiled Python lies beside its source, where pip has put that of packages.
+        for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
+            inherited.pop(name, None)
         return inherited | settings | more
 
 
@@ -70,7 +69,7 @@ def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
 
     Args:
         tree: A source tree of the pin.
-        below: A folder of this run's own, made anew.
+        below: A folder of that tree's own; what is laid out there is taken as it is.
         more: Further requirement files, for packages that not every process has.
 
     Raises:
@@ -79,29 +78,46 @@ def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
     """
     python = flashinfer_python()
     compiled = package_folder(COMPILED) / "vllm"
-    laid = below / "tree"
-    shutil.rmtree(laid, ignore_errors=True)
-    (laid / "vllm").mkdir(parents=True)
-    files = sorted(compiled.glob("*.so"))
-    if not any(file.name == "_C.abi3.so" for file in files):
+    if not (compiled / "_C.abi3.so").is_file():
         raise Unusable(
             "there are no files compiled for a CPU",
             where=str(compiled),
             expected="_C.abi3.so",
             next="remove that folder's parent from the cache; then run it again",
         )
-    for entry in [*sorted((tree / "vllm").iterdir()), *files]:
-        if entry.name != "__pycache__":
-            (laid / "vllm" / entry.name).symlink_to(entry.resolve())
-    version = f"{lockfile.load().version}+cpu"
-    told = laid / f"vllm-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"
-    write(told / "METADATA", metadata.encode())
-    write(told / "entry_points.txt", _PLUGIN.encode())
+    laid = below / "tree"
+    if not laid.exists():
+        _lay(tree, compiled, laid)
     beside = (
         INSIDE,
         SERIES / "cpu",
         ROOT / "scripts" / "inside",
         *map(package_folder, (SERVER, *more)),
     )
-    return Place(python, laid, beside, below / "bytecode")
+    return Place(python, laid, beside)
+
+
+def _lay(tree: Path, compiled: Path, laid: Path) -> None:
+    part = laid.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    _link(tree / "vllm", part / "vllm")
+    for file in compiled.glob("*.so"):
+        (part / "vllm" / file.name).symlink_to(file.resolve())
+    version = f"{lockfile.load().version}+cpu"
+    told = part / f"vllm-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"
+    write(told / "METADATA", metadata.encode())
+    write(told / "entry_points.txt", _PLUGIN.encode())
+    part.rename(laid)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Folders of its own, so that who walks them finds what is in them."""
+    target.mkdir(parents=True)
+    for entry in sorted(source.resolve().iterdir()):
+        if entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            _link(entry, target / entry.name)
+        else:
+            (target / entry.name).symlink_to(entry)

@@ -85,7 +85,7 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A script in the place of an engine's, in this interpreter."""
     inside = tmp_path / "inside"
     inside.mkdir()
-    here = Place(Path(sys.executable), tmp_path, (), tmp_path / "bytecode")
+    here = Place(Path(sys.executable), tmp_path, ())
     monkeypatch.setattr(jobs, "place", lambda tree, below, more: here)
     monkeypatch.setattr(jobs, "INSIDE", inside)
     return inside / "one.py"
@@ -138,6 +138,7 @@ def test_a_tree_is_laid_over_compiled_files(packages: Path, tmp_path: Path) -> N
     (packages / "vllm" / "envs.py").write_text("of another release")
     tree = tmp_path / "tree" / "vllm"
     (tree / "config").mkdir(parents=True)
+    (tree / "config" / "__init__.py").write_text("of the pin")
     (tree / "envs.py").write_text("of the pin")
     made = place.place(tmp_path / "tree", tmp_path / "below")
     assert (made.vllm / "vllm" / "envs.py").read_text() == "of the pin"
@@ -146,6 +147,21 @@ def test_a_tree_is_laid_over_compiled_files(packages: Path, tmp_path: Path) -> N
     assert "sm12x_double:install" in (told / "entry_points.txt").read_text()
     path = made.environ()["PYTHONPATH"].split(":")
     assert path[0] == str(made.vllm)
+    config = made.vllm / "vllm" / "config"
+    assert config.is_dir() and not config.is_symlink()  # who walks it looks inside
+    assert (config / "__init__.py").read_text() == "of the pin"
+
+
+def test_a_tree_is_laid_once_and_whole(packages: Path, tmp_path: Path) -> None:
+    """What an interrupted run has left is made anew; compiled Python stays."""
+    (packages / "vllm" / "_C.abi3.so").write_bytes(b"compiled")
+    (tmp_path / "tree" / "vllm").mkdir(parents=True)
+    (tmp_path / "below" / "tree.part" / "vllm").mkdir(parents=True)
+    made = place.place(tmp_path / "tree", tmp_path / "below").vllm
+    (made / "vllm" / "__pycache__").mkdir()
+    assert place.place(tmp_path / "tree", tmp_path / "below").vllm == made
+    assert (made / "vllm" / "__pycache__").is_dir()
+    assert not (tmp_path / "below" / "tree.part").exists()
 
 
 def test_a_job_can_have_packages_of_its_own(

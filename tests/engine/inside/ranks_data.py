@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import data_double
 import sm12x_double
 import torch
 import vllm.v1.worker.cpu_worker  # noqa: F401  likewise
@@ -36,6 +39,11 @@ def main(folder: Path, out: Path) -> None:
     rows = Rows()
     by_fork()
     sm12x_double.install()  # here, so that the ranks, which are forks, have it imported
+    rows.not_run(
+        "DP 2 on a CPU without a double of two collectives", data_double.lacking(),
+        data_double.LACKING, "CpuCommunicator has none", data_double.WORDS,
+    )  # fmt: skip
+    data_double.install()
     for name, size in SIZES.items():
         path = folder / f"ranks data {size}"
         checkpoint = write(path, tiny(size, Format.MODELOPT))
@@ -84,12 +92,16 @@ def forked(
     ]
     for each in ranks:
         each.start()
-    for number, each in enumerate(ranks):
-        each.join(LIMIT)
-        if each.exitcode != 0:
-            for other in ranks:
-                other.kill()
-            raise RuntimeError(f"process {number} ended with {each.exitcode}")
+    until = time.monotonic() + LIMIT
+    while None in (codes := [each.exitcode for each in ranks]) and not any(codes):
+        left = until - time.monotonic()
+        running = [r.sentinel for r, c in zip(ranks, codes, strict=True) if c is None]
+        if left <= 0 or not multiprocessing.connection.wait(running, left):
+            break
+    if any(codes) or None in codes:
+        for each in ranks:  # one that waits for another never ends
+            each.kill()
+        raise RuntimeError(f"the ranks' processes ended with {codes}")
     return [pickle.loads(out.read_bytes()) for out in outs]
 
 

@@ -10,10 +10,12 @@ import json
 import os
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import psutil
+import vllm
 from checkpoint import Format
 from model import write
 from offline import generate, prompts
@@ -27,6 +29,8 @@ LIMIT = 240.0
 """Seconds in which all have to end; vLLM waits 300 for a forward pass alone."""
 OLD, OTHER = "0.7.0", "0.7.2.post1"
 CAPABILITY = "12.1"
+NO_CODE = sha256().hexdigest()[:8]
+"""A digest of no file at all."""
 DIED, ALIKE, APART = (
     pattern(quoted(start))
     for start in (
@@ -46,7 +50,7 @@ def main(folder: Path, out: Path) -> None:
     )  # fmt: skip
     dead(rows, checkpoint)
     alone_refused(rows, checkpoint)
-    told_apart(rows, checkpoint)
+    told_apart(rows, folder, checkpoint)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
@@ -117,7 +121,8 @@ def dead(rows: Rows, checkpoint: Path) -> None:
     alike = [line for line in found.lines if ALIKE.search(line)]
     rows.add(
         "ranks that are alike", "the log says so once, at start",
-        f"{len(alike)} line: {_said(alike)}", len(alike) == 1,
+        f"{len(alike)} line: {_said(alike)}",
+        len(alike) == 1 and NO_CODE not in alike[0],
     )  # fmt: skip
 
 
@@ -136,21 +141,32 @@ def alone_refused(rows: Rows, checkpoint: Path) -> None:
     )  # fmt: skip
 
 
-def told_apart(rows: Rows, checkpoint: Path) -> None:
-    """Another FlashInfer, and another capability: both work by name, and are told."""
+def told_apart(rows: Rows, folder: Path, checkpoint: Path) -> None:
+    """Another FlashInfer, capability and series: all work by name, and are told."""
     chosen = NAMED | {"linear_backend": "flashinfer_b12x"}
-    told = {"flashinfer": OTHER, "capability": CAPABILITY}
+    other = folder / "other code" / "utils"
+    other.mkdir(parents=True, exist_ok=True)
+    (other / "sm12x.py").write_text("of another series\n", encoding="utf-8")
+    told = {"flashinfer": OTHER, "capability": CAPABILITY, "code": str(other.parent)}
     found = attempted(checkpoint, told, **chosen)
     named = [line for line in found.lines if APART.search(line)]
     for what, words in (
         ("another FlashInfer", f"{OTHER} on rank 1"),
         ("another capability", "SM120 on rank 0, SM121 on rank 1"),
+        ("another series", f"vLLM's code: {_digest()} on rank 0, "),
     ):
         rows.add(
             f"a rank with {what}", "the log says so once, at start",
             f"{len(named)} line: {_said(named)}",
             len(named) == 1 and words in named[0] and not found.error,
         )  # fmt: skip
+
+
+def _digest() -> str:
+    """What the series says of vLLM's code as it is here."""
+    from vllm.utils.sm12x_ranks import _digest
+
+    return _digest(Path(vllm.__file__).parent)
 
 
 def _said(lines: list[str]) -> str:

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 NODES = 2
@@ -20,6 +21,10 @@ _PATIENCE = {
     "RAY_health_check_initial_delay_ms": "120000",
     "RAY_health_check_timeout_ms": "120000",
     "RAY_worker_register_timeout_seconds": "600",
+    "RAY_worker_niceness": "0",  # else behind all that runs on the machine
+    # Each would import vLLM, and none is taken: an actor has an environment of its own.
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_worker_prestart": "0",
 }
 _TRIES = 3
 
@@ -63,21 +68,17 @@ def cluster(each: int) -> Iterator[None]:
         "object_store_memory": 100 << 20,
         "include_dashboard": False,
     }
-    # Not below the checkout: a path of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(
-        prefix="ray", ignore_cleanup_errors=True
-    ) as folder:
-        head = node | {"temp_dir": folder}
-        nodes = _started(head, node)
-        try:
-            hook = f"{__name__}.{name_resource.__name__}"
-            ray.init(
-                address=nodes.address, runtime_env={"worker_process_setup_hook": hook}
-            )
-            yield
-        finally:
-            ray.shutdown()
-            nodes.shutdown()
+    # Ray's own default, which has to be there; it goes with the job.
+    folder = Path(tempfile.gettempdir(), "ray")
+    folder.mkdir(exist_ok=True)
+    nodes = _started(node | {"temp_dir": str(folder)}, node)
+    try:
+        hook = f"{__name__}.{name_resource.__name__}"
+        ray.init(address=nodes.address, runtime_env={"worker_process_setup_hook": hook})
+        yield
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
 
 
 def _started(head: dict[str, Any], node: dict[str, Any]) -> Any:
@@ -88,8 +89,8 @@ def _started(head: dict[str, Any], node: dict[str, Any]) -> Any:
         nodes = Cluster()
         try:
             nodes.add_node(**head)
-            for _ in range(NODES - 1):
-                nodes.add_node(**node)
+            for number in range(1, NODES):
+                nodes.add_node(**node, node_ip_address=f"127.0.0.{number + 1}")
         except Exception:
             nodes.shutdown()
             if not left:
