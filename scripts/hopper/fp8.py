@@ -68,7 +68,7 @@ def compiled(python: Path, store: Path) -> dict[str, dict[str, Path]]:
 
 
 def facts(folder: Path, tools: cubin.Tools) -> dict[str, Any]:
-    """Registers, stack and spills a thread, and shared memory of a block."""
+    """Registers, stack, local memory of a thread; shared memory of a block."""
     told = cubin.read(folder / "kernel.cubin", tools)
     code = cubin.disassemble(folder / "kernel.cubin", tools)
     (one,) = told.functions
@@ -77,7 +77,7 @@ def facts(folder: Path, tools: cubin.Tools) -> dict[str, Any]:
     return {
         "registers": one.registers,
         "stack": one.stack,
-        "spills": f"{code.spill_stores}/{code.spill_loads}",
+        "local": f"{code.local_stores}/{code.local_loads}",
         "shared": one.static_shared + launch.dynamic_shared,
         "threads": launch.threads,
         "code": told.code[:8],

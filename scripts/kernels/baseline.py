@@ -34,12 +34,12 @@ class Bound:
 
 
 # The compiler repeats its bytes, so that with the pinned versions nothing moves.
-# What a register or a spilled byte costs is not known here; these say when to look.
+# What a register or a byte of them costs is not known here; these say when to look.
 BOUNDS: Mapping[str, Bound] = {
     "registers": Bound(8),
     "stack": Bound(64),
-    "spill_stores": Bound(64, 0.1),
-    "spill_loads": Bound(64, 0.1),
+    "local_stores": Bound(64, 0.1),
+    "local_loads": Bound(64, 0.1),
     "static_shared": Bound(0),
     "dynamic_shared": Bound(0),
     "threads": Bound(0),

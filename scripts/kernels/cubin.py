@@ -47,9 +47,9 @@ class Code:
 
     mma: int
     """Block-scaled FP4 matrix instructions."""
-    spill_stores: int
+    local_stores: int
     """Bytes that stores to local memory write, each instruction counted once."""
-    spill_loads: int
+    local_loads: int
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,14 @@ def parse_resources(text: str) -> tuple[Function, ...]:
 def parse_code(sass: str) -> Code:
     """Count in what nvdisasm printed.
 
-    On a kernel without arrays of its own in local memory the bytes are those that
-    ptxas reports as spills; tests/kernels compares the two.
+    Local memory has spilled registers and arrays on the stack, which a cubin does not
+    tell apart. Without such arrays the bytes are those that ptxas reports as spills;
+    tests/kernels compares the two.
 
     >>> parse_code(
     ...     "  OMMA.SF.16864.F32 R4 ;\\n  STL.64 [R1], R2 ;\\n  LDL.LU R3, [R1] ;"
     ... )
-    Code(mma=1, spill_stores=8, spill_loads=4)
+    Code(mma=1, local_stores=8, local_loads=4)
     """
     bytes_of = {"STL": 0, "LDL": 0}
     for name, width in _LOCAL.findall(sass):

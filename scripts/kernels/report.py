@@ -24,6 +24,8 @@ SHARED_LIMIT = 101_376
 """Bytes of shared memory that a block may have on SM120 and SM121 (99 KiB)."""
 REGISTER_FILE = 65_536
 """32-bit registers of a multiprocessor; a block's threads share them."""
+# Another name for other fields of cubin.Code: what is there is read as it was written.
+_COUNTS = "counts"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Kernel:
 
     registers: int
     stack: int
-    spill_stores: int
-    spill_loads: int
+    local_stores: int
+    local_loads: int
     static_shared: int
     dynamic_shared: int
     threads: int
@@ -78,7 +80,7 @@ def build(
                 folder = inputs.folder / "compiled" / event["folder"]
                 jobs.append((arch, names[event["key"]], folder, event))
     note(f"reading {len(jobs)} cubins")
-    shared_code = _SharedCode(inputs.folder / "code", tools)
+    shared_code = _SharedCode(inputs.folder / _COUNTS, tools)
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(lambda job: _inspect(job[2], job[3], shared_code), jobs)
         for (arch, name, *_), read in zip(jobs, done, strict=True):
@@ -104,7 +106,7 @@ def read_ahead(inputs: Inputs, events: Iterable[Event], tools: cubin.Tools) -> N
 
     What cannot be read `build` tells of.
     """
-    code_of = _SharedCode(inputs.folder / "code", tools)
+    code_of = _SharedCode(inputs.folder / _COUNTS, tools)
     for event in events:
         if event["event"] == "compiled" and event["outcome"] == "ok":
             path = inputs.folder / "compiled" / event["folder"] / "kernel.cubin"
@@ -141,8 +143,8 @@ def _inspect(
     kernel = Kernel(
         registers=max(f.registers for f in made.functions),
         stack=max(f.stack for f in made.functions),
-        spill_stores=code.spill_stores,
-        spill_loads=code.spill_loads,
+        local_stores=code.local_stores,
+        local_loads=code.local_loads,
         static_shared=max(f.static_shared for f in made.functions),
         dynamic_shared=dynamic,
         threads=threads,

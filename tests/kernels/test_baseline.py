@@ -17,7 +17,7 @@ from scripts.kernels.problems import Kind
 from scripts.kernels.report import SHARED_LIMIT, Kernel, Report, limits
 
 KERNEL = Kernel(
-    registers=168, stack=464, spill_stores=512, spill_loads=924, static_shared=0,
+    registers=168, stack=464, local_stores=512, local_loads=924, static_shared=0,
     dynamic_shared=101376, threads=288, mma=896, size=349144, sha256="a" * 64,
     code="b" * 64,
 )  # fmt: skip
@@ -36,10 +36,10 @@ def test_the_same_figures_are_no_change() -> None:
         ("registers", 177, False),
         ("stack", 528, True),
         ("stack", 529, False),
-        ("spill_stores", 448, True),
-        ("spill_stores", 447, False),
-        ("spill_loads", 1016, True),
-        ("spill_loads", 1017, False),
+        ("local_stores", 448, True),
+        ("local_stores", 447, False),
+        ("local_loads", 1016, True),
+        ("local_loads", 1017, False),
         ("dynamic_shared", 101375, False),
         ("static_shared", 1, False),
         ("threads", 320, False),
