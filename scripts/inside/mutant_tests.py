@@ -22,9 +22,7 @@ import functools
 import gc
 import json
 import os
-import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -130,7 +128,7 @@ class Loop:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.setpgrp()
+            warm_tests.apart()
             os.close(reader)
             try:
                 told = self.inside(mutant)
@@ -140,14 +138,7 @@ class Loop:
             os.write(writer, json.dumps(told).encode())
             os._exit(0)
         os.close(writer)
-        end = time.monotonic() + mutant["limit"]
-        late = False
-        while not os.waitpid(pid, os.WNOHANG)[0]:
-            if time.monotonic() > end:
-                late = True
-                with suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)
-            time.sleep(0.005)
+        _, late = warm_tests.ended(pid, mutant["limit"], 0.005)
         with os.fdopen(reader, "rb") as pipe:
             told = pipe.read()
         if late:
@@ -250,6 +241,7 @@ def main() -> None:
         return
     import pytest
 
+    warm_tests.stoppable()
     wanted = warm_tests.Recorder(asked["files"])
     pytest.main(arguments, plugins=[wanted, Loop(asked, lines, answer)])
 

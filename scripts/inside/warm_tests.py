@@ -142,10 +142,45 @@ def session(job: dict[str, Any]) -> dict[str, Any]:
     return {"tests": recorder.tests, "broken": broken, "ended": ended}
 
 
+def stoppable() -> None:
+    """Let SIGTERM unwind, so that a fork under way is ended with this process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def apart() -> None:
+    """In a fork: be the first of a group, and end at SIGTERM as any program."""
+    os.setpgrp()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def ended(pid: int, limit: float, pause: float) -> tuple[int, bool]:
+    """Wait for a fork that is `apart`; its wait status, and whether it was stopped.
+
+    Nothing of its group is left afterwards, nor when an exception ends the waiting.
+
+    Args:
+        pid: The fork.
+        limit: Seconds that it has.
+        pause: Seconds between two looks.
+    """
+    with suppress(PermissionError, ProcessLookupError):
+        os.setpgid(pid, pid)  # whoever of the two comes first
+    end, late = time.monotonic() + limit, False
+    try:
+        while not (status := os.waitpid(pid, os.WNOHANG))[0]:
+            if late := time.monotonic() > end:
+                break
+            time.sleep(pause)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    return (os.waitpid(pid, 0) if late else status)[1], late
+
+
 def child(job: dict[str, Any], log: str) -> None:
     """The fork: it never returns."""
+    apart()
     fd = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
-    os.setpgrp()
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     try:
@@ -167,21 +202,14 @@ def run(job: dict[str, Any]) -> None:
     pid = os.fork()
     if pid == 0:
         child(job, log)
-    end = time.monotonic() + job["limit"]
-    late = False
-    while not (status := os.waitpid(pid, os.WNOHANG))[0]:
-        if time.monotonic() > end:
-            late = True
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.02)
+    status, late = ended(pid, job["limit"], 0.02)
     told: dict[str, Any] = {"tests": {}, "broken": {}}
     if out.exists():
         told = json.loads(out.read_text(encoding="utf-8"))
     elif late:
         told["ended"] = f"was stopped after {job['limit']} s"
     else:
-        told["ended"] = f"died, wait status {status[1]}"
+        told["ended"] = f"died, wait status {status}"
     told["said"] = Path(log).read_text(encoding="utf-8", errors="replace")[-6000:]
     Path(log).unlink()
     out.write_text(json.dumps(told), encoding="utf-8")
@@ -194,6 +222,7 @@ def main() -> None:
     for name in WARM:
         with suppress(ImportError):
             __import__(name)
+    stoppable()
     # What the imports say belongs to no job.
     for line in sys.stdin:
         run(json.loads(line))

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whoever stops a session stops its tests, and what these have started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.evidence.warm import INSIDE
+
+TEST = """
+import os, subprocess, sys, time
+def test_long():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open("pids.part", "w") as f:
+        f.write(f"{os.getpid()} {child.pid}")
+    os.rename("pids.part", "pids")
+    time.sleep(ASLEEP)
+"""
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Any]:
+    """A session under way: the process that forks, and the pids of the forked."""
+    there: list[subprocess.Popen[str]] = []
+    pids: list[int] = []
+
+    def start(limit: int, asleep: int) -> tuple[subprocess.Popen[str], list[int]]:
+        test = TEST.replace("ASLEEP", str(asleep))
+        (tmp_path / "test_it.py").write_text(test, encoding="utf-8")
+        job = {"tree": str(tmp_path), "files": {"test_it.py": None}, "limit": limit}
+        warm = subprocess.Popen(
+            [sys.executable, INSIDE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        there.append(warm)
+        assert warm.stdin is not None
+        warm.stdin.write(json.dumps(job | {"out": str(tmp_path / "out.json")}) + "\n")
+        warm.stdin.flush()
+        said = tmp_path / "pids"
+        assert until(said.exists)
+        pids[:] = map(int, said.read_text(encoding="utf-8").split())
+        return warm, pids
+
+    yield start
+    for each in there:
+        each.kill()
+        each.communicate()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def until(holds: Any, seconds: float = 120) -> bool:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return bool(holds())
+
+
+def gone(pid: int) -> bool:
+    """Whether it has ended; what nobody waits for is as good."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_session_leaves_no_process(started: Any, sent: int) -> None:
+    warm, pids = started(600, 600)
+    warm.send_signal(sent)
+    assert warm.wait(60) != 0
+    assert until(lambda: all(map(gone, pids)), 20)
+
+
+def test_a_late_session_leaves_no_process(started: Any, tmp_path: Path) -> None:
+    warm, pids = started(8, 600)
+    assert warm.stdout.readline() == "done\n"
+    told = json.loads((tmp_path / "out.json").read_bytes())
+    assert told["ended"] == "was stopped after 8 s"
+    assert until(lambda: all(map(gone, pids)), 20)
+
+
+def test_a_session_that_ends_leaves_no_process(started: Any, tmp_path: Path) -> None:
+    warm, pids = started(600, 0)
+    assert warm.stdout.readline() == "done\n"
+    told = json.loads((tmp_path / "out.json").read_bytes())
+    assert told["tests"] == {"test_it.py::test_long": "passed"}
+    assert until(lambda: all(map(gone, pids)), 20)
