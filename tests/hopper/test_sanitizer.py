@@ -77,3 +77,13 @@ def test_what_did_not_end_is_no_pass(sanitizer: ModuleType, tool: str) -> None:
     *counts, told = sanitizer.read(tool, failed)
     assert counts == ["", "", ""]
     assert told == "did not run: 1 x Stack overflow at +0x98e0"
+
+
+def test_kinds_may_be_run_apart(
+    sanitizer: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is slow has a process, and a GPU, of its own; shares make one record."""
+    one = lambda bundle, capability, tool, kind: [tool, kind]  # noqa: E731
+    monkeypatch.setattr(sanitizer, "_one", one)
+    rows = list(sanitizer.rows(ROOT, "12.0", ["dynamic gated"]))
+    assert sorted(rows) == [[tool, "dynamic gated"] for tool in sorted(sanitizer.TOOLS)]

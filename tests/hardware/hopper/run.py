@@ -2,10 +2,10 @@
 """Run a bundle of ``make hopper`` on a GPU of capability 9.0; no network is used.
 
 ``python run.py --out results.json [--parts regimes,models] [--capability 12.0]``
-``[--models Qwen3-30B-A3B]``, with a Python that has PyTorch for CUDA, the FlashInfer
-and cutlass-dsl that the bundle's manifest names, and what vLLM's Python imports. Exit
-status 0 if every part came to its end, 1 if one did not, 2 if the machine or the call
-is not one for it.
+``[--models Qwen3-30B-A3B] [--kinds micro,static]``, with a Python that has PyTorch for
+CUDA, the FlashInfer and cutlass-dsl that the bundle's manifest names, and what vLLM's
+Python imports. Exit status 0 if every part came to its end, 1 if one did not, 2 if the
+machine or the call is not one for it.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ def main() -> int:
     parser.add_argument("--parts", default="", help="of PARTS; else all")
     parser.add_argument("--capability", default="12.0", help="12.0 or 12.1")
     parser.add_argument("--models", default="", help="of the part models; else all")
+    parser.add_argument("--kinds", default="", help="of the part sanitizer; else all")
     wanted = parser.parse_args()
     manifest = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))
     if why := wrong(manifest):
@@ -128,6 +129,12 @@ def main() -> int:
         print(f"error: not in the bundle: {', '.join(unknown)}", file=sys.stderr)
         print(f"  for {wanted.capability} it has {sorted(there)}", file=sys.stderr)
         return 2
+    kinds = [kind for kind in wanted.kinds.split(",") if kind]
+    kinds = kinds or list(hopper_cases.KINDS)
+    if unknown := [kind for kind in kinds if kind not in hopper_cases.KINDS]:
+        print(f"error: no such kind: {', '.join(unknown)}", file=sys.stderr)
+        print(f"  there are {', '.join(hopper_cases.KINDS)}", file=sys.stderr)
+        return 2
     models = [name for name in wanted.models.split(",") if name] or manifest["models"]
     keys = ("tree", "ptxas", "replaced", "kinds", "parts", "models", "tests")
     told = {key: manifest[key] for key in keys}
@@ -135,7 +142,8 @@ def main() -> int:
     if "instructions" in names:
         results.part("instructions", [], lambda module: module.rows(HERE))
     if "sanitizer" in names:
-        results.part("sanitizer", [], lambda m: m.rows(HERE, wanted.capability))
+        capability = wanted.capability
+        results.part("sanitizer", kinds, lambda m: m.rows(HERE, capability, kinds))
     rest = [name for name in names if name not in ("instructions", "sanitizer")]
     if rest:
         libraries()

@@ -8,13 +8,13 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import hopper_cases
-from hopper_cases import KINDS, TOOLS
+from hopper_cases import TOOLS
 
 COLUMNS = hopper_cases.COLUMNS["sanitizer"]
 # The kernels of CuTe DSL: PyTorch's own are no matter of ours. initcheck has to see all
@@ -36,13 +36,15 @@ _LAUNCHES = re.compile(r"^kinds  .*  (\d+)$", re.M)
 SECONDS = int(os.environ.get("HOPPER_SECONDS", "400"))
 
 
-def rows(bundle: Path, capability: str, processes: int = 8) -> Iterator[list[Any]]:
+def rows(
+    bundle: Path, capability: str, kinds: Collection[str], processes: int = 8
+) -> Iterator[list[Any]]:
     """A row for each tool and kind, in the order that they end in."""
     with ThreadPoolExecutor(processes) as pool:
         waiting = [
             pool.submit(_one, bundle, capability, tool, kind)
             for tool in TOOLS
-            for kind in KINDS
+            for kind in kinds
         ]
         yield from (one.result() for one in as_completed(waiting))
 
