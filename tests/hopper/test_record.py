@@ -90,6 +90,20 @@ def test_what_passed_in_part_is_named() -> None:
         assert "failed or were skipped" in refused(changed("seed", 0, column, value))[0]
 
 
+@pytest.mark.parametrize("part", ["regimes", "models"])
+def test_what_a_known_race_may_do_is_no_other_fault(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = "regime" if part == "regimes" else "kernel"
+    names = [row[column] for row in judge.table(result(), part)]
+    row, name = next(n for n in enumerate(names) if n[1] not in judge.SAME_BITS)
+    found = changed(part, row, "kernel-double", 0.02)
+    assert len(refused(found)) == 1
+    monkeypatch.setattr(judge, "RACES", {(RELEASE, name): "a barrier is missing"})
+    assert refused(found) == []
+    assert len(refused(changed(part, row, "kernel-double", 0.2))) == 1
+
+
 def test_a_part_that_did_not_end_breaks_the_run() -> None:
     found = result()
     found["parts"]["graphs"]["failed"] = "RuntimeError: gone"
