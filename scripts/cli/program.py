@@ -4,13 +4,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
-app = typer.Typer(
+from scripts.cli.plain import without_pydantic
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return without_pydantic(super().get_params(ctx))
+
+
+class _Program(typer.Typer):
+    def command(
+        self, name: str | None = None, **kwargs: Any
+    ) -> Callable[[typer.models.CommandFunctionType], typer.models.CommandFunctionType]:
+        return super().command(name, cls=_Command, **kwargs)
+
+
+app = _Program(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
