@@ -8,8 +8,8 @@ import io
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from scripts.errors import Finding
 
@@ -125,8 +125,7 @@ def metadata(
     return head[:-1] + blank + body
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of RECORD."""
 
     name: str

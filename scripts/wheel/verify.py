@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -171,7 +171,7 @@ class _Check:
                     got += f" (CRC {m.crc:08x})"
                 what = What.COMPILED if compiled else What.UPSTREAM
                 yield Difference(what, m.name, want, got)
-            elif m != replace(n, at=m.at, name=m.name):
+            elif m != n._replace(at=m.at, name=m.name):
                 yield Difference(What.FORM, m.name, repr(n), repr(m))
 
     def _patched(

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
 from scripts.wheel.zipread import (
@@ -32,8 +32,7 @@ _CHUNK = 4 << 20
 _STEP = 8 << 20  # the disk writes one step while the kernel copies the next
 
 
-@dataclass(frozen=True)
-class Keep:
+class Keep(NamedTuple):
     """A member of the source, under its own or another name."""
 
     member: Member
