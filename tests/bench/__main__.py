@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from scripts.console import say
-from tests.bench import apply, growth, installed, memory, report, wheel
+from tests.bench import apply, growth, installed, memory, report, verified, wheel
 from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room
 
@@ -26,7 +26,8 @@ class Job(Enum):
 
     WHEEL = "wheel"  # against cp, and against wheel unpack + wheel pack
     APPLY = "apply"  # against git am and quilt
-    GROWTH = "growth"  # apply and export of 20, 100 and 400 patches
+    GROWTH = "growth"  # apply, export and port by the number of patches
+    VERIFY = "verify"  # verify-wheel by the wheel's size
     INSTALLED = "installed"  # patch-installed against pip
     MEMORY = "memory"  # the verbs' peak
 
@@ -35,6 +36,7 @@ _JOBS = {
     Job.WHEEL: wheel,
     Job.APPLY: apply,
     Job.GROWTH: growth,
+    Job.VERIFY: verified,
     Job.INSTALLED: installed,
     Job.MEMORY: memory,
 }

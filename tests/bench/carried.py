@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 
 from packaging.version import Version
@@ -17,7 +17,8 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.git import Git
-from scripts.port.carry import Trees, carry
+from scripts.lock import Lock
+from scripts.port.carry import Carried, Trees, carry
 from scripts.port.look import uncollected
 from scripts.port.places import places
 from scripts.port.released import sdist
@@ -91,21 +92,25 @@ def _truth(patches: Sequence[Patch], files: Mapping[str, Entry]) -> _Base:
     return _Base(sides)
 
 
-def _ours(release: str, room: _Room, truth: _Base) -> Cell:
-    """From the archives to the report, as `make port --dry-run` does it."""
-    at = Checkout()
-    busy = _busy()
-    with stopwatch() as watch, uncollected():
-        lock = lockfile.load(at.lock)
-        paths = touched(list(room.patches))
+def carried(lock: Lock, patches: Sequence[Patch], release: str) -> Carried:
+    """What becomes of a series on another release, with nobody's decisions."""
+    with uncollected():
+        paths = touched(list(patches))
         base = shelf.read(lock.sdist, python_or(paths))
         target = Target(release, Version(release), sdist(lock, Version(release)))
         new = tree(target, wanted(paths, base.ids))
         moves = places(paths, base, new)
-        trees = Trees(base, new)
         sides = base.files.get, new.files.get
-        done = carry(room.patches, *sides, moves, Records(), release, trees)
-    busy = _busy() - busy
+        return carry(patches, *sides, moves, Records(), release, Trees(base, new))
+
+
+def _ours(release: str, room: _Room, truth: _Base) -> Cell:
+    """From the archives to the report, as `make port --dry-run` does it."""
+    at = Checkout()
+    start = busy()
+    with stopwatch() as watch:
+        done = carried(lockfile.load(at.lock), room.patches, release)
+    spent = busy() - start
     results = []
     for patch in done.patches:
         if patch.state.carried:
@@ -118,8 +123,8 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
             }
             results.append(Applied(patch.name, files))
     bad = _judge(results, truth)
-    carried = sum(p.carried for p in done.patches)
-    return Cell(release, OURS, carried, bad, watch.seconds, busy)
+    count = sum(p.carried for p in done.patches)
+    return Cell(release, OURS, count, bad, watch.seconds, spent)
 
 
 def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
@@ -150,19 +155,20 @@ def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
         where = room.root / "work"
         room.git.run("worktree", "add", "--quiet", "--detach", str(where), commit)
         place = Place(where, room.base, room.tip, commit, room.patches, room.mails)
-        busy = _busy()
+        start = busy()
         with stopwatch() as watch:
             results = peer.carry(place)
-        busy = _busy() - busy
+        spent = busy() - start
         room.git.run("worktree", "remove", "--force", str(where))
         seconds = watch.seconds - place.spent_reading
         bad = _judge(results, truth)
-        yield Cell(release, name, len(results), bad, seconds, busy)
+        yield Cell(release, name, len(results), bad, seconds, spent)
 
 
-def _busy() -> float:
+def busy() -> float:
     """Seconds of the processor that this process and its children have used."""
-    return sum(os.times()[:4])
+    own = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    return sum(each.ru_utime + each.ru_stime for each in own)
 
 
 def measure(releases: Sequence[str]) -> list[Cell]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What apply and export cost as a series grows: each step's exponent."""
+"""What apply, export and port cost as a series grows: each step's exponent."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from scripts.series.apply import Wanted, apply, make_commits
 from scripts.series.render import format_patches
 from scripts.series.workbench import Workbench
 from tests.bench.apply import copy, objects, reset
+from tests.bench.carried import busy, carried
 from tests.bench.generated import generate
 from tests.bench.measure import alternate
 from tests.bench.report import Aim, Row, Sense, Side, Unit
@@ -24,11 +24,14 @@ from tests.bench.sandbox import Sandbox
 
 COUNTS = (20, 100, 400)
 """Patches of the generated series, each the start of the longest."""
+RELEASE = "0.32.0"
+"""What they are carried to."""
 NOTES = """\
 growth: seconds of the processor, of this process and its git children, for the first
   20, 100 and 400 patches of one generated series on the pinned source. apply: read,
-  replay, verify every blob, write the commits. export: every commit as a patch. An
-  exponent of 1 is linear, and so is the aim; below 1 a part does not grow."""
+  replay, verify every blob, write the commits. export: every commit as a patch. port:
+  20 and 100 of them to 0.32.0, from the archives to what becomes of each. An exponent
+  of 1 is linear, and so is the aim; below 1 a part does not grow."""
 
 
 def rows(box: Sandbox) -> list[Row]:
@@ -38,7 +41,15 @@ def rows(box: Sandbox) -> list[Row]:
     made = box.root / "generated"
     generate(copy(ours, box.root / "maker"), base, COUNTS[-1], made)
     shutil.rmtree(box.root / "maker")
-    return measure(ours, base, made, COUNTS, box.rounds)
+    found = measure(ours, base, made, COUNTS, box.rounds)
+
+    def ported(n: int) -> float:
+        patches = folder.load(made, until_of(made, n))
+        start = busy()
+        carried(box.lock, patches, RELEASE)
+        return busy() - start
+
+    return found + steps("port", ported, COUNTS[:2], box.rounds)
 
 
 def exponent(small: float, large: float, counts: tuple[int, int]) -> float:
@@ -63,33 +74,57 @@ def measure(
         rounds: How often each is measured.
     """
     git, clean = Git(repo), objects(repo)
-    names = folder.names(made)
-    until = {n: names[n - 1].partition("-")[0] for n in counts}
 
     def applied(n: int) -> float:
         reset(repo, base, clean)
-        start = sum(os.times()[:4])
-        make_commits(git, base, folder.load(made, until[n]))
-        return sum(os.times()[:4]) - start
+        start = busy()
+        make_commits(git, base, folder.load(made, until_of(made, n)))
+        return busy() - start
 
     def exported(n: int) -> float:
         reset(repo, base, clean)
-        tip = make_commits(git, base, folder.load(made, until[n]))
-        start = sum(os.times()[:4])
+        tip = make_commits(git, base, folder.load(made, until_of(made, n)))
+        start = busy()
         format_patches(git, base, tip)
-        return sum(os.times()[:4]) - start
+        return busy() - start
 
-    verbs: dict[str, Callable[[int], float]] = {"apply": applied, "export": exported}
-    found: list[Row] = []
-    for verb, run in verbs.items():
-        sides = {str(n): partial(run, n) for n in counts}
-        times = alternate(sides, rounds, f"growth of {verb}")
-        side = {n: Side(f"{n} patches", times[str(n)]) for n in counts}
-        for step in pairwise(counts):
-            low, high = (side[n] for n in step)
-            power = exponent(low.median, high.median, step)
-            job = f"growth of {verb}, {step[0]} to {step[1]}: exponent {power:.2f}"
-            aim = Aim(Sense.RATIO, step[1] / step[0])
-            found.append(Row(job, Unit.SECONDS, high, low, aim))
+    found = steps("apply", applied, counts, rounds)
+    found += steps("export", exported, counts, rounds)
     reset(repo, base, clean)
+    return found
+
+
+def until_of(made: Path, count: int) -> str:
+    """The number of the last of the first `count` patches."""
+    return folder.names(made)[count - 1].partition("-")[0]
+
+
+def steps(
+    verb: str,
+    run: Callable[[int], float],
+    sizes: Sequence[int],
+    rounds: int,
+    name: Callable[[int], str] = str,
+    unit: str = "patches",
+) -> list[Row]:
+    """A row from each size to the next: how the verb's cost grows.
+
+    Args:
+        verb: What is measured.
+        run: Does it once at a size; seconds of the processor.
+        sizes: Rising.
+        rounds: How often each is measured.
+        name: A size in words.
+        unit: What is counted.
+    """
+    sides = {name(n): partial(run, n) for n in sizes}
+    times = alternate(sides, rounds, f"growth of {verb}")
+    side = {n: Side(f"{name(n)} {unit}", times[name(n)]) for n in sizes}
+    found = []
+    for step in pairwise(sizes):
+        low, high = (side[n] for n in step)
+        power = exponent(low.median, high.median, step)
+        job = f"growth of {verb}, {name(step[0])} to {name(step[1])}: "
+        aim = Aim(Sense.RATIO, step[1] / step[0])
+        found.append(Row(f"{job}exponent {power:.2f}", Unit.SECONDS, high, low, aim))
     return found

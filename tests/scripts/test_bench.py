@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import doctest
+import math
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from scripts.errors import Finding
 from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import make_commits
-from tests.bench import generated, growth, report
+from tests.bench import generated, growth, report, verified
 from tests.bench.generated import choose, generate
 from tests.bench.measure import alternate, child
 from tests.bench.report import Aim, Row, Sense, Side, Unit, Verdict, as_data, table
@@ -161,6 +163,25 @@ def test_growth_has_a_row_for_each_step(small: Small, tmp_path: Path) -> None:
     # Each round begins at the base, and so does whoever comes next.
     assert git(small.repo, "rev-parse", "HEAD").strip() == base
     assert [row.ours.what for row in found[::2]] == ["4 patches", "4 patches"]
+
+
+def test_wheels_of_other_sizes_are_verified(
+    base: Path, small: Small, tmp_path: Path
+) -> None:
+    patches = folder.load(small.patches)
+    given = small.lock, patches, base, small.sdist
+    (row,) = verified.measure(*given, (0.0, 1.0), tmp_path / "sizes", 1)
+    assert row.theirs is not None and row.aim is not None
+    small_, large = (
+        zipfile.ZipFile(path).namelist()
+        for share in ("0.00", "1.00")
+        for path in (tmp_path / "sizes" / share).glob("*.whl")
+    )
+    assert {*large} - {*small_} == {"vllm/_C.abi3.so"}
+    power = math.log(row.ratio or 0) / math.log(row.aim.limit)
+    said, _, told = row.job.partition(": exponent ")
+    assert said.startswith("growth of verify-wheel, ")
+    assert float(told) == pytest.approx(power, abs=0.01)
 
 
 def test_a_generated_series_edits_some_files_twice() -> None:
