@@ -15,6 +15,7 @@ from scripts import reports
 from scripts.__main__ import main as run_one
 from scripts.checkout import Checkout
 from scripts.console import note, say
+from scripts.errors import Finding
 from scripts.files import one_run
 from scripts.selection.matrix import Trees, trees
 from tests.engine import jobs, table
@@ -61,8 +62,8 @@ def engine(
 
     One process a part; what a part found is kept, so that a stopped run goes on with
     the next one. The first run makes environments of some gigabytes in the cache. A
-    claim that does not hold exits 1; what a CPU cannot run is said with the line that
-    stops it.
+    claim that does not hold exits 1, and so does a part that ends badly, behind which
+    the others are run; what a CPU cannot run is said with the line that stops it.
     """
     parts = set(only or Part)
     at = Checkout()
@@ -70,15 +71,24 @@ def engine(
         both = trees(at)
         below = at.build / "engine" / jobs.digest([both.fork.id, both.upstream.id])
         found = {
-            part.value: _found(part, both, below) for part in Part if part in parts
+            part.value: _tried(part, both, below) for part in Part if part in parts
         }
     data = table.as_data(found)
     if parts == set(Part):
         reports.write(at, "engine", data)
-    say(json.dumps(data, indent=1) if as_data else table.render(found))
+    others = [part.value for part in Part if part not in parts]
+    say(json.dumps(data, indent=1) if as_data else table.render(found, others))
     if wrong := table.failed(found):
         note(f"{len(wrong)} of {len(data['rows'])} claims do not hold")
         raise typer.Exit(1)
+
+
+def _tried(part: Part, both: Trees, below: Path) -> list[table.Row]:
+    try:
+        return _found(part, both, below)
+    except Finding as error:
+        note(str(error))
+        return [table.unfinished(error)]
 
 
 def _found(part: Part, both: Trees, below: Path) -> list[table.Row]:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -99,6 +101,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
     if job == SERVED:
         arguments.append(str(below / "server.log"))
     below.mkdir(parents=True, exist_ok=True)
+    began, used = time.monotonic(), _processor()
     with log.open("wb") as file, contained() as more:
         try:
             done = subprocess.run(
@@ -117,6 +120,8 @@ def run(job: Job, tree: Path, below: Path) -> Found:
             ).returncode
         except subprocess.TimeoutExpired:
             done = 124
+    took, used = time.monotonic() - began, _processor() - used
+    note(f"{job.name} took {took:.0f} s, and {used:.0f} s of the processor")
     if done or not unfinished.exists():
         raise Finding(
             f"the engine's process {job.name} ended with {done}",
@@ -128,6 +133,12 @@ def run(job: Job, tree: Path, below: Path) -> Found:
     write(out, unfinished.read_bytes())
     unfinished.unlink()
     return found
+
+
+def _processor() -> float:
+    """Seconds of it that the processes below this one, which have ended, have had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _read(path: Path) -> Found:

@@ -54,6 +54,9 @@ class Place:
             # Else the platform starts a process for the one worker as well.
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "OMP_NUM_THREADS": "1",
+            # Else each process compiles the count of better tokens of vLLM's sampler,
+            # which takes longer than all else that it does.
+            "TORCHDYNAMO_DISABLE": "1",
             # Else each worker wants a memory node of its own.
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }

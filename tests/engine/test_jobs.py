@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from scripts.errors import Finding, Unusable
+from scripts.selection.matrix import Tree, Trees
+from tests.engine import __main__ as main
 from tests.engine import jobs, place, table
 from tests.engine.jobs import Job
 from tests.engine.place import Place
@@ -71,9 +73,24 @@ def test_what_was_not_run_is_noted_and_what_fails_is_shown() -> None:
     assert "sleep: not run: vllm/x.py:3: no" in data["notes"]
     assert data["rows"][0] == ["load", "a", "b", "fails", command("steps")]
     assert {len(row) for row in data["rows"]} == {len(data["columns"])}
-    text = table.render(parts)
+    text = table.render(parts, ["data"])
+    assert f"\nnot run  {command('data')}" in text
     assert "expected: a" in text
     assert text.index(command("steps")) < text.index("batch") < text.index("only ranks")
+
+
+def test_a_part_that_ends_badly_is_a_row_that_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ends(job: Job, tree: Path, below: Path) -> jobs.Found:
+        raise Finding("planted", where="a log", next="read it")
+
+    monkeypatch.setattr(jobs, "run", ends)
+    tree = Tree(tmp_path, "0" * 40)
+    rows = main._tried(main.Part.DATA, Trees(tree, tree), tmp_path)
+    assert table.failed({"data": rows}) == rows
+    assert "planted" in rows[0][2]
+    assert "read it" in capsys.readouterr().err
 
 
 def command(part: str) -> str:

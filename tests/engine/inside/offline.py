@@ -16,9 +16,14 @@ Tokens = list[int]
 
 
 def engine(folder: Path, **more: Any) -> Any:
-    """``LLM(folder)``; eager, as CPU graphs are none of SM12x's, and a small cache."""
+    """``LLM(folder)``."""
     from vllm import LLM
 
+    return LLM(str(folder), **arguments(**more))
+
+
+def arguments(**more: Any) -> dict[str, Any]:
+    """An engine's: eager, as CPU graphs are none of SM12x's, and a small cache."""
     usual: dict[str, Any] = {
         "dtype": "bfloat16",
         "enforce_eager": True,
@@ -30,7 +35,7 @@ def engine(folder: Path, **more: Any) -> Any:
         "max_logprobs": -1,
         "worker_extension_cls": "worker_part.WorkerPart",
     }
-    return LLM(str(folder), **usual | more)
+    return usual | more
 
 
 def prompts(count: int, length: int, seed: int = 0) -> list[Tokens]:
@@ -41,13 +46,17 @@ def prompts(count: int, length: int, seed: int = 0) -> list[Tokens]:
 
 def generate(llm: Any, given: Sequence[Tokens], count: int) -> list[Any]:
     """Greedy; the requests go in at once, and their outputs come in order."""
+    asked = [{"prompt_token_ids": tokens} for tokens in given]
+    return llm.generate(asked, greedy(count), use_tqdm=False)
+
+
+def greedy(count: int) -> Any:
+    """How that many tokens are chosen."""
     from vllm import SamplingParams
 
-    how = SamplingParams(
+    return SamplingParams(
         temperature=0, max_tokens=count, ignore_eos=True, logprobs=0, detokenize=False
     )
-    asked = [{"prompt_token_ids": tokens} for tokens in given]
-    return llm.generate(asked, how, use_tqdm=False)
 
 
 def tokens_of(output: Any) -> Tokens:
@@ -63,11 +72,19 @@ def logprobs_of(output: Any) -> list[float]:
 
 def after(llm: Any, given: Sequence[Tokens]) -> torch.Tensor:
     """Log probabilities of all tokens after each prompt: [prompts, SIZE] float32."""
+    asked = [{"prompt_token_ids": tokens} for tokens in given]
+    return logits_of(llm.generate(asked, next_token(), use_tqdm=False))
+
+
+def next_token() -> Any:
+    """How one token is chosen, with what is said of all others."""
     from vllm import SamplingParams
 
-    how = SamplingParams(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
-    asked = [{"prompt_token_ids": tokens} for tokens in given]
-    outputs = llm.generate(asked, how, use_tqdm=False)
+    return SamplingParams(temperature=0, max_tokens=1, logprobs=-1, detokenize=False)
+
+
+def logits_of(outputs: Sequence[Any]) -> torch.Tensor:
+    """Of all tokens, where `next_token` chose: [outputs, SIZE] float32."""
     said = [output.outputs[0].logprobs[0] for output in outputs]
     return torch.tensor([[each[t].logprob for t in range(SIZE)] for each in said])
 

@@ -25,7 +25,17 @@ import torch
 import vllm.v1.worker.cpu_worker  # noqa: F401  likewise
 from checkpoint import Format
 from model import write
-from offline import after, agreeing, apart_of, end, engine, generate, prompts, tokens_of
+from offline import (
+    Tokens,
+    after,
+    agreeing,
+    apart_of,
+    end,
+    engine,
+    generate,
+    prompts,
+    tokens_of,
+)
 from ranks import CHOSEN, SIZES, tiny
 from rows import Rows
 from split import CLOSE, COUNT, ROOM, by_fork
@@ -49,15 +59,15 @@ def main(folder: Path, out: Path) -> None:
         checkpoint = write(path, tiny(size, Format.MODELOPT))
         (whole,) = forked(folder, checkpoint, CHOSEN[name], [None])
         found = forked(folder, checkpoint, CHOSEN[name], range(RANKS))
-        for number, share in enumerate(SHARES):
-            judged(rows, name, number, share, whole, found)
+        for number in range(len(SHARES)):
+            step = f"DP 2, intermediate size {name}"
+            judged(rows, step, number, whole, found)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
-def judged(
-    rows: Rows, name: str, number: int, share: tuple[int, ...], whole: Any, found: Any
-) -> None:
+def judged(rows: Rows, name: str, number: int, whole: Any, found: Any) -> None:
     """One step of both ranks, against one process with all prompts."""
+    share = SHARES[number]
     parts = [each["steps"][number] for each in found]
     logits = torch.cat([part["logits"] for part in parts])
     tokens = [each for part in parts for each in part["tokens"]]
@@ -69,7 +79,7 @@ def judged(
         each["kernels"]["moe"] == ["FlashInferCuteDSLSM12xExperts"] for each in found
     )
     rows.add(
-        f"DP 2, intermediate size {name}, {share[0]} and {share[1]} prompts",
+        f"{name}, {share[0]} and {share[1]} prompts",
         f"one process's logits within {CLOSE}, calls on both ranks",
         f"error {far:.4f}; {same} of {most} tokens; largest calls {calls}",
         far <= CLOSE and ours and min(calls) > 0 and len(tokens) == sum(share),
@@ -116,14 +126,19 @@ def one(
     llm = engine(checkpoint, max_num_batched_tokens=ROOM, **chosen)
     steps = []
     for share in SHARES:
-        given = [p[: 9 + 4 * i] for i, p in enumerate(prompts(sum(share), 40))]
-        if rank is not None:
-            start = sum(share[:rank])
-            given = given[start : start + share[rank]]
-        steps.append(_step(llm, given))
+        steps.append(_step(llm, prompts_of(share, rank)))
     (kernels,) = llm.collective_rpc("sm12x_kernels")
     out.write_bytes(pickle.dumps({"steps": steps, "kernels": kernels}))
     end(llm)
+
+
+def prompts_of(share: Sequence[int], rank: int | None) -> list[Tokens]:
+    """A rank's prompts of one step, or all."""
+    given = [p[: 9 + 4 * i] for i, p in enumerate(prompts(sum(share), 40))]
+    if rank is None:
+        return given
+    start = sum(share[:rank])
+    return given[start : start + share[rank]]
 
 
 def _step(llm: Any, given: list[list[int]]) -> dict[str, Any]:

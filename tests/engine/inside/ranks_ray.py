@@ -7,12 +7,16 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import ray_data
 import ray_double
+import sm12x_double
 from checkpoint import Format
 from model import write
 from offline import agreeing
 from ranks import NAMED, PADDED, REFUSED, SIZES, TWO, given, tiny
+from ranks_data import SHARES, forked, judged
 from rows import Rows
 from split import COUNT, Said, Split, apart, ask, by_fork, heard, started
 from told import logged
@@ -22,6 +26,7 @@ UP = (
     "tensor_parallel_size=2 is bigger than a reserved",
     "world_size=2 rank=1 local_rank=0",
 )
+ENGINES = ("Creating placement groups for data parallel",)
 SPLITS = (TWO, Split(pipeline=2), Split(tensor=2, pipeline=2))
 
 
@@ -30,6 +35,8 @@ def main(folder: Path, out: Path) -> None:
     by_fork()
     size = SIZES[PADDED]
     checkpoint = write(folder / "ranks ray", tiny(size, Format.MODELOPT))
+    sm12x_double.install()
+    (whole,) = forked(folder, checkpoint, NAMED, [None])
     want: dict[Split, Said] = {}
     for split in SPLITS:
         with started(checkpoint, split, **NAMED) as llm:
@@ -41,6 +48,7 @@ def main(folder: Path, out: Path) -> None:
         for split in SPLITS[:2]:
             spread(rows, checkpoint, replace(split, backend="ray"), want[split])
         refused(rows, folder)
+        shared(rows, checkpoint, whole)
     with ray_double.cluster(each=2):
         spread(rows, checkpoint, replace(SPLITS[2], backend="ray"), want[SPLITS[2]])
     out.write_text(json.dumps(rows), encoding="utf-8")
@@ -81,6 +89,22 @@ def spread(rows: Rows, checkpoint: Path, split: Split, want: Said) -> None:
         f"{agreeing(said.tokens, want.tokens)} of {COUNT * 4} tokens",
         said.equals(want) and all(ours) and len(ours) == split.tensor * split.pipeline
         and len(nodes) == ray_double.NODES,
+    )  # fmt: skip
+
+
+def shared(rows: Rows, checkpoint: Path, whole: Any) -> None:
+    """Data parallelism by actors of vLLM's own, an engine on each node."""
+    log: list[str] = []
+    with heard(log):
+        found = ray_data.asked(checkpoint, NAMED)
+    ray_double.free()
+    logged(rows, "DP 2 through Ray: log", ENGINES, log)
+    for number in range(len(SHARES)):
+        judged(rows, "DP 2 through Ray", number, whole, found)
+    nodes = {each["node"] for each in found}
+    rows.add(
+        "DP 2 through Ray: nodes", "an engine on each node",
+        f"{len(found)} engines on {len(nodes)} nodes", len(nodes) == ray_double.NODES,
     )  # fmt: skip
 
 

@@ -31,9 +31,18 @@ _TRIES = 3
 
 def name_resource() -> None:
     """In every process of the cluster, before vLLM asks for its resource."""
+    import data_double
     from vllm.platforms.cpu import CpuPlatform
 
     CpuPlatform.ray_device_key = "GPU"
+    data_double.install()
+
+
+def head() -> str:
+    """The address of this process's node."""
+    import ray
+
+    return str(ray.util.get_node_ip_address())
 
 
 def free() -> None:
