@@ -119,6 +119,7 @@ def refused(rows: Rows, folder: Path) -> None:
                 pass
         except Exception as error:
             ended = f"{type(error).__name__}: {error}"
+    ray_double.free()
     words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
     rows.add(
         f"TP 2 through Ray, intermediate size of {REFUSED // 2} a rank",

@@ -8,8 +8,10 @@ them and looks at no device. Nodes, actors and vLLM's RayExecutorV2 are the real
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ _PATIENCE = {
     "RAY_enable_worker_prestart": "0",
 }
 _TRIES = 3
+_FREE_WITHIN = 120.0
+RESOURCE = "GPU"
 
 
 def name_resource() -> None:
@@ -34,7 +38,7 @@ def name_resource() -> None:
     import data_double
     from vllm.platforms.cpu import CpuPlatform
 
-    CpuPlatform.ray_device_key = "GPU"
+    CpuPlatform.ray_device_key = RESOURCE
     data_double.install()
 
 
@@ -46,13 +50,26 @@ def head() -> str:
 
 
 def free() -> None:
-    """Give back what an engine that has ended still holds of the cluster."""
+    """Give back what engines that have ended, or failed, still hold of the cluster."""
+    import ray
     from ray.util import placement_group_table, remove_placement_group
     from ray.util.placement_group import PlacementGroup
 
+    # An executor that failed ends with its last reference, and then needs Ray: behind
+    # the cluster it would start another one.
+    gc.collect()
     for name, group in placement_group_table().items():
         if group["state"] != "REMOVED":
             remove_placement_group(PlacementGroup(_id(name)))
+    until = time.monotonic() + _FREE_WITHIN
+    while _count(ray.available_resources()) < _count(ray.cluster_resources()):
+        if time.monotonic() > until:
+            raise RuntimeError(f"not free after {_FREE_WITHIN:.0f} s")
+        time.sleep(0.2)
+
+
+def _count(resources: dict[str, float]) -> float:
+    return resources.get(RESOURCE, 0)
 
 
 def _id(name: str) -> Any:
