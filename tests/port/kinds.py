@@ -14,6 +14,7 @@ from tests.port.corpus import CORPUS
 from tests.port.corpus_drift import SERIES
 from tests.port.corpus_newcomer import LEFT
 from tests.port.corpus_second import LEFT_SECOND, SECOND_SERIES
+from tests.port.corpus_third import THIRD, THIRD_SERIES
 from tests.port.heldout import HELD_OUT, HELD_OUT_SERIES
 from tests.port.judge import (
     PEERS,
@@ -71,7 +72,11 @@ def tally() -> Tally:
     found = Tally()
     for held, cases, chains in (
         ("", CORPUS, (*SERIES, *SECOND_SERIES)),
-        (HELD, (*HELD_OUT, *LEFT, *LEFT_SECOND), HELD_OUT_SERIES),
+        (
+            HELD,
+            (*HELD_OUT, *LEFT, *LEFT_SECOND, *THIRD),
+            (*HELD_OUT_SERIES, *THIRD_SERIES),
+        ),
     ):
         for case in cases:
             with TemporaryDirectory(prefix="sm12x-kinds-") as home:
