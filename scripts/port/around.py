@@ -9,54 +9,13 @@ is compared with the chain where the patch was made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tree_sitter import Node
-
 from scripts.port.contrary import opposite
-from scripts.port.languages import text, tree
+from scripts.port.enclosing import ELSE, GUARD, MARK, Around, Chain, chain_of
+from scripts.port.languages import tree
 from scripts.port.rows import added_rows
 from scripts.port.symbols import owners, renames, symbols
-
-_HEADS = {
-    "if_statement": "condition",
-    "elif_clause": "condition",
-    "while_statement": "condition",
-    "for_statement": "right",
-    "with_statement": "",
-    "match_statement": "subject",
-    "case_clause": "",
-    "except_clause": "",
-    "else_clause": "",
-    "finally_clause": "",
-    "try_statement": "",
-    "switch_statement": "condition",
-    "case_statement": "value",
-    "for_range_loop": "right",
-    "do_statement": "condition",
-    "preproc_if": "condition",
-    "preproc_ifdef": "name",
-    "preproc_else": "",
-}
-_OUT = {"return_statement", "raise_statement", "continue_statement", "break_statement"}
-_GUARD = "way out"
-
-
-@dataclass(frozen=True)
-class Around:
-    """One statement around a line, or a way out before it."""
-
-    kind: str
-    test: str
-
-    @property
-    def said(self) -> str:
-        word = self.kind.split("_")[0]
-        return f"`{word} {self.test}`" if self.test else f"`{word}`"
-
-
-Chain = tuple[Around, ...]
 
 
 @dataclass(frozen=True)
@@ -106,64 +65,13 @@ def _added(
         seen[name, line] += 1
         column = len(rows[row - 1]) - len(rows[row - 1].lstrip())
         node = root.descendant_for_point_range((row - 1, column), (row - 1, column))
-        found[name, line, seen[name, line]] = _chain(node, row - 1)
+        found[name, line, seen[name, line]] = chain_of(node, row - 1)
     return found
-
-
-def _chain(node: Node | None, row: int) -> Chain:
-    """From the outermost statement to the innermost, ways out in between."""
-    found: list[Around] = []
-    child = node
-    while child is not None and child.parent is not None:
-        parent = child.parent
-        if parent.type in ("block", "compound_statement", "module"):
-            found += reversed(list(_ways_out(parent, child)))
-        if parent.type in ("if_statement", "try_statement"):
-            found += reversed(list(_before(parent, child)))
-        if parent.start_point[0] < row and parent.type in _HEADS:
-            found.append(Around(parent.type, _test(parent)))
-        child = parent
-    return tuple(reversed(found))
-
-
-def _before(parent: Node, child: Node) -> Iterator[Around]:
-    """The tests of branches above, which were not taken."""
-    for other in parent.children:
-        if other.start_byte >= child.start_byte:
-            return
-        if other.type == "elif_clause":
-            yield Around("not_elif", _test(other))
-
-
-def _ways_out(block: Node, child: Node) -> Iterator[Around]:
-    for other in block.named_children:
-        if other.start_byte >= child.start_byte:
-            return
-        body = other.child_by_field_name("consequence")
-        if other.type != "if_statement" or body is None:
-            continue
-        last = body.named_children[-1] if body.named_children else body
-        if last.type in _OUT and not other.child_by_field_name("alternative"):
-            yield Around(_GUARD, _test(other))
-
-
-def _test(node: Node) -> str:
-    part = _HEADS.get(node.type, "")
-    if part:
-        return _flat(node.child_by_field_name(part))
-    if node.type in ("with_statement", "case_clause", "except_clause"):
-        return _flat(node).partition(":")[0].partition(" ")[2]
-    return ""
-
-
-def _flat(node: Node | None) -> str:
-    raw = " ".join(text(node).decode("utf-8", "replace").split())
-    return raw[1:-1] if raw.startswith("(") and raw.endswith(")") else raw
 
 
 def _compared(was: Chain, now: Chain) -> tuple[bool, str]:
     """Whether the chain was turned round, and what to say of it."""
-    blocks = [a for a in was if a.kind != _GUARD], [a for a in now if a.kind != _GUARD]
+    blocks = _blocks(was), _blocks(now)
     flips, said = 0, ""
     for a, b in zip(*blocks, strict=False):
         if a == b:
@@ -175,7 +83,7 @@ def _compared(was: Chain, now: Chain) -> tuple[bool, str]:
             elif not said:
                 said = f"upstream changed the test around it: {a.said} is {b.said} now"
             continue
-        if "else_clause" in (a.kind, b.kind):
+        if ELSE & {a.kind, b.kind}:
             flips += 1
             said = f"it would stand in another branch: {b.said}, and not {a.said}"
         elif not said:
@@ -184,30 +92,59 @@ def _compared(was: Chain, now: Chain) -> tuple[bool, str]:
     longer = max(blocks, key=len)[min(map(len, blocks)) :]
     if longer and len(blocks[0]) != len(blocks[1]):
         into = len(blocks[1]) > len(blocks[0])
-        if any(a.kind == "else_clause" for a in longer):
+        if any(a.kind in ELSE for a in longer):
             flips += 1
         names = ", ".join(a.said for a in longer)
         how = "put it into" if into else "took it out of"
         said = said or f"upstream {how} {names}"
     if flips % 2:
         return True, said
-    if said:
-        return False, said
-    return _ways(
-        [a for a in was if a.kind == _GUARD], [a for a in now if a.kind == _GUARD]
-    )
+    for tell in (_marks, _ways):
+        bad, more = tell(was, now)
+        if bad:
+            return True, more
+        said = said or more
+    return False, said
 
 
-def _ways(was: list[Around], now: list[Around]) -> tuple[bool, str]:
-    gone = [a for a in was if a not in now]
-    come = [a for a in now if a not in was]
+def _blocks(chain: Chain) -> list[Around]:
+    return [a for a in chain if a.kind not in (GUARD, MARK)]
+
+
+def _changed(kind: str, was: Chain, now: Chain) -> tuple[list[Around], list[Around]]:
+    gone = [a for a in was if a.kind == kind and a not in now]
+    return gone, [a for a in now if a.kind == kind and a not in was]
+
+
+def _marks(was: Chain, now: Chain) -> tuple[bool, str]:
+    gone, come = _changed(MARK, was, now)
+    for a in gone:
+        for b in come:
+            if opposite(a.test, b.test):
+                return True, f"upstream turned @{a.test} round: it is @{b.test} now"
+    if not gone and not come:
+        return False, ""
+    words = [f"has @{a.test} now" for a in come] + [f"lost @{a.test}" for a in gone]
+    return False, f"what it stands in {words[0]}"
+
+
+def _ways(was: Chain, now: Chain) -> tuple[bool, str]:
+    gone, come = _changed(GUARD, was, now)
     for a in gone:
         for b in come:
             if opposite(a.test, b.test):
                 return True, f"the way out before it asks `{b.test}` now, the contrary"
+    for b in come:
+        if any(opposite(f"not ({a.test})", b.test) for a in _blocks(now) if a.test):
+            return (
+                True,
+                f"upstream leaves before it if `{b.test}`, which it stands under",
+            )
     if gone and come:
         said = f"the way out before it asks `{come[0].test}` now"
         return False, f"{said}, and not `{gone[0].test}`"
     if come:
         return False, f"upstream leaves before it if `{come[0].test}`"
-    return False, f"upstream does not leave before it if `{gone[0].test}`"
+    if gone:
+        return False, f"upstream does not leave before it if `{gone[0].test}`"
+    return False, ""

@@ -218,13 +218,16 @@ def renames(
         parent = name.rpartition(".")[0]
         if parent and parent not in after and parent in before:
             continue  # found through its parent, below
+        last = name.rpartition(".")[2]
         near = [
             other
             for other in fresh
-            if other.rpartition(".")[0] == parent
+            # One of its name under another class may be it as well.
+            if (other.rpartition(".")[0] == parent or other.rpartition(".")[2] == last)
             and alike(_whole(name, before), _whole(other, after)) >= RENAMED
         ]
-        if len(near) == 1 and near[0] not in found.values():
+        same = len(near) == 1 and near[0].rpartition(".")[0] == parent
+        if same and near[0] not in found.values():
             found[name] = near[0]
     for name in wanted:
         parent, _, last = name.rpartition(".")

@@ -8,6 +8,7 @@ from tests.port.corpus_fields import FIELDS
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
 from tests.port.corpus_second import SECOND
+from tests.port.corpus_third import THIRD
 from tests.port.model import BASE, Change, file_case, replaced
 
 SM120 = BASE[BASE.index("def sm120_gate") : BASE.index("@functools.cache")]
@@ -469,4 +470,5 @@ CORPUS: tuple[Change, ...] = (
     *FIELDS,
     *NEWCOMER,
     *AGAIN,
+    *THIRD,
 )

@@ -481,20 +481,6 @@ WIDER = {DEVICE: [("        count = count * 2\n", "        count = count * 2 + 1
 
 TWINS_THIRD: tuple[Change, ...] = (
     case(
-        "two of one name exchange their branches",
-        TWINS,
-        WIDER,
-        {
-            DEVICE: [
-                (
-                    f'if flag("VLLM_WIDE"):\n\n{WIDE}\nelse:\n\n{NARROW}',
-                    f'if not flag("VLLM_WIDE"):\n\n{NARROW}\nelse:\n\n{WIDE}',
-                )
-            ]
-        },
-        {DEVICE: [("        count = count * 2\n", "        count = count * 2 + 1\n")]},
-    ),
-    case(
         "two of one name, and their test is turned round",
         TWINS,
         WIDER,
@@ -1119,15 +1105,6 @@ TWICE_THIRD: tuple[Change, ...] = (
             )
         ),
     ),
-    case(
-        "a helper of each, of two names",
-        TWICE,
-        core(("def wait(queue):\n", HELPER + "def wait(queue):\n")),
-        core(
-            ("class Runner:\n", HELPER.replace("halved", "third") + "class Runner:\n")
-        ),
-        core(("def wait(queue):\n", HELPER + "def wait(queue):\n")),
-    ),
 )
 
 LOUD = core(
@@ -1204,11 +1181,37 @@ IN_PART_THIRD: tuple[Change, ...] = (
     ),
 )
 
+LEFT_THIRD: tuple[Change, ...] = (
+    case(
+        "two of one name exchange their branches",
+        TWINS,
+        WIDER,
+        {
+            DEVICE: [
+                (
+                    f'if flag("VLLM_WIDE"):\n\n{WIDE}\nelse:\n\n{NARROW}',
+                    f'if not flag("VLLM_WIDE"):\n\n{NARROW}\nelse:\n\n{WIDE}',
+                )
+            ]
+        },
+        {DEVICE: [("        count = count * 2\n", "        count = count * 2 + 1\n")]},
+    ),
+    case(
+        "a helper of each, of two names",
+        TWICE,
+        core(("def wait(queue):\n", HELPER + "def wait(queue):\n")),
+        core(
+            ("class Runner:\n", HELPER.replace("halved", "third") + "class Runner:\n")
+        ),
+        core(("def wait(queue):\n", HELPER + "def wait(queue):\n")),
+    ),
+)
+"""What is refused, though there is a right answer: counted as held out."""
+
 THIRD: tuple[Change, ...] = (
     *ELEMENTS_THIRD,
     *TWINS_THIRD,
     *AROUND_THIRD,
-    *NAMES_THIRD,
     *TWICE_THIRD,
     *IN_PART_THIRD,
 )
