@@ -64,7 +64,7 @@ def bind(call: Call, made: Definition, method: bool) -> Bound | None:
     given = {*taken, *call.names}
     left = [p for p in params if p.name not in given]
     for p in left:
-        if p.default is None:
+        if p.default is None and not call.part:
             problem = problem or f"needs {p.name}"
     return Bound(taken, tuple(p.name for p in left), problem)
 
@@ -81,7 +81,7 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         if not (both and use.how in (How.CALLED, How.IMPORTED)):
             yield Change(f"was {old.sort.value} and is {new.sort.value} now")
             return
-    for mark in sorted(old.marks ^ new.marks):
+    for mark in sorted((old.marks ^ new.marks) - {"settable"}):
         word = "is" if mark in new.marks else "is not"
         yield Change(f"{word} {mark} now")
     if use.how is How.CALLED and use.call is not None:

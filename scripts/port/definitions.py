@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from scripts.port.scopes import statements, targets
@@ -13,8 +13,10 @@ from scripts.port.signature import (
     Making,
     Param,
     fields,
+    frozen,
     last,
     making,
+    slots,
     source,
     taken,
     tuple_of,
@@ -55,6 +57,12 @@ class Definition:
     fields: tuple[Param, ...] = ()
     """Of a class, its own."""
     members: Mapping[str, Definition] = field(default_factory=dict)
+    keys: frozenset[str] | None = None
+    """Of a dict, as far as its statement says them all."""
+    frozen: bool = False
+    """Of a class: whether nothing of an instance can be set."""
+    slots: frozenset[str] | None = None
+    """Of a class: the only attributes that an instance may have; None for any."""
     home: str = ""
     """Path of the module that defines it; for a module its dotted name."""
     again: bool = False
@@ -93,8 +101,8 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
     elif isinstance(node, ast.ClassDef):
         yield _class(node, path, text)
     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        gives = ast.unparse(node.annotation)
-        yield Definition(node.target.id, Sort.VALUE, gives=gives, home=path)
+        gives, keys = ast.unparse(node.annotation), _keys(node.value)
+        yield Definition(node.target.id, Sort.VALUE, gives=gives, keys=keys, home=path)
     elif isinstance(node, ast.Assign):
         yield from _assigned(node, path)
     elif not isinstance(node, ast.AugAssign):
@@ -105,11 +113,14 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
 def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
     params = tuple_of(node.value)
     gives = _made(node.value)
+    keys = _keys(node.value)
     call = node.value.func if isinstance(node.value, ast.Call) else None
     made_by = ast.unparse(call) if isinstance(call, ast.Name | ast.Attribute) else ""
     for name in targets(node):
         if params is None:
-            yield Definition(name, Sort.VALUE, gives=gives, made_by=made_by, home=path)
+            yield Definition(
+                name, Sort.VALUE, gives=gives, made_by=made_by, keys=keys, home=path
+            )
         else:
             yield Definition(
                 name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
@@ -122,6 +133,16 @@ def _made(value: ast.expr) -> str:
         name = value.func.id
         return name if name in ("set", "frozenset", "list", "dict", "tuple") else ""
     return _MADE.get(type(value), "")
+
+
+def _keys(value: ast.expr | None) -> frozenset[str] | None:
+    """Keys of a dict that is written out; None where others may come in."""
+    if not isinstance(value, ast.Dict):
+        return None
+    found = [k.value for k in value.keys if isinstance(k, ast.Constant)]
+    if len(found) != len(value.keys):
+        return None
+    return frozenset(key for key in found if isinstance(key, str))
 
 
 def _function(
@@ -167,6 +188,9 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
     body = list(statements(node.body))
     for inner in body:
         for found in defined(inner, path, text):
+            was = members.get(found.name)
+            if was and "property" in was.marks and _accessor(inner, found.name):
+                found = replace(was, marks=was.marks | {"settable"})
             members[found.name] = found
     for name in _attributes(body):
         # Methods may set it to many things, so that only its name is known.
@@ -189,7 +213,15 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
         fields=own,
         members=members,
         home=path,
+        frozen=frozen(node, how),
+        slots=slots(node, body, own),
     )
+
+
+def _accessor(node: ast.stmt, name: str) -> bool:
+    """Whether a method sets the property of its name."""
+    marks = getattr(node, "decorator_list", [])
+    return any(ast.unparse(mark) == f"{name}.setter" for mark in marks)
 
 
 def _attributes(body: list[ast.stmt]) -> Iterator[str]:

@@ -98,7 +98,7 @@ class Waiting:
     def brings(self, name: str) -> bool:
         """Whether a patch that waits brings a name, or changes what it is."""
         return any(
-            name in p.changed or any(name == n for _, n in p.brought)
+            name in p.changed | p.texts or any(name == n for _, n in p.brought)
             for p in self.patches
         )
 

@@ -164,6 +164,8 @@ class Library:
 
     def _step(self, now: Definition, part: str) -> Found:
         """What `part` is of what a name stands for."""
+        if part.startswith("["):
+            return self._key(now, part[2:-2])
         if now.sort is Sort.MODULE:
             return self.name(now.home, part)
         if now.sort is Sort.CLASS:
@@ -172,6 +174,18 @@ class Library:
             kind = self.kind(now.home, now.made_by or now.gives)
             if isinstance(kind, Definition):
                 return self._of(kind, part)
+        return Unfound.UNKNOWN
+
+    def _key(self, now: Definition, key: str) -> Found:
+        """What a member of an enum, or a key of a dict, is."""
+        if now.sort is Sort.CLASS:
+            return self.member(now, key)
+        if now.keys is None:
+            return Unfound.UNKNOWN
+        entry = self.read(now.home)
+        quoted = re.compile(rb"""["']%s["']""" % re.escape(key.encode()))
+        if key not in now.keys and not (entry and quoted.search(entry.data)):
+            return Unfound.MISSING
         return Unfound.UNKNOWN
 
     def _of(self, kind: Definition, part: str) -> Found:

@@ -75,6 +75,8 @@ class Module:
     links: Mapping[str, Link]
     stars: tuple[str, ...]
     """Modules of which it takes everything."""
+    typing: frozenset[str] = frozenset()
+    """Names that are imported for type checkers alone."""
     known: dict[str, Definition | None] = field(default_factory=dict)
     """What `get` found before."""
 
@@ -107,6 +109,7 @@ def module(path: str, data: bytes) -> Module | None:
     places: dict[str, list[Chunk]] = {}
     links: dict[str, Link] = {}
     stars: list[str] = []
+    typing: set[str] = set()
     try:
         # All imports in one go: there are many, and each is small.
         imports = [text(n) for n in root.named_children if n.type in IMPORTS]
@@ -119,12 +122,44 @@ def module(path: str, data: bytes) -> Module | None:
             if node.type in IMPORTS:
                 _import(next(parsed), path, links, stars)
                 continue
+            if b"TYPE_CHECKING" in chunk.source and node.type == "if_statement":
+                typing |= _typing(chunk)
             for name in _bound(node, chunk, links, stars):
                 places.setdefault(name, []).append(chunk)
     except (SyntaxError, ValueError):
         return None  # Python's own parser is stricter
     at = {name: tuple(found) for name, found in places.items()}
-    return Module(tuple(chunks), at, links, tuple(stars))
+    runs = {name for chunk in chunks for name in _runs(chunk)} if typing else set()
+    return Module(tuple(chunks), at, links, tuple(stars), frozenset(typing - runs))
+
+
+def _typing(chunk: Chunk) -> set[str]:
+    """Names that `if TYPE_CHECKING:` imports."""
+    found: set[str] = set()
+    for node in chunk.body:
+        if isinstance(node, ast.If) and _for_checkers(node.test):
+            found |= set(_imported(node.body, chunk.path))
+    return found
+
+
+def _for_checkers(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def _runs(chunk: Chunk) -> set[str]:
+    """Names that a statement imports when it runs."""
+    if b"import" not in chunk.source:
+        return set()
+    first = chunk.body[0]
+    typing = isinstance(first, ast.If) and _for_checkers(first.test)
+    body = first.orelse if isinstance(first, ast.If) and typing else [first]
+    return set(_imported(body, chunk.path))
+
+
+def _imported(body: list[ast.stmt], path: str) -> Iterator[str]:
+    for node in statements(body):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from linked(node, path)
 
 
 def _import(

@@ -17,10 +17,11 @@ from scripts.port.counted import counted
 from scripts.port.definitions import Definition, Sort
 from scripts.port.fixtures import unfixed
 from scripts.port.library import Found, Library, Unfound
-from scripts.port.modules import module
+from scripts.port.modules import Module, module
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
 from scripts.port.rows import added_rows
+from scripts.port.setting import unsettable
 from scripts.port.shadowed import shadowed
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
@@ -84,20 +85,39 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     if found is None:
         return
     rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+    mine = part.theirs.data if part.theirs else b""
     for use in _once(uses(part.target, found, rows)):
         was = _meaning(use, part.path, old)
         now = _meaning(use, part.target, new.library)
         if was is Unfound.UNKNOWN and now is Unfound.MISSING and len(use.parts) > 1:
-            was = Definition(use.parts[-1], Sort.VALUE, again=True)
+            was = Definition(use.name, Sort.VALUE, again=True)
         elif was is Unfound.UNKNOWN and not use.owner:
             use, was, now = _shorter(use, part, old, new.library)
+        barred = unsettable(use, part.target, new.library)
+        if barred and not unsettable(use, part.path, old):
+            yield Breach(
+                part.path, use.row, use.name, f"{use.text} is set, and {barred}"
+            )
+            continue
+        if _unrun(use, found) and not _unrun(use, module(part.path, mine)):
+            what = f"{use.parts[0]} is imported for type checkers alone"
+            yield Breach(part.path, use.row, use.parts[0], what)
+            continue
         for change in _against(use, was, now):
             where = _now(use, now, new)
-            name = use.parts[-1]
+            name = use.name
             if use.how is How.IMPORTED and use.start:
                 name = use.start.name or use.start.module.rpartition(".")[2]
             what = f"{use.text} {change.what}{where}"
             yield Breach(part.path, use.row, name, what, change.severe)
+
+
+def _unrun(use: Use, found: Module | None) -> bool:
+    """Whether a name is not there when it is used, as only type checkers import it."""
+    if found is None or use.start or use.owner or use.kind:
+        return False
+    late = use.said and "annotations" in found.links
+    return use.parts[0] in found.typing and not late
 
 
 def _shorter(
@@ -146,7 +166,12 @@ def _once(found: Iterable[Use]) -> list[Use]:
     """Of uses that are alike the first: they have one meaning."""
     alike: dict[tuple[object, ...], Use] = {}
     for use in found:
-        key = (use.parts, use.how, use.call, use.start, use.owner, use.kind)
+        key = (
+            *(use.parts, use.how, use.call, use.start),
+            use.owner,
+            use.kind,
+            use.said,
+        )
         alike.setdefault(key, use)
     return list(alike.values())
 
@@ -177,9 +202,9 @@ def _against(use: Use, was: Found, now: Found) -> Iterator[Change]:
 
 def _now(use: Use, now: Found, new: Side) -> str:
     """Where a missing name is defined now."""
-    if now is not Unfound.MISSING:
+    if now is not Unfound.MISSING or use.parts[-1].startswith("["):
         return ""
-    name = (use.start.name if use.start else "") or use.parts[-1]
+    name = (use.start.name if use.start else "") or use.name
     word = name.rpartition(".")[2].encode()
     homes = []
     for path in new.binds(word):

@@ -85,6 +85,32 @@ def _asked(node: ast.expr | ast.ClassDef, name: str, value: str = "True") -> boo
     return any(k.arg == name and ast.unparse(k.value) == value for k in found)
 
 
+def frozen(node: ast.ClassDef, how: Making) -> bool:
+    """Whether nothing of an instance can be set."""
+    marks = node.decorator_list
+    if how is Making.TUPLE or any(last(one) == "frozen" for one in marks):
+        return True
+    return _asked(node, "frozen") or any(_asked(one, "frozen") for one in marks)
+
+
+def slots(
+    node: ast.ClassDef, body: Sequence[ast.stmt], own: Sequence[Param]
+) -> frozenset[str] | None:
+    """The attributes that a class has a place for; None where any may be set."""
+    if any(_asked(one, "slots") for one in node.decorator_list):
+        return frozenset(p.name for p in own)
+    for inner in body:
+        if isinstance(inner, ast.Assign) and ast.unparse(inner.targets[0]) == (
+            "__slots__"
+        ):
+            try:
+                said = ast.literal_eval(inner.value)
+            except ValueError:
+                return None
+            return frozenset([said] if isinstance(said, str) else said)
+    return None
+
+
 def fields(node: ast.ClassDef, body: Sequence[ast.stmt]) -> Iterator[Param]:
     """The fields of a class that it is built with, were it one of fields.
 

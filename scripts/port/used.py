@@ -16,6 +16,8 @@ class How(Enum):
     LISTED = "asked for its elements"
     """`in`, a loop, `sorted`, `len`: any collection answers."""
     READ = "read"
+    SET = "set, or deleted"
+    """An attribute that is assigned to."""
     IMPORTED = "imported"
     NAMED = "named in a text"
     """As `monkeypatch` takes it: only whether it is there is asked."""
@@ -29,6 +31,8 @@ class Call:
     names: tuple[str, ...]
     open: bool
     """Whether `*` or `**` hides some."""
+    part: bool = False
+    """Whether the others come later, as those of `functools.partial` do."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,14 @@ class Use:
     """The class whose method says `self`, which is the first part then."""
     kind: str = ""
     """Annotation of a local name, which is the first part, or what makes it."""
+    said: bool = False
+    """Whether it stands in an annotation, which need not be there when it runs."""
 
     @property
     def text(self) -> str:
-        return ".".join(self.parts)
+        return ".".join(self.parts).replace(".[", "[")
+
+    @property
+    def name(self) -> str:
+        """The last part, of a key without its brackets."""
+        return self.parts[-1].strip('["]')

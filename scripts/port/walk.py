@@ -14,8 +14,8 @@ from scripts.port.used import Call, How, Use
 
 _DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*")
-_PUTS = {"setattr", "delattr", "object"}
-"""What puts a double in place of a name that is given as a text."""
+_PUTS = {"setattr", "delattr", "object", "getattr", "hasattr"}
+"""What puts a double in place of a name that is given as a text, or asks for it."""
 _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
 
 
@@ -34,6 +34,8 @@ class Walk:
     frames: list[Frame] = field(default_factory=list)
     scope: list[str] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
+    said: bool = False
+    """Whether an annotation is gone through."""
 
     def body(self, nodes: list[ast.stmt]) -> None:
         for node in nodes:
@@ -79,6 +81,13 @@ class Walk:
             self._member(node)
             for child in (node.value, node.slice):
                 self.visit(child, How.READ)
+        elif isinstance(node, ast.arg):
+            self._annotation(node.annotation)
+        elif isinstance(node, ast.AnnAssign):
+            self._annotation(node.annotation)
+            self.visit(node.target, How.READ)
+            if node.value is not None:
+                self.visit(node.value, How.READ)
         elif isinstance(node, ast.Starred):
             self.visit(node.value, How.LISTED)
         elif isinstance(node, ast.Constant):
@@ -100,8 +109,9 @@ class Walk:
             self.visit(node.body, How.READ)
             self.frames.pop()
             return
-        for part in (*node.decorator_list, *([node.returns] if node.returns else [])):
+        for part in node.decorator_list:
             self.visit(part, How.READ)
+        self._annotation(node.returns)
         for inner in statements(node.body):
             if isinstance(inner, ast.Import | ast.ImportFrom):
                 frame.links |= linked(inner, self.path)
@@ -117,6 +127,12 @@ class Walk:
         self.body(node.body)
         self.scope.pop()
         self.frames.pop()
+
+    def _annotation(self, node: ast.expr | None) -> None:
+        if node is not None:
+            self.said = True
+            self.visit(node, How.READ)
+            self.said = False
 
     def _class(self, node: ast.ClassDef) -> None:
         for part in (
@@ -145,18 +161,24 @@ class Walk:
         hidden = hidden or len(names) != len(node.keywords)
         call = Call(len(node.args), names, hidden)
         self._put(node)
+        first = node.args[0] if node.args else None
+        if ast.unparse(node.func).rpartition(".")[2] == "partial" and isinstance(
+            first, ast.Attribute | ast.Name
+        ):
+            later = Call(len(node.args) - 1, names, hidden, part=True)
+            self._name(first, How.CALLED, later)
         if isinstance(node.func, ast.Attribute | ast.Name):
             self._name(node.func, How.CALLED, call)
         else:
             self.visit(node.func, How.READ)
 
     def _member(self, node: ast.Subscript) -> None:
-        """A member of an enum that is asked for by its name."""
+        """A member of an enum, or a key, that is asked for by its name."""
         name = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if isinstance(name, str) and name.isidentifier():
             where = ast.unparse(node.value).split(".")
             if all(part.isidentifier() for part in where):
-                self._add(node, (*where, name), How.NAMED, None, None)
+                self._add(node, (*where, f'["{name}"]'), How.NAMED, None, None)
 
     def _put(self, node: ast.Call) -> None:
         if len(node.args) < 2 or not isinstance(node.func, ast.Attribute | ast.Name):
@@ -183,6 +205,7 @@ class Walk:
             return
         if isinstance(node.ctx, ast.Load) or parts:
             parts.append(inner.id)
+            how = how if isinstance(node.ctx, ast.Load) else How.SET
             self._add(node, tuple(reversed(parts)), how, call, None)
 
     def _of_call(
@@ -229,7 +252,8 @@ class Walk:
                             return
                         break
         scope = ".".join(self.scope)
-        self.found.append(Use(row, scope, parts, how, call, start, owner, kind))
+        use = Use(row, scope, parts, how, call, start, owner, kind, self.said)
+        self.found.append(use)
 
 
 def _name_of(link: Link | None) -> Iterator[str]:

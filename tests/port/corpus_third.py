@@ -1005,6 +1005,88 @@ NAMES_THIRD: tuple[Change, ...] = (
     ),
 )
 
+SETS = new(
+    "from vllm.device import Device\n\n\n"
+    "def narrow(device: Device):\n    device.lanes = 1\n    return device\n"
+)
+KEY = new('from vllm.rates import SCALES\n\n\ndef half():\n    return SCALES["half"]\n')
+
+SET_THIRD: tuple[Change, ...] = (
+    case(
+        "attribute that we set becomes a property that can be set",
+        NAMES,
+        SETS,
+        {
+            DEVICE: [
+                ("        self.lanes = 4\n", "        self.count = 4\n"),
+                (
+                    "    def open(self):\n",
+                    "    @property\n    def lanes(self):\n        return self.count\n\n"
+                    "    @lanes.setter\n    def lanes(self, count):\n"
+                    "        self.count = count\n\n"
+                    "    def open(self):\n",
+                ),
+            ]
+        },
+        SETS,
+    ),
+    case(
+        "class gets slots, that of what we set among them",
+        NAMES,
+        SETS,
+        {
+            DEVICE: [
+                (
+                    '    """One of them."""\n',
+                    '    """One of them."""\n\n'
+                    '    __slots__ = ("name", "lanes", "opened")\n',
+                )
+            ]
+        },
+        SETS,
+    ),
+    case(
+        "dataclass of slots, and we set what it has no field for",
+        NAMES,
+        core(
+            (
+                "        self.meter.add(rate)\n",
+                "        self.meter.add(rate)\n        rate.sm12x = True\n",
+            )
+        ),
+        rates(("@dataclass\nclass Rate", "@dataclass(slots=True)\nclass Rate")),
+    ),
+    case(
+        "dataclass is frozen, and we only read it",
+        NAMES,
+        core(
+            (
+                "        self.meter.add(rate)\n",
+                "        self.meter.add(rate)\n        logger.debug(rate.width)\n",
+            )
+        ),
+        rates(("@dataclass\nclass Rate", "@dataclass(frozen=True)\nclass Rate")),
+        core(
+            (
+                "        self.meter.add(rate)\n",
+                "        self.meter.add(rate)\n        logger.debug(rate.width)\n",
+            )
+        ),
+    ),
+    case(
+        "a key that we read comes by an update below",
+        NAMES,
+        KEY,
+        rates(
+            (
+                '    "half": 2,\n    "full": 4,\n}\n',
+                '    "full": 4,\n}\nSCALES |= {"half": 2}\n',
+            )
+        ),
+        KEY,
+    ),
+)
+
 HELPER = "def halved(count):\n    return count // 2\n\n\n"
 
 TWICE_THIRD: tuple[Change, ...] = (
@@ -1212,6 +1294,8 @@ THIRD: tuple[Change, ...] = (
     *ELEMENTS_THIRD,
     *TWINS_THIRD,
     *AROUND_THIRD,
+    *NAMES_THIRD,
+    *SET_THIRD,
     *TWICE_THIRD,
     *IN_PART_THIRD,
 )
