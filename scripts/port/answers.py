@@ -33,7 +33,16 @@ def load(patches: Path) -> Mapping[str, str]:
     Raises:
         Finding: A file there is no answer.
     """
-    found: dict[str, str] = {}
+    return {file: fields["Reason"] for file, fields in read(patches).items()}
+
+
+def read(patches: Path) -> Mapping[str, Mapping[str, str]]:
+    """File name of each answer, and its fields.
+
+    Raises:
+        Finding: A file there is no answer.
+    """
+    found: dict[str, Mapping[str, str]] = {}
     folder = patches / FOLDER
     for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
         rows = path.read_text(encoding="utf-8").splitlines()
@@ -46,7 +55,7 @@ def load(patches: Path) -> Mapping[str, str]:
                 expected="Reason: ...",
                 next=f"git checkout -- {where}, or remove it",
             )
-        found[path.name] = fields["Reason"]
+        found[path.name] = fields
     return found
 
 

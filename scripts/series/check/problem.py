@@ -52,6 +52,8 @@ class Rule(Enum):
     """Upstream's formatter leaves what a patch changes alone."""
     LANE = "lane"
     """The patch can be laid over a wheel."""
+    DECISION = "decision"
+    """A decision in `patches/resolutions/` is for a change that the series makes."""
     TABLE = "table"
     """`patches/README.md`, and the README's table of patches, are the series."""
 

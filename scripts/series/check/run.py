@@ -13,7 +13,15 @@ from scripts.console import note, say
 from scripts.errors import Finding
 from scripts.lock import Lock, load
 from scripts.series import about, table
-from scripts.series.check import canonical, chain, content, form, listing, style
+from scripts.series.check import (
+    canonical,
+    chain,
+    content,
+    decisions,
+    form,
+    listing,
+    style,
+)
 from scripts.series.check.causes import causes
 from scripts.series.check.layout import context
 from scripts.series.check.problem import (
@@ -95,6 +103,7 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     lanes = _lanes(walk.steps)
     problems += _source_lane(walk.steps)
     if len(readable) == len(patches):
+        problems += decisions.check(folder, readable)
         problems += _table(folder, readable, lanes)
         problems += _about(folder.parent / about.NAME, readable)
     return Report(in_order(causes(problems)), readable, lanes)
