@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from scripts.port.differences import differences, named
@@ -29,11 +30,10 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
         *(f"- `{p.target}`: {p.state.value}; {p.why}" for p in waiting),
         "",
         *_enter(homes),
-        "Leave a file as upstream has it, or remove it, to say that nothing of the "
-        "patch is left to do there. In `build/port/vllm`,",
+        "Leave a file as upstream has it to say that nothing of the patch is left to "
+        "do there. In `build/port/vllm`,",
         "",
-        "    git checkout -- FILE              # takes an edit back, to what is shown",
-        f"    git checkout port/{label} -- FILE   # the file as upstream has it",
+        *_commands(waiting, label),
         "",
         "Then",
         "",
@@ -54,6 +54,18 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
             rows += ["What of the patch upstream seems to have:", ""]
             rows += [f"- `{e.line}` ({e.where})" for e in part.evidence] + [""]
     return "\n".join(rows) + "\n"
+
+
+def _commands(waiting: Sequence[FileResult], label: str) -> Iterator[str]:
+    """What to type for each file; what upstream lacks is on no branch."""
+    yield "    # An edit back to what is shown:"
+    for part in waiting:
+        yield f"    git checkout -- {shlex.quote(part.target)}"
+    yield "    # The file as upstream has it, with the patches before:"
+    for part in waiting:
+        path = shlex.quote(part.target)
+        has = part.ours is not None
+        yield f"    git checkout port/{label} -- {path}" if has else f"    rm {path}"
 
 
 def _enter(homes: list[str]) -> Iterator[str]:

@@ -150,11 +150,11 @@ def _check(place: Workplace, stop: Stop, waiting: PatchResult) -> None:
             bad.append(f"{path}: it does not parse")
     strange = [path for path in place.edited() if path not in allowed]
     bad += [f"{path}: {waiting.name[:4]} does not wait for it" for path in strange]
+    back = "".join(f"{place.taken_back(path)}; " for path in strange)
     if bad:
         raise Finding(
             "the port cannot go on yet",
             where=str(place.tree),
             found="\n".join(bad),
-            next="mend them (git -C build/port/vllm checkout -- <path> takes an edit "
-            'back), then make port-continue REASON="..."',
+            next=f'{back}mend what is marked, then make port-continue REASON="..."',
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -91,7 +92,8 @@ class Workplace:
                 where=str(self.tree),
                 found="\n".join(edited),
                 next='make port-continue REASON="...", or git -C build/port/vllm '
-                "checkout -f to drop the edits, then the same again",
+                "reset --hard && git -C build/port/vllm clean -fd to drop the edits, "
+                "then the same again",
             )
         self.forget()
 
@@ -119,6 +121,14 @@ class Workplace:
             index.unlink(missing_ok=True)
         names = {x.decode("utf-8", "surrogateescape") for x in changed.split(b"\0")}
         return sorted(names - {""})
+
+    def taken_back(self, path: str) -> str:
+        """The command that takes an edit of a file back to what was shown."""
+        shown = Git(self.tree).run("ls-tree", "refs/sm12x/shown", "--", path).stdout
+        name = shlex.quote(path)
+        if shown:
+            return f"git -C build/port/vllm checkout -- {name}"
+        return f"rm build/port/vllm/{name}"
 
     def begin(self, target: Target) -> tuple[Git, str]:
         """A repository that holds the target's tree as one commit.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -128,20 +129,44 @@ def test_printed_ways_to_drop_edits_work(small: Small) -> None:
     shown = (tree / PROBE).read_text(encoding="utf-8")
     (tree / PROBE).write_text("mended = 1\n", encoding="utf-8")
     (tree / "README.md").write_text("stray\n", encoding="utf-8")
+    (tree / "a note.txt").write_text("mine\n", encoding="utf-8")
     with pytest.raises(Finding) as caught:
         resume(Checkout(small.root), "no", proof=False)
     # One file's edit goes back to what was shown, conflict and all.
-    assert "git -C build/port/vllm checkout -- <path>" in (caught.value.next or "")
-    git(tree, "checkout", "--", "README.md", PROBE)
+    *back, _ = (caught.value.next or "").split("; ")
+    assert len(back) == 2
+    for command in (*back, f"git -C build/port/vllm checkout -- {PROBE}"):
+        subprocess.run(shlex.split(command), cwd=small.root, check=True)
+    assert not (tree / "a note.txt").exists()
+    assert "stray" not in (tree / "README.md").read_text(encoding="utf-8")
     assert (tree / PROBE).read_text(encoding="utf-8") == shown
     (tree / PROBE).write_text("mended = 2\n", encoding="utf-8")
+    (tree / "a note.txt").write_text("mine\n", encoding="utf-8")
     with pytest.raises(Finding, match="were edited since") as caught:
         go(small)
     command = (caught.value.next or "").partition("or ")[2].partition(" to drop")[0]
-    assert command.startswith("git -C build/port/vllm checkout")
-    git(small.root, *shlex.split(command)[1:])
+    subprocess.run(command, cwd=small.root, check=True, shell=True)
     assert (tree / PROBE).read_text(encoding="utf-8") == shown
     assert go(small).outcome is Outcome.OPEN
+
+
+def test_printed_ways_to_leave_a_file_as_upstream_has_it_work(small: Small) -> None:
+    """Each line is run as it stands, where upstream has the file and where not."""
+    add_probe_of_our_own(small)
+    for edits in (REWRITTEN, {PROBE: None}):
+        release(small, edits)
+        done = go(small)
+        at, tree = Checkout(small.root), small.root / "build/port/vllm"
+        while done.outcome is Outcome.OPEN:
+            notes = (tree.parent / "CONFLICT.md").read_text(encoding="utf-8")
+            lines = [x.strip() for x in notes.splitlines() if x.startswith("    ")]
+            commands = [x for x in lines if x.startswith(("git ", "rm "))]
+            assert len(commands) >= 2 and "FILE" not in notes
+            for command in commands:
+                subprocess.run(shlex.split(command), cwd=tree, check=True)
+            done = resume(at, "nothing of it is left to do", proof=False)
+        assert done.outcome is Outcome.CARRIED
+        assert (tree / PROBE).exists() is (edits is REWRITTEN)
 
 
 def test_every_report_ends_with_what_to_do(small: Small) -> None:
