@@ -88,6 +88,8 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         yield from _called(use.call, _method(use, old), _method(use, new), old, new)
     if old.sort is Sort.CLASS or use.how is How.IMPORTED:
         return
+    if old.literal and new.literal and old.literal != new.literal:
+        yield Change(f"is a {new.literal} now, and not a {old.literal}")
     if old.gives != new.gives and not _listed(use, old, new):
         verb = "gives" if old.sort is Sort.FUNCTION else "is"
         known = bool(old.gives and new.gives)

@@ -21,6 +21,7 @@ from scripts.port.signature import (
     taken,
     tuple_of,
 )
+from scripts.port.values import keys_of, literal_of, made_of
 
 
 class Sort(Enum):
@@ -57,6 +58,8 @@ class Definition:
     fields: tuple[Param, ...] = ()
     """Of a class, its own."""
     members: Mapping[str, Definition] = field(default_factory=dict)
+    literal: str = ""
+    """Of a value that is written out: a number, a text, or yes or no."""
     keys: frozenset[str] | None = None
     """Of a dict, as far as its statement says them all."""
     frozen: bool = False
@@ -69,18 +72,10 @@ class Definition:
     """Whether there are several of the name, so that none is the one."""
 
 
+ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 MARKS = {
     *("property", "staticmethod", "classmethod", "cached_property"),
     *("abstractmethod", "fixture"),
-}
-_MADE = {
-    ast.List: "list",
-    ast.ListComp: "list",
-    ast.Dict: "dict",
-    ast.DictComp: "dict",
-    ast.Set: "set",
-    ast.SetComp: "set",
-    ast.Tuple: "tuple",
 }
 
 
@@ -101,8 +96,16 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
     elif isinstance(node, ast.ClassDef):
         yield _class(node, path, text)
     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-        gives, keys = ast.unparse(node.annotation), _keys(node.value)
-        yield Definition(node.target.id, Sort.VALUE, gives=gives, keys=keys, home=path)
+        gives, keys = ast.unparse(node.annotation), keys_of(node.value)
+        literal = literal_of(node.value)
+        yield Definition(
+            node.target.id,
+            Sort.VALUE,
+            gives=gives,
+            literal=literal,
+            keys=keys,
+            home=path,
+        )
     elif isinstance(node, ast.Assign):
         yield from _assigned(node, path)
     elif not isinstance(node, ast.AugAssign):
@@ -112,37 +115,25 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
 
 def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
     params = tuple_of(node.value)
-    gives = _made(node.value)
-    keys = _keys(node.value)
+    gives = made_of(node.value)
+    keys, literal = keys_of(node.value), literal_of(node.value)
     call = node.value.func if isinstance(node.value, ast.Call) else None
     made_by = ast.unparse(call) if isinstance(call, ast.Name | ast.Attribute) else ""
     for name in targets(node):
         if params is None:
             yield Definition(
-                name, Sort.VALUE, gives=gives, made_by=made_by, keys=keys, home=path
+                name,
+                Sort.VALUE,
+                gives=gives,
+                made_by=made_by,
+                literal=literal,
+                keys=keys,
+                home=path,
             )
         else:
             yield Definition(
                 name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
             )
-
-
-def _made(value: ast.expr) -> str:
-    """The kind of collection that an expression makes; empty for another thing."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        name = value.func.id
-        return name if name in ("set", "frozenset", "list", "dict", "tuple") else ""
-    return _MADE.get(type(value), "")
-
-
-def _keys(value: ast.expr | None) -> frozenset[str] | None:
-    """Keys of a dict that is written out; None where others may come in."""
-    if not isinstance(value, ast.Dict):
-        return None
-    found = [k.value for k in value.keys if isinstance(k, ast.Constant)]
-    if len(found) != len(value.keys):
-        return None
-    return frozenset(key for key in found if isinstance(key, str))
 
 
 def _function(
@@ -196,6 +187,8 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
         # Methods may set it to many things, so that only its name is known.
         members.setdefault(name, Definition(name, Sort.VALUE, home=path, again=True))
     bases = tuple(ast.unparse(b) for b in node.bases)
+    if any(base.rpartition(".")[2] in ENUMS for base in bases):
+        members = {name: _member(one) for name, one in members.items()}
     own, how = tuple(fields(node, body)), making(node)
     params: tuple[Param, ...] | None = None
     more: frozenset[str] = frozenset()
@@ -216,6 +209,14 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
         frozen=frozen(node, how),
         slots=slots(node, body, own),
     )
+
+
+def _member(one: Definition) -> Definition:
+    """A member of an enum: what it is made of is its `value`."""
+    if one.sort is not Sort.VALUE or not one.literal:
+        return one
+    value = Definition("value", Sort.VALUE, literal=one.literal, home=one.home)
+    return replace(one, literal="", members={"value": value})
 
 
 def _accessor(node: ast.stmt, name: str) -> bool:

@@ -19,6 +19,11 @@ Needs = Mapping[str, set[Need]]
 """By file of a patch, what its lines use of others."""
 
 
+_ON_SELF = re.compile(rb"^self\.(\w+)\s*(?::[^=]*)?=(?!=)")
+"""What a line sets on `self`."""
+
+_KEY = re.compile(rb"""(["'])(\w+)\1""")
+
 Known = Callable[[bytes], bool]
 """Whether a text is anywhere in the pinned tree, quoted."""
 
@@ -93,6 +98,8 @@ class Waiting:
                 texts |= _texts(part)
         texts -= self.said
         changed = {s.rpartition(".")[2] for p in result.files for s in p.symbols}
+        for part in result.files:
+            changed |= _set(part)
         return _Patch(result, names, texts, changed)
 
     def brings(self, name: str) -> bool:
@@ -125,6 +132,18 @@ def brought(part: FileResult) -> set[str]:
         folder = PurePosixPath(part.path).parent.name
         found.add(folder if stem == "__init__" else stem)
     return found
+
+
+def _set(part: FileResult) -> set[str]:
+    """Attributes and keys that a patch's lines may set: no symbols of their own."""
+    lines = _lines(part.theirs) - _lines(part.base)
+    found = {m for line in lines for m in _ON_SELF.findall(line)}
+    found |= {m for line in lines for _, m in _KEY.findall(line)}
+    return {name.decode("utf-8", "replace") for name in found}
+
+
+def _lines(entry: Entry | None) -> set[bytes]:
+    return {row.strip() for row in entry.data.split(b"\n")} if entry else set()
 
 
 def _behind(part: FileResult, waits: dict[str, str]) -> FileResult:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from scripts.port.definitions import ENUMS
 from scripts.port.elements import collection, literal
 from scripts.port.languages import text
 from scripts.port.outline import Item
 
-_ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 _PARTS = {"list", "tuple", "dictionary", "set", "initializer_list"}
 
 
@@ -37,7 +37,7 @@ def groups(item: Item) -> list[Group]:
     if item.node.type == "class_definition":
         bases = text(item.node.child_by_field_name("superclasses")).decode()
         kinds = re.findall(r"\w+", bases)
-        return [_enum(item, kinds)] if {*kinds} & _ENUMS else []
+        return [_enum(item, kinds)] if {*kinds} & ENUMS else []
     found: list[Group] = []
     _collect(item.node, found)
     return found
@@ -111,7 +111,7 @@ def _enum(item: Item, kinds: list[str]) -> Group:
             shapes[key] = shape(right)
             if not (right.type == "call" and text(right).endswith(b"auto()")):
                 values[key] = literal(right)
-    kind = kinds[-1] if kinds[-1] in _ENUMS else "enum"
+    kind = kinds[-1] if kinds[-1] in ENUMS else "enum"
     return Group(kind, "", shapes, values, unique=True)
 
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from scripts.port.definitions import Definition, Sort
+from scripts.port.definitions import ENUMS, Definition, Sort
 from scripts.port.modules import Module, module
 from scripts.port.scopes import Link, dotted
 from scripts.port.signature import Making, Param
 from scripts.series.replay import Tree
 
-_ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 _BARE = {"object", "ABC", "Generic", "Protocol", "Struct"}
 """Classes above that bring no fields, and are not of the tree."""
 DEEP = 12
@@ -121,7 +120,7 @@ class Library:
             return Unfound.UNKNOWN
         known = True
         for base in owner.bases:
-            if base.rpartition(".")[2] in _ENUMS and name.isupper():
+            if base.rpartition(".")[2] in ENUMS and name.isupper():
                 return Unfound.MISSING
             above = self.chain(owner.home, base.split("."))
             if not isinstance(above, Definition) or above.sort is not Sort.CLASS:
@@ -170,6 +169,8 @@ class Library:
             return self.name(now.home, part)
         if now.sort is Sort.CLASS:
             return self.member(now, part)
+        if now.sort is Sort.VALUE and part in now.members:
+            return now.members[part]
         if now.sort is Sort.VALUE:
             kind = self.kind(now.home, now.made_by or now.gives)
             if isinstance(kind, Definition):

@@ -185,6 +185,8 @@ def _meaning(use: Use, path: str, library: Library) -> Found:
         )
         if not isinstance(owner, Definition) or owner.again or len(use.parts) == 1:
             return Unfound.UNKNOWN
+        if use.parts[0] == "super()":
+            owner = replace(owner, members={})
         return library.through(owner, use.parts[1:])
     return library.chain(path, use.parts, use.start)
 

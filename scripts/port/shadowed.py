@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import ast
+from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.port.breach import Breach
-from scripts.port.modules import module
+from scripts.port.modules import Module, module
 from scripts.port.rows import added_rows
+from scripts.port.scopes import statements, targets
 from scripts.port.states import FileResult
 from scripts.port.uses import bindings
 from scripts.series.replay import Entry
@@ -34,6 +36,51 @@ def shadowed(done: Sequence[FileResult]) -> Iterator[Breach]:
             row = now_outer[scope, name]
             what = f"{name} was a name of {scope}'s own, and is one of the file now"
             yield Breach(part.path, row, name, what)
+        for scope, name in sorted(_both(part)):
+            what = f"{name} is a local of {scope} that upstream adds, too"
+            yield Breach(part.path, 0, name, what)
+
+
+def _both(part: FileResult) -> set[tuple[str, str]]:
+    """Functions and the locals that both sides bring into them."""
+    if part.base is None or part.ours is None or part.theirs is None:
+        return set()
+    before, after = (module(part.path, e.data) for e in (part.base, part.theirs))
+    now = module(part.target, part.ours.data)
+    if before is None or after is None or now is None or part.ours == part.base:
+        return set()
+    names = {
+        name
+        for name in before.places.keys() & after.places.keys() & now.places.keys()
+        if _sources(before, name) != _sources(after, name)
+    }
+    base, theirs, ours = (_locals(side, names) for side in (before, after, now))
+    both = ours & theirs - base
+    scopes = {scope for scope, _ in base}
+    return {(scope, name) for scope, name in both if scope in scopes and name != "_"}
+
+
+def _sources(found: Module, name: str) -> list[bytes]:
+    return [chunk.source for chunk in found.places[name]]
+
+
+def _locals(found: Module, names: Iterable[str]) -> set[tuple[str, str]]:
+    """Each function of these names, or below them, and each name that it binds.
+
+    One stands by itself, too, with an empty name.
+    """
+    pairs: set[tuple[str, str]] = set()
+    chunks = [chunk for name in names for chunk in found.places[name]]
+    todo = [("", node) for chunk in chunks for node in chunk.body]
+    while todo:
+        above, node = todo.pop()
+        if isinstance(node, ast.ClassDef):
+            todo += [(f"{above}{node.name}.", inner) for inner in node.body]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{above}{node.name}"
+            pairs.add((name, ""))
+            pairs |= {(name, x) for s in statements(node.body) for x in targets(s)}
+    return pairs
 
 
 Rows = dict[tuple[str, str], int]

@@ -16,6 +16,8 @@ _DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*")
 _PUTS = {"setattr", "delattr", "object", "getattr", "hasattr"}
 """What puts a double in place of a name that is given as a text, or asks for it."""
+_OWN = {"self", "cls", "super()"}
+"""What stands for the class around a method, or for one of it."""
 _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
 
 
@@ -201,7 +203,10 @@ class Walk:
         if not isinstance(inner, ast.Name):
             self.visit(inner, How.READ)
             if parts and isinstance(inner, ast.Call):
-                self._of_call(node, inner, tuple(reversed(parts)), how, call)
+                if ast.unparse(inner) == "super()":
+                    self._add(node, ("super()", *reversed(parts)), how, call, None)
+                else:
+                    self._of_call(node, inner, tuple(reversed(parts)), how, call)
             return
         if isinstance(node.ctx, ast.Load) or parts:
             parts.append(inner.id)
@@ -234,11 +239,13 @@ class Walk:
     ) -> None:
         if not self._wanted(node.lineno, node):
             return
+        if parts == ("cls",) and self.owners and how is How.CALLED:
+            parts = tuple(self.owners[-1].split("."))
         if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
             return
         owner, row = "", node.lineno + self.above
         if start is None and not kind:
-            if parts[0] == "self" and self.owners and len(parts) > 1:
+            if parts[0] in _OWN and self.owners and len(parts) > 1:
                 owner = self.owners[-1]
             else:
                 for frame in reversed(self.frames):

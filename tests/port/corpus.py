@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from tests.port.corpus_drift import DRIFT
 from tests.port.corpus_fields import FIELDS
+from tests.port.corpus_fourth import FOURTH
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
 from tests.port.corpus_second import SECOND
@@ -471,4 +472,5 @@ CORPUS: tuple[Change, ...] = (
     *NEWCOMER,
     *AGAIN,
     *THIRD,
+    *FOURTH,
 )

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from tests.port.corpus import CORPUS
 from tests.port.corpus_drift import SERIES
+from tests.port.corpus_fourth import FOURTH_SERIES, LEFT_FOURTH
 from tests.port.corpus_newcomer import LEFT
 from tests.port.corpus_second import LEFT_SECOND, SECOND_SERIES
 from tests.port.corpus_third import LEFT_THIRD, THIRD_SERIES
@@ -71,8 +72,12 @@ def tally() -> Tally:
     """Every case by every tool that is installed; takes a minute or two."""
     found = Tally()
     for held, cases, chains in (
-        ("", CORPUS, (*SERIES, *SECOND_SERIES, *THIRD_SERIES)),
-        (HELD, (*HELD_OUT, *LEFT, *LEFT_SECOND, *LEFT_THIRD), HELD_OUT_SERIES),
+        ("", CORPUS, (*SERIES, *SECOND_SERIES, *THIRD_SERIES, *FOURTH_SERIES)),
+        (
+            HELD,
+            (*HELD_OUT, *LEFT, *LEFT_SECOND, *LEFT_THIRD, *LEFT_FOURTH),
+            HELD_OUT_SERIES,
+        ),
     ):
         for case in cases:
             with TemporaryDirectory(prefix="sm12x-kinds-") as home:
