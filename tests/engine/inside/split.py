@@ -76,11 +76,16 @@ def by_fork() -> None:
     A spawned one imports vLLM and FlashInfer anew. No thread of OpenMP is lost, as each
     process has one.
     """
+    import vllm.v1.engine.coordinator
     import vllm.v1.engine.utils
     import vllm.v1.executor.multiproc_executor
 
     context = multiprocessing.get_context("fork")
-    for starts in (vllm.v1.engine.utils, vllm.v1.executor.multiproc_executor):
+    for starts in (
+        vllm.v1.engine.coordinator,
+        vllm.v1.engine.utils,
+        vllm.v1.executor.multiproc_executor,
+    ):
         starts.get_mp_context = lambda: context
 
 
