@@ -215,13 +215,18 @@ def run(job: dict[str, Any]) -> None:
     out.write_text(json.dumps(told), encoding="utf-8")
 
 
+def warm() -> None:
+    """Import what there is of what vLLM stands on."""
+    for name in WARM:
+        with suppress(ImportError):
+            __import__(name)
+
+
 def main() -> None:
     """Answer jobs until stdin ends."""
     here = str(Path(__file__).parent)
     sys.path[:] = [p for p in sys.path if p not in ("", here)]
-    for name in WARM:
-        with suppress(ImportError):
-            __import__(name)
+    warm()
     stoppable()
     # What the imports say belongs to no job.
     for line in sys.stdin:

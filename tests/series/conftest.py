@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -23,6 +28,7 @@ from scripts.wheel.overlay import build
 # Its modules import vLLM; test_on_cpu.py runs them.
 collect_ignore = ["cpu"]
 
+INSIDE = Path(__file__).parent / "inside"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -94,6 +100,32 @@ def run_cpu() -> Run:
 
 
 @pytest.fixture(scope="session")
-def run_flashinfer() -> Run:
-    """Run the Python of the environment that has FlashInfer as well."""
-    return runner(flashinfer_python())
+def warm_python() -> Iterator[Path]:
+    """The Python of the environment that has FlashInfer as well, PyTorch imported.
+
+    For whatever asks vLLM and not how an interpreter starts.
+    """
+    with TemporaryDirectory(prefix="sm12x-warm-") as name:
+        folder = Path(name)
+        at, program = folder / "socket", folder / "python"
+        client = [sys.executable, "-I", "-S", INSIDE / "warm_client.py", at]
+        words = shlex.join(map(str, client))
+        program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        server = subprocess.Popen(
+            [flashinfer_python(), INSIDE / "warm_python.py", at],
+            env=os.environ | SETTINGS | {"PYTHONPATH": ""},
+            start_new_session=True,
+        )
+        while not at.exists():
+            assert server.poll() is None, server.returncode
+            time.sleep(0.05)
+        yield program
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def run_flashinfer(warm_python: Path) -> Run:
+    """Run it."""
+    return runner(warm_python)

@@ -25,16 +25,16 @@ CASES = [
 
 
 @pytest.fixture
-def python(monkeypatch: pytest.MonkeyPatch) -> str:
+def cubins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_HAS_FLASHINFER_CUBIN", "1")
-    return str(flashinfer_python())
 
 
 @pytest.mark.parametrize(("name", "ranks"), CASES)
 def test_the_patched_vllm_says_what_is_recorded(
     name: str,
     ranks: int,
-    python: str,
+    cubins: None,
+    warm_python: Path,
     patched_tree: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -42,7 +42,7 @@ def test_the_patched_vllm_says_what_is_recorded(
     monkeypatch.setenv("PYTHONPATH", str(patched_tree))
     it = known(write(tmp_path, name))
     found = on(it, "pro6000", ranks)
-    told = asked.ask(python, it, found)
+    told = asked.ask(str(warm_python), it, found)
     assert isinstance(told, asked.Told), told
     assert told.patched
     better = asked.with_answers(found, told)
@@ -54,11 +54,11 @@ def test_the_patched_vllm_says_what_is_recorded(
     (old,) = (r for r in found.rows if r.kind is Kind.EXPERTS)
     for each in old.choice.refused:
         assert each.partition(": ")[2] in " ".join(row.choice.refused)
-    assert "asked" in asked.source(told, python, "as recorded")
+    assert "asked" in asked.source(told, "python", "as recorded")
 
 
 def test_stock_says_what_is_recorded_of_it(
-    python: str,
+    cubins: None,
     unpatched_tree: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -66,7 +66,7 @@ def test_stock_says_what_is_recorded_of_it(
     monkeypatch.setenv("PYTHONPATH", str(unpatched_tree))
     it = known(write(tmp_path, "qwen3-30b-a3b"))
     found = on(it, "pro6000")
-    told = asked.ask(python, it, found)
+    told = asked.ask(str(flashinfer_python()), it, found)
     assert isinstance(told, asked.Told), told
     assert not told.patched and told.scratch is None
     better = asked.with_answers(found, told)
