@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,24 @@ import typer
 from scripts import ROOT
 from scripts.cli import app
 from tests.scripts.small import Small, git
+from tests.warm import warm
 
 VERBS = [c.name for c in app.registered_commands if c.name]
 
 
-def verb(*args: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def python() -> Iterator[Path]:
+    """This one, with the command line's library imported, of ours nothing."""
+    code = "import packaging.requirements, pydantic, requests, typer.main"
+    with warm(sys.executable, code, {}) as program:
+        yield program
+
+
+def verb(
+    python: str | Path, *args: str, root: Path = ROOT, **env: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts", *args],
+        [python, "-m", "scripts", *args],
         cwd=root,
         env=os.environ | env,
         capture_output=True,
@@ -75,7 +87,7 @@ def test_every_verb_helps_with_an_example() -> None:
 
 
 def test_help_runs() -> None:
-    done = verb("apply", "--help")
+    done = verb(sys.executable, "apply", "--help")
     assert done.returncode == 0
     assert "Example: python -m scripts apply --until 0001" in done.stdout
 
@@ -103,8 +115,10 @@ def test_help_runs() -> None:
     ],
     ids=" ".join,
 )
-def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
-    done = verb(*args, SM12X_OFFLINE="1", SM12X_CACHE=str(tmp_path))
+def test_usage_and_environment_exit_2(
+    args: list[str], python: Path, tmp_path: Path
+) -> None:
+    done = verb(python, *args, SM12X_OFFLINE="1", SM12X_CACHE=str(tmp_path))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "mkdir -p README.md" not in done.stderr
@@ -143,9 +157,9 @@ def test_usage_and_environment_exit_2(args: list[str], tmp_path: Path) -> None:
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
 def test_a_bad_call_has_the_five_fields_and_the_make_form(
-    given: list[str], next_: str
+    given: list[str], next_: str, python: Path
 ) -> None:
-    done = verb(*given)
+    done = verb(python, *given)
     assert done.returncode == 2
     first, *rest = done.stderr.splitlines()
     assert first.startswith("error: ")
@@ -156,7 +170,9 @@ def test_a_bad_call_has_the_five_fields_and_the_make_form(
     assert "Usage:" not in done.stderr
 
 
-def test_finding_exits_1_and_says_what_to_do(small: Small, tmp_path: Path) -> None:
+def test_finding_exits_1_and_says_what_to_do(
+    small: Small, python: Path, tmp_path: Path
+) -> None:
     # ROOT is the package's place, so the package is copied, not linked.
     root = tmp_path / "a clone"
     root.mkdir()
@@ -164,23 +180,23 @@ def test_finding_exits_1_and_says_what_to_do(small: Small, tmp_path: Path) -> No
     for name in ("upstream.lock", "patches"):
         subprocess.run(["cp", "-r", small.root / name, root / name], check=True)
     env = {"UPSTREAM_DIR": str(small.upstream_dir)}
-    done = verb("apply", root=root, **env)
+    done = verb(sys.executable, "apply", root=root, **env)
     assert done.returncode == 0, done.stderr
     assert small.lock.patched_tree in done.stdout
-    again = verb("apply", root=root, **env)
+    again = verb(python, "apply", root=root, **env)
     assert again.stdout.startswith("nothing to do: build/vllm holds 3 patches")
     (root / "build/vllm/README.md").write_text("mine\n", encoding="utf-8")
-    stopped = verb("apply", root=root, **env)
+    stopped = verb(python, "apply", root=root, **env)
     assert stopped.returncode == 1
     lines = stopped.stderr.splitlines()
     assert lines[0] == "error: this work stands nowhere else and would be lost"
     labels = [line.split(":")[0].strip() for line in lines[1:]]
     assert labels == ["where", "found", "next"]
     git(root / "build/vllm", "commit", "-q", "-a", "-m", "mine")
-    exported = verb("export", root=root, **env)
+    exported = verb(python, "export", root=root, **env)
     assert exported.returncode == 0, exported.stderr
     assert "added    patches/0004-mine.patch" in exported.stdout
-    assert verb("check", root=root, **env).returncode == 1  # it has no trailers
+    assert verb(python, "check", root=root, **env).returncode == 1  # it has no trailers
 
 
 def make(*args: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -4,14 +4,9 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -24,11 +19,11 @@ from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.wheel.overlay import build
+from tests.warm import warm
 
 # Its modules import vLLM; test_on_cpu.py runs them.
 collect_ignore = ["cpu"]
 
-INSIDE = Path(__file__).parent / "inside"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -105,24 +100,10 @@ def warm_python() -> Iterator[Path]:
 
     For whatever asks vLLM and not how an interpreter starts.
     """
-    with TemporaryDirectory(prefix="sm12x-warm-") as name:
-        folder = Path(name)
-        at, program = folder / "socket", folder / "python"
-        client = [sys.executable, "-I", "-S", INSIDE / "warm_client.py", at]
-        words = shlex.join(map(str, client))
-        program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
-        server = subprocess.Popen(
-            [flashinfer_python(), INSIDE / "warm_python.py", at],
-            env=os.environ | SETTINGS | {"PYTHONPATH": ""},
-            start_new_session=True,
-        )
-        while not at.exists():
-            assert server.poll() is None, server.returncode
-            time.sleep(0.05)
+    code = f"import sys; sys.path.append({str(ROOT / 'scripts' / 'inside')!r})"
+    code += "; import warm_tests; warm_tests.warm(); sys.path.pop()"
+    with warm(flashinfer_python(), code, SETTINGS) as program:
         yield program
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 @pytest.fixture(scope="session")

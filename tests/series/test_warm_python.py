@@ -42,7 +42,8 @@ def test_it_is_as_one_that_is_started(
     script.parent.mkdir()
     script.write_text(LOOK + end, encoding="utf-8")
     (tmp_path / "cuda").mkdir()
-    for call in ([str(script), "a", "b c"], ["-c", LOOK + end, "a", ""]):
+    calls = [str(script), "a", "b c"], ["-c", LOOK + end, ""], ["-m", "below.look", "a"]
+    for call in calls:
         warm, new = (
             runner(python)(
                 *call,

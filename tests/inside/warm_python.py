@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run scripts as a new interpreter would, each in a fork of one that is warm.
 
-``python warm_python.py SOCKET`` imports what vLLM stands on, most of what a process
-that asks vLLM takes, and nothing of vLLM or FlashInfer. Then it answers
-``warm_client.py``: a fork takes its arguments, folder, environment and streams.
+``python warm_python.py SOCKET CODE`` runs the code, which imports what takes long, and
+forgets what it imported of this repository. Then it answers ``warm_client.py``: a fork
+takes its arguments, folder, environment and streams.
 """
 
 from __future__ import annotations
@@ -43,13 +43,19 @@ def become(job: dict[str, Any]) -> None:
 
 
 def execute(arguments: list[str]) -> None:
-    """Run a script or, after -c, a text, as ``__main__``."""
+    """Run a script or, after -c or -m, a text or a module, as ``__main__``."""
     first, *rest = arguments
     if first == "-c":
         code, *given = rest
         sys.argv = ["-c", *given]
         main = sys.modules["__main__"] = ModuleType("__main__")
         exec(compile(code, "<string>", "exec"), main.__dict__)
+        return
+    if first == "-m":
+        name, *given = rest
+        sys.path[0] = os.getcwd()  # noqa: PTH109
+        sys.argv = ["-m", *given]
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
         return
     sys.argv = arguments
     sys.path[0] = str(Path(first).resolve().parent)
@@ -89,13 +95,12 @@ def serve(connection: socket.socket) -> None:
 
 def main() -> None:
     """Answer until it is killed."""
-    sys.path.append(str(HERE.parents[3] / "scripts" / "inside"))
-    from warm_tests import warm
-
-    warm()
     sys.path[:] = SITE
-    for name in ("warm_tests", "warm_python"):
-        sys.modules.pop(name, None)
+    exec(sys.argv[2], {})
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "/")
+        if any(file.is_relative_to(HERE.parents[2] / x) for x in ("scripts", "tests")):
+            del sys.modules[name]
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(sys.argv[1])
     listener.listen()
