@@ -37,7 +37,7 @@ def contained() -> Iterator[dict[str, str]]:
     Raises:
         Finding: Some did not end.
     """
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _adopt(orphans=True)
     before, shared = _below(os.getpid()), set(_shared())
     # A path of a socket has at most 107 bytes, and Ray's names take 70 of them.
     with tempfile.TemporaryDirectory(
@@ -48,6 +48,11 @@ def contained() -> Iterator[dict[str, str]]:
         finally:
             _end(before)
             _remove(shared)
+            _adopt(orphans=False)
+
+
+def _adopt(*, orphans: bool) -> None:
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, int(orphans), 0, 0, 0)
 
 
 def _end(before: set[int]) -> None:

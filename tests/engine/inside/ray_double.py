@@ -28,6 +28,8 @@ _PATIENCE = {
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
 }
+# Else lines of two workers that differ in numbers alone, as their ranks, are one.
+_ALL_LINES = {"RAY_DEDUP_LOGS": "0"}
 _TRIES = 3
 _FREE_WITHIN = 120.0
 RESOURCE = "GPU"
@@ -85,7 +87,7 @@ def cluster(each: int) -> Iterator[None]:
     They end with the block, and with this process however it ends: Ray has the kernel
     end what it started when who started it is gone.
     """
-    os.environ.update(_PATIENCE)
+    os.environ.update(_PATIENCE | _ALL_LINES)
     import ray
 
     node = {
