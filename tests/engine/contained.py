@@ -22,7 +22,7 @@ from scripts.errors import Finding
 
 _SHARED = Path("/dev/shm")
 # Of vLLM's CPU communicator, and of multiprocessing.
-_LEFT = re.compile(r"vllm_dist_|psm_|sem\.mp-")
+_LEFT = re.compile(r".*-cpushm_\d+$|psm_|sem\.mp-")
 _SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _PATIENCE = 30.0
 

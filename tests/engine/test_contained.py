@@ -39,7 +39,7 @@ signal.pause()
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A name of vLLM's in shared memory."""
-    path = SHARED / f"vllm_dist_{uuid4().hex}-cpushm_0"
+    path = SHARED / f"{uuid4().hex}-tp:0-[0-1]-cpushm_0"
     yield path
     path.unlink(missing_ok=True)
 
