@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -72,6 +73,7 @@ class Definition:
     """Whether there are several of the name, so that none is the one."""
 
 
+_GLOBAL = re.compile(rb"^[ \t]+global \w", re.MULTILINE)
 ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 MARKS = {
     *("property", "staticmethod", "classmethod", "cached_property"),
@@ -89,7 +91,9 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
     """
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         yield _function(node, path, text)
-        for inner in ast.walk(node) if b"global " in text else ():
+        # The word alone is in many a comment.
+        said = b"global " in text and _GLOBAL.search(text)
+        for inner in ast.walk(node) if said else ():
             if isinstance(inner, ast.Global):
                 for name in inner.names:
                     yield Definition(name, Sort.VALUE, home=path)

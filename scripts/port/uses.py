@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from scripts.port.modules import Module
+from scripts.port.modules import Chunk, Module
 from scripts.port.used import Use
 from scripts.port.walk import Walk
 
@@ -44,6 +44,12 @@ def bindings(
     return walk.own, outer
 
 
+def _said(chunk: Chunk, words: list[bytes]) -> set[int]:
+    """Lines of a file in which one of some words stands, from 1."""
+    lines = enumerate(chunk.source.split(b"\n"), chunk.row)
+    return {row for row, line in lines if any(word in line for word in words)}
+
+
 def _walked(
     path: str,
     found: Module,
@@ -55,7 +61,11 @@ def _walked(
     for chunk in found.chunks:
         if rows is not None and not any(row in rows for row in chunk.rows):
             continue
-        if names is None or any(word in chunk.source for word in words):
+        if names is not None:
+            # Statements that do not say a name need not be gone through.
+            said = [word for word in words if word in chunk.source]
+            walk.rows = _said(chunk, said) if rows is None else rows
+        if names is None or said:
             walk.above = chunk.above
             walk.body(chunk.body)
     return walk

@@ -164,7 +164,7 @@ class Walk:
         call = Call(len(node.args), names, hidden)
         self._put(node)
         first = node.args[0] if node.args else None
-        if ast.unparse(node.func).rpartition(".")[2] == "partial" and isinstance(
+        if _last(node.func) == "partial" and isinstance(
             first, ast.Attribute | ast.Name
         ):
             later = Call(len(node.args) - 1, names, hidden, part=True)
@@ -183,11 +183,10 @@ class Walk:
                 self._add(node, (*where, f'["{name}"]'), How.NAMED, None, None)
 
     def _put(self, node: ast.Call) -> None:
-        if len(node.args) < 2 or not isinstance(node.func, ast.Attribute | ast.Name):
+        if len(node.args) < 2 or _last(node.func) not in _PUTS:
             return
         place, name = node.args[:2]
-        said = ast.unparse(node.func).rpartition(".")[2]
-        if said in _PUTS and isinstance(name, ast.Constant):
+        if isinstance(name, ast.Constant):
             where = ast.unparse(place).split(".")
             if all(part.isidentifier() for part in (*where, str(name.value))):
                 self._add(node, (*where, str(name.value)), How.NAMED, None, None)
@@ -203,7 +202,7 @@ class Walk:
         if not isinstance(inner, ast.Name):
             self.visit(inner, How.READ)
             if parts and isinstance(inner, ast.Call):
-                if ast.unparse(inner) == "super()":
+                if isinstance(inner, ast.Call) and _last(inner.func) == "super":
                     self._add(node, ("super()", *reversed(parts)), how, call, None)
                 else:
                     self._of_call(node, inner, tuple(reversed(parts)), how, call)
@@ -261,6 +260,13 @@ class Walk:
         scope = ".".join(self.scope)
         use = Use(row, scope, parts, how, call, start, owner, kind, self.said)
         self.found.append(use)
+
+
+def _last(node: ast.expr) -> str:
+    """The last word of what is called; empty for what has none."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _name_of(link: Link | None) -> Iterator[str]:
