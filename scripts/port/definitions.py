@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 
 from scripts.port.scopes import statements, targets
 from scripts.port.signature import (
@@ -91,9 +92,7 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
     """
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         yield _function(node, path, text)
-        # The word alone is in many a comment.
-        said = b"global " in text and _GLOBAL.search(text)
-        for inner in ast.walk(node) if said else ():
+        for inner in ast.walk(node) if _says_global(text) else ():
             if isinstance(inner, ast.Global):
                 for name in inner.names:
                     yield Definition(name, Sort.VALUE, home=path)
@@ -138,6 +137,12 @@ def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
             yield Definition(
                 name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
             )
+
+
+@lru_cache(maxsize=64)
+def _says_global(text: bytes) -> bool:
+    """Whether a text has such a statement: the word alone is in many a comment."""
+    return b"global " in text and bool(_GLOBAL.search(text))
 
 
 def _function(
