@@ -15,8 +15,9 @@ from tests.port.corpus_drift import SERIES
 from tests.port.corpus_fourth import FOURTH_SERIES, LEFT_FOURTH
 from tests.port.corpus_newcomer import LEFT
 from tests.port.corpus_second import LEFT_SECOND, SECOND_SERIES
-from tests.port.corpus_third import LEFT_THIRD, THIRD_SERIES
-from tests.port.heldout import HELD_OUT, HELD_OUT_SERIES
+from tests.port.corpus_third import THIRD_SERIES
+from tests.port.heldout import HELD_OUT
+from tests.port.heldout_fifth import FIFTH
 from tests.port.judge import (
     PEERS,
     Verdict,
@@ -75,8 +76,7 @@ def tally() -> Tally:
         ("", CORPUS, (*SERIES, *SECOND_SERIES, *THIRD_SERIES, *FOURTH_SERIES)),
         (
             HELD,
-            (*HELD_OUT, *LEFT, *LEFT_SECOND, *LEFT_THIRD, *LEFT_FOURTH),
-            HELD_OUT_SERIES,
+            (*HELD_OUT, *LEFT, *LEFT_SECOND, *LEFT_FOURTH, *FIFTH),
         ),
     ):
         for case in cases:
