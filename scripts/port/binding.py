@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -84,12 +85,18 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
     for mark in sorted((old.marks ^ new.marks) - {"settable"}):
         word = "is" if mark in new.marks else "is not"
         yield Change(f"{word} {mark} now")
+    hollow = _abstract(new) - _abstract(old)
+    if old.sort is Sort.CLASS and use.how is How.CALLED and hollow and new.bases:
+        names = ", ".join(sorted(hollow))
+        yield Change(f"leaves {names} to the classes below it, and cannot be made now")
     if use.how is How.CALLED and use.call is not None:
         yield from _called(use.call, _method(use, old), _method(use, new), old, new)
     if old.sort is Sort.CLASS or use.how is How.IMPORTED:
         return
     if old.literal and new.literal and old.literal != new.literal:
         yield Change(f"is a {new.literal} now, and not a {old.literal}")
+    if _uncounted(old.gives, new.gives):
+        return
     if old.gives != new.gives and not _listed(use, old, new):
         verb = "gives" if old.sort is Sort.FUNCTION else "is"
         known = bool(old.gives and new.gives)
@@ -99,6 +106,28 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         if not wider:
             severe = known or bool(collection)
             yield Change(f"{verb} {now} now, and not {was}", severe)
+
+
+def _abstract(made: Definition) -> set[str]:
+    return {n for n, one in made.members.items() if "abstractmethod" in one.marks}
+
+
+def _uncounted(was: str, now: str) -> bool:
+    """Whether nobody can tell how what is given differs.
+
+    Of the one it is known how many values it gives, of the other what it says
+    itself; or nothing was given, so that nobody used it.
+
+    >>> _uncounted("a value", "int"), _uncounted("a value", "None")
+    (True, False)
+    >>> _uncounted("2 values", "int"), _uncounted("None", "a value")
+    (False, True)
+    """
+    if was == "None":
+        return True
+    plain = "a value" in (was, now)
+    other = now if was == "a value" else was
+    return plain and other != "None" and not re.match(r"\d+ values|tuple\b", other)
 
 
 def _set_on_self(use: Use, old: Definition, new: Definition) -> Iterator[Change]:

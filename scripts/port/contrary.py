@@ -24,6 +24,8 @@ def opposite(a: str, b: str) -> bool:
     (False, True)
     >>> opposite("f(x) and y", "not g(x) and y"), opposite("any(a)", "not any(a)")
     (False, True)
+    >>> opposite("x", "not bool(x)"), opposite("bool(x)", "x")
+    (True, False)
     >>> opposite("ifdef X", "ifndef X"), opposite("a && b", "a && !b")
     (True, True)
     """
@@ -60,6 +62,7 @@ _CONTRARY: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.GtE: ast.Lt,
     ast.LtE: ast.Gt,
 }
+_BOOL = ast.dump(ast.Name("bool", ast.Load()))
 _FALSE = (False, 0)
 """What a value that is no is the same as; None is asked for by itself."""
 
@@ -73,6 +76,8 @@ def _parts(node: ast.expr, wanted: bool) -> Iterator[tuple[str, bool]]:
             yield from _parts(value, wanted)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
         yield from _compared(node, wanted)
+    elif isinstance(node, ast.Call) and ast.dump(node.func) == _BOOL and node.args:
+        yield from _parts(node.args[0], wanted)
     elif isinstance(node, ast.Call):
         # `any(not x ...)`, `skipif(not x)`: of what it is given, with no "not".
         plain = [_plain(a) for a in node.args]

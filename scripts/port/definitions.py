@@ -177,10 +177,22 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _returned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """How many values come back, where every way out agrees on more than one."""
+    """How many values come back, where every way out agrees; `None` for nothing."""
     found = [s.value for s in statements(node.body) if isinstance(s, ast.Return)]
+    if not any(found) and not _stub(node.body[-1]):
+        return "None"
     sizes = {len(v.elts) if isinstance(v, ast.Tuple) else 1 for v in found if v}
-    return f"{sizes.pop()} values" if len(sizes) == 1 and found else ""
+    if len(sizes) != 1:
+        return ""
+    count = sizes.pop()
+    return f"{count} values" if count > 1 else "a value"
+
+
+def _stub(last: ast.stmt) -> bool:
+    """Whether what a function does is left to others, or never comes back."""
+    return isinstance(last, ast.Pass | ast.Expr | ast.Raise) and not isinstance(
+        getattr(last, "value", None), ast.Call | ast.Await | ast.Yield | ast.YieldFrom
+    )
 
 
 def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:

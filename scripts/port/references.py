@@ -15,6 +15,7 @@ from scripts.port.binding import Change, changes
 from scripts.port.breach import Breach, Need, Side
 from scripts.port.counted import counted
 from scripts.port.definitions import Definition, Sort
+from scripts.port.entered import entered
 from scripts.port.fixtures import unfixed
 from scripts.port.library import Found, Library, Unfound
 from scripts.port.modules import Module, module
@@ -63,6 +64,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += overridden(done, old, new)
     found += unfixed(done, old, new)
     found += shadowed(done)
+    found += entered(done, old, new)
     return found
 
 

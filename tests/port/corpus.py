@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from tests.port.corpus_drift import DRIFT
+from tests.port.corpus_drift import DRIFT, SERIES
 from tests.port.corpus_fields import FIELDS
-from tests.port.corpus_fourth import FOURTH
+from tests.port.corpus_fifth import FIFTH, FIFTH_SERIES
+from tests.port.corpus_fourth import FOURTH, FOURTH_SERIES
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
-from tests.port.corpus_second import SECOND
-from tests.port.corpus_third import THIRD
-from tests.port.model import BASE, Change, file_case, replaced
+from tests.port.corpus_second import SECOND, SECOND_SERIES
+from tests.port.corpus_third import THIRD, THIRD_SERIES
+from tests.port.model import BASE, Change, Series, file_case, replaced
 
 SM120 = BASE[BASE.index("def sm120_gate") : BASE.index("@functools.cache")]
 SM90 = BASE[BASE.index("def sm90_gate") : BASE.index("def sm120_gate")]
@@ -473,4 +474,13 @@ CORPUS: tuple[Change, ...] = (
     *AGAIN,
     *THIRD,
     *FOURTH,
+    *FIFTH,
+)
+
+CHAINS: tuple[Series, ...] = (
+    *SERIES,
+    *SECOND_SERIES,
+    *THIRD_SERIES,
+    *FOURTH_SERIES,
+    *FIFTH_SERIES,
 )

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 from scripts.port.states import State
-from tests.port.corpus import CORPUS
-from tests.port.corpus_drift import AROUND, KEPT, SERIES, rows, tree
-from tests.port.corpus_fourth import FOURTH_SERIES
-from tests.port.corpus_second import SECOND_SERIES
-from tests.port.corpus_third import THIRD_SERIES
+from tests.port.corpus import CHAINS, CORPUS
+from tests.port.corpus_drift import AROUND, KEPT, rows, tree
 from tests.port.judge import Verdict, ours, repository, series, verdict
 from tests.port.model import Change, Series
 
 
 def test_corpus_is_large_and_of_every_kind() -> None:
-    assert len(CORPUS) >= 295
+    assert len(CORPUS) >= 305
     assert len({case.name for case in CORPUS}) == len(CORPUS)
     assert len({case.kind for case in CORPUS}) >= 18
 
@@ -38,11 +35,7 @@ def test_ours(case: Change, tmp_path: Path) -> None:
         assert answer.state is State.ABSORBED
 
 
-@pytest.mark.parametrize(
-    "case",
-    (*SERIES, *SECOND_SERIES, *THIRD_SERIES, *FOURTH_SERIES),
-    ids=lambda case: case.name,
-)
+@pytest.mark.parametrize("case", CHAINS, ids=lambda case: case.name)
 def test_what_stands_on_what_waits_is_not_carried(case: Series, tmp_path: Path) -> None:
     found = series(case, tmp_path)
     assert tuple(p.carried for p in found) == case.carried, [
