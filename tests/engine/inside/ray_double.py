@@ -56,10 +56,13 @@ def free() -> None:
     import ray
     from ray.util import placement_group_table, remove_placement_group
     from ray.util.placement_group import PlacementGroup
+    from vllm.v1.executor.ray_executor_v2 import RayExecutorV2
 
-    # An executor that failed ends with its last reference, and then needs Ray: behind
-    # the cluster it would start another one.
-    gc.collect()
+    # vLLM's finalizer holds an executor that failed until this process ends, and would
+    # then start another Ray to end its actors.
+    for each in gc.get_objects():
+        if type(each) is RayExecutorV2:
+            each.shutdown()
     for name, group in placement_group_table().items():
         if group["state"] != "REMOVED":
             remove_placement_group(PlacementGroup(_id(name)))
