@@ -84,7 +84,7 @@ def call(stage: Any, a: dict[str, Any], b: dict[str, Any]) -> torch.Tensor:
         b["codes"],
         a["swizzled"],
         b["swizzled"],
-        torch.tensor([ALPHA], device=stage.device),
+        torch.full((1,), ALPHA, device=stage.device),  # in a CUDA graph too
         torch.bfloat16,
         backend="b12x",
     )
