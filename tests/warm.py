@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ def warm(python: str | Path, code: str, settings: Mapping[str, str]) -> Iterator
         server = subprocess.Popen(
             [python, INSIDE / "warm_python.py", at, code],
             env=os.environ | settings | {"PYTHONPATH": ""},
+            stdin=subprocess.PIPE,
             start_new_session=True,
         )
         while not at.exists():
@@ -43,5 +43,4 @@ def warm(python: str | Path, code: str, settings: Mapping[str, str]) -> Iterator
         try:
             yield program
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            server.communicate()

@@ -12,10 +12,12 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -90,11 +92,17 @@ def serve(connection: socket.socket) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    connection.sendall(b"%d" % os.waitpid(pid, 0)[1])
+    ended = os.pidfd_open(pid)
+    # Nothing more is sent: what can be read is the end of whoever asked.
+    if ended not in select.select([ended, connection], [], [])[0]:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    with suppress(BrokenPipeError):
+        connection.sendall(b"%d" % status)
 
 
 def main() -> None:
-    """Answer until it is killed."""
+    """Answer until stdin ends; then all forks end too."""
     sys.path[:] = SITE
     exec(sys.argv[2], {})
     for name, module in list(sys.modules.items()):
@@ -107,7 +115,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
+    # The other end of stdin closes when the tests end, however they do.
+    while 0 not in select.select([listener, 0], [], [])[0]:
         connection, _ = listener.accept()
         with connection:
             # One for each, so that nobody waits for another's.
@@ -116,6 +125,7 @@ def main() -> None:
                 listener.close()
                 serve(connection)
                 os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

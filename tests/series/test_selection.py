@@ -119,8 +119,9 @@ def test_doctor_asks_the_vllm_that_is_there(
     patches = folder.load()
     seen = facts.look(environment)
     assert seen.executable == environment
+    warm = replace(seen, executable=str(warm_python))
     if capability != "12.0":
-        seen = replace(seen, executable=str(warm_python))
+        seen = warm
     assert seen.vllm["patches"] == {p.name: p.sha256 for p in patches if p.files}
     assert seen.b12x["live"] == "flashinfer-python 0.7.4"
     (answer,) = selection.select(seen, capability)
@@ -128,7 +129,7 @@ def test_doctor_asks_the_vllm_that_is_there(
     moe = answer.choices[0]
     assert moe.ours is (capability in OURS)
     assert moe.chosen.startswith("FLASHINFER_CUTEDSL_SM12X") is moe.ours
-    switched = replace(seen, settings={"VLLM_SM12X_AUTO_SELECT": "none"})
+    switched = replace(warm, settings={"VLLM_SM12X_AUTO_SELECT": "none"})
     (answer,) = selection.select(switched, capability)
     assert not any(choice.ours for choice in answer.choices)
 
