@@ -131,3 +131,22 @@ def test_a_case_of_two_gpus_that_is_not_there_is_named(part: str) -> None:
     del found["parts"][part]["rows"][0]
     (line,) = missing(found, whole=True)
     assert line.startswith(f"{part}: no row of ")
+
+
+def test_another_kernel_takes_other_codes_at_ties() -> None:
+    """Of a layer that is too wide for it, direct micro has the ranks' halves alone."""
+    model = cases.SMALL
+    for size, why in ((640, 0), (512, 1)):
+        found = split()
+        columns = found["parts"]["ranks"]["columns"]
+        row = found["parts"]["ranks"]["rows"][0]
+        assert row[0] == model.name
+        for name, value in (
+            ("kernel", "direct_micro"),
+            ("intermediate", size),
+            ("TP 2 to TP 1", 0.06),
+        ):
+            row[columns.index(name)] = value
+        assert len(broken(found)) == why
+        row[columns.index("TP 2 to TP 1")] = 0.2
+        assert len(broken(found)) == 1

@@ -170,7 +170,7 @@ def test_of_another_flashinfer_less_is_asked() -> None:
 
 
 def test_a_report_that_was_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    why = known.Report("FlashInfer's", (4, 0))
+    why = known.Report("FlashInfer's", {(4, 0)})
     reports = {(RELEASE, "racecheck", "micro"): why}
     monkeypatch.setattr(judge, "REPORTS", reports)
     monkeypatch.setattr(render, "REPORTS", reports)
@@ -192,7 +192,11 @@ def test_a_tool_that_did_not_end_was_looked_into_as_it_said() -> None:
         report = known.Report("no fault", says=says)
         row: dict[str, Any] = {"launches": "", "first report": name}
         assert report.explains(row)
-        assert not report.explains(row | {"launches": 3})
+        ended = {"launches": 3, "errors": 1, "warnings": 0}
+        assert not report.explains(row | ended)
+        more = known.Report("no fault", {(1, 0), (2, 0)}, says)
+        assert more.explains(row) and more.explains(row | ended)
+        assert not more.explains(row | ended | {"errors": 3})
         assert not report.explains(row | {"first report": f"{name} | 1 x Invalid"})
     assert all(one.why and (one.counts or one.says) for one in known.REPORTS.values())
 

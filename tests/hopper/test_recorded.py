@@ -21,8 +21,6 @@ def test_no_bound_is_broken(found: record.Record) -> None:
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
 def test_every_case_is_there(found: record.Record) -> None:
-    if "parts" not in found["bundle"]:
-        pytest.skip("recorded before a bundle said what it was prepared for")
     required = lock.load(lock.PATH).companions["flashinfer-python"]
     assert complete.missing(found, whole=record.release(found) == required) == []
 
