@@ -28,6 +28,8 @@ from scripts.files import write
 
 LIMIT = 120
 """Seconds for the tests of one mutant; one that takes longer hangs."""
+COLD_LIMIT = 300
+"""The same where they import vLLM first."""
 SAVED_EVERY = 20
 """Mutants after which what is known is written."""
 
@@ -174,10 +176,13 @@ def _cold(
             files.setdefault(path, set()).add(name)
         wanted = tuple((k, tuple(sorted(v))) for k, v in sorted(files.items()))
         label = f"{mutant.path}:{mutant.line} {mutant.what}"
-        jobs.append(Job(label, stand.tree(changed), wanted, ("-x",)))
+        jobs.append(Job(label, stand.tree(changed), wanted, ("-x",), COLD_LIMIT))
     told = session.run(jobs, stand.git, stand.home, processes)
     ended = {}
     for mutant, result in zip(cold, told, strict=True):
         bad = sorted(result.bad())
-        ended[mutant.key] = ["killed", bad[0]] if bad else ["survived", ""]
+        if result.hung():
+            ended[mutant.key] = ["timeout", ""]
+        else:
+            ended[mutant.key] = ["killed", bad[0]] if bad else ["survived", ""]
     return ended

@@ -42,6 +42,8 @@ class Job:
     """What is wanted of each file, as in `Files`."""
     arguments: tuple[str, ...] = ()
     """Further options of pytest."""
+    limit: int | None = None
+    """Seconds after which it hangs, which is how it ends then; else that is a fault."""
 
     def key(self) -> str:
         """Digest of all that the outcome follows from."""
@@ -58,7 +60,8 @@ class Job:
 
     def asked(self) -> dict[str, Any]:
         """As the warm process takes it."""
-        return {"files": dict(self.files), "arguments": self.arguments}
+        told = {"files": dict(self.files), "arguments": self.arguments}
+        return told if self.limit is None else told | {"limit": self.limit}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,10 @@ class Result:
     """Files of which nothing could be collected, and why."""
     said: str
     ended: str
+
+    def hung(self) -> bool:
+        """Whether it was stopped."""
+        return self.ended.startswith("was stopped after ")
 
     def of(self, test: str) -> set[str]:
         """Outcomes of the cases of `path::name`, none if it is not there."""
@@ -152,14 +159,16 @@ class Todo:
 
     def _one(self, warm: Warm, path: Path, job: Job) -> None:
         told = warm.run(job.label, job.tree, job.asked())
-        if told["ended"] != "in order":
+        result = Result(**told)
+        hung = job.limit is not None and result.hung()
+        if result.ended != "in order" and not hung:
             raise _lost(job, told)
         write(path, json.dumps(told).encode())
         with self.hold:
             self.done += 1
-            bad = len(Result(**told).bad())
+            bad = result.ended if hung else f"{len(result.bad())} bad"
             count = f"{self.done}/{self.all}"
-            note(f"  {count} {job.label}: {len(told['tests'])} tests, {bad} bad")
+            note(f"  {count} {job.label}: {len(result.tests)} tests, {bad}")
 
 
 def _lost(job: Job, told: Mapping[str, str]) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import coverage
@@ -238,6 +239,21 @@ def test_a_session_that_dies_is_no_result(stand: Callable[..., Stand]) -> None:
     with pytest.raises(Finding, match="with pytest's code 4"):
         session.run([job], made.git, made.home)
     assert not list((Path(made.home).parent / "cache").rglob("sessions/*"))
+
+
+def test_a_session_that_hangs_is_a_result_only_where_it_may(
+    stand: Callable[..., Stand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mutant that never ends is one that tests notice."""
+    hangs = "import time\n\n\ndef test_first():\n    time.sleep(600)\n"
+    made = stand(patch("first", "ONE = 1\n", hangs))
+    files = (("tests/config/test_first.py", None),)
+    job = session.Job("planted", made.tree(made.state(1)), files)
+    monkeypatch.setattr(warm, "LIMIT", 4)
+    with pytest.raises(Finding, match="was stopped after 4 s"):
+        session.run([job], made.git, made.home)
+    (told,) = session.run([replace(job, limit=4)], made.git, made.home)
+    assert told.hung() and not told.tests
 
 
 # Reach
