@@ -76,11 +76,11 @@ def test_one_that_hangs_is_ended_and_clears_its_folder(tmp_path: Path) -> None:
 
 
 def test_off_the_network_it_says_so_and_runs_nothing() -> None:
-    done = verb("findings", SM12X_OFFLINE="1")
+    done = verb(sys.executable, "findings", SM12X_OFFLINE="1")
     assert done.returncode == 2 and done.stdout == ""
     assert "findings want the network" in done.stderr and "1 of" not in done.stderr
     nowhere = {"UPSTREAM_INDEX_URL": "file:///nonexistent", "SM12X_OFFLINE": ""}
-    done = verb("findings", **nowhere, PIP_NO_INDEX="")
+    done = verb(sys.executable, "findings", **nowhere, PIP_NO_INDEX="")
     assert done.returncode == 2 and done.stdout == ""
     assert "error: off the network" in done.stderr
 
