@@ -36,9 +36,10 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
         left = [m.name for m in cases.models() if m.name not in bundle["models"]]
         found += [f"models: the bundle has no {name}" for name in left]
         found += [
-            f"seed: the bundle has no tests of {capability}"
+            f"seed: the bundle has no tests of {file} for {capability}"
             for capability in ("12.0", "12.1")
-            if not bundle["tests"].get(capability)
+            for file in cases.TESTS
+            if not bundle["tests"].get(capability, {}).get(file)
         ]
     for name in (*asked, *(p for p in cases.PAIR if p in record["parts"])):
         key, wanted = _CASES[name]
@@ -81,7 +82,9 @@ def _regimes(_: Any) -> Iterator[_Case]:
 
 
 def _kernels(row: Row) -> list[_Case]:
-    regime, whole = str(row["kernel"]).partition("_")[0], row["rows"] == cases.WHOLE
+    # direct_micro is micro's, where it can, and dynamic_gated the dynamic kernel's.
+    kernel, whole = str(row["kernel"]), row["rows"] == cases.WHOLE
+    regime = kernel.removeprefix("direct_").removesuffix("_gated")
     return [(row["model"], row["ranks"], regime if whole else row["rows"])]
 
 
@@ -91,7 +94,7 @@ def _models(record: Mapping[str, Any]) -> Iterator[_Case]:
             continue
         for ranks in model.ranks:
             also = cases.OTHER_ROWS if ranks in model.closely else ()
-            for what in ("static", "dynamic", *also):
+            for what in ("micro", "static", "dynamic", *also):
                 yield model.name, ranks, what
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -42,6 +43,10 @@ CAPABILITY = "9.0"
 """Of the GPU: another runs other instructions."""
 _RUNS = re.compile(r"(\d+) of (\d+) the same bits")
 
+_TOKENS = re.compile(r"tokens \[\d+(, \d+)*\]")
+# Cases of the smallest exact check, both nibbles of each value.
+_FEWEST = 64
+
 Row = Mapping[str, Any]
 
 
@@ -70,7 +75,13 @@ def broken(record: Mapping[str, Any]) -> list[str]:
 
 def _number(value: Any) -> float:
     """NaN for what is none, which is within no bound."""
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_one else math.nan
+
+
+def _within(value: Any, bound: float) -> bool:
+    """Whether it is an error, which is never below zero, and no larger."""
+    return 0 <= _number(value) <= bound
 
 
 def _short(row: Row) -> str:
@@ -82,7 +93,7 @@ def _instructions(row: Row, _: Any) -> Iterator[str]:
     wrong, asked = _number(row["wrong"]), _number(row["cases"])
     if planted and not wrong >= 1:
         yield "no check sees the planted fault"
-    if not planted and not (wrong == 0 and asked >= 1):
+    if not planted and not (wrong == 0 and asked >= _FEWEST):
         yield "not exact"
 
 
@@ -98,7 +109,7 @@ def _from_double(row: Row) -> float:
 
 def _order(row: Row) -> float:
     """How far sums in another order, and of another number of parts, may be apart."""
-    sums = row["top-k"] * -(-row["intermediate"] // _SLICE)
+    sums = _number(row["top-k"]) * -(-_number(row["intermediate"]) // _SLICE)
     return max(FROM_DOUBLE, _ROUNDING * math.sqrt(sums))
 
 
@@ -109,14 +120,14 @@ def _errors_of(row: Row, from_double: float, *left_out: str) -> Iterator[str]:
         ("kernel-double", from_double),
         ("worst row", WORST_ROW),
     ):
-        if name not in left_out and not _number(row[name]) <= bound:
+        if name not in left_out and not _within(row[name], bound):
             yield f"{name} is beyond {bound:.4f}"
 
 
 def _regimes(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     yield from _errors_of(row, _unless_racy(record, row["regime"], FROM_DOUBLE))
     if row["regime"] in SAME_BITS:
-        if row["kernel-double"] != 0:
+        if _number(row["kernel-double"]) != 0:
             yield "other bits than the double's"
         if not _same_bits(row):
             yield "other bits in another run"
@@ -125,7 +136,7 @@ def _regimes(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
 def _same_bits(row: Row) -> bool:
     """Whether all runs of the row gave the same."""
     found = _RUNS.fullmatch(str(row["runs"]))
-    return found is not None and found[1] == found[2] != "0"
+    return found is not None and found[1] == found[2] == str(cases.RUNS)
 
 
 def _models(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
@@ -149,40 +160,41 @@ def _models(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _errors(row: Row, _: Any) -> Iterator[str]:
-    if not _number(row["fork"]) <= FROM_REFERENCE:
+    if not _within(row["fork"], FROM_REFERENCE):
         yield f"the fork's error is beyond {FROM_REFERENCE}"
-    if not math.isfinite(_number(row["upstream's flashinfer_b12x"])):
+    if not _within(row["upstream's flashinfer_b12x"], sys.float_info.max):
         yield "upstream's error is no number"
 
 
 def _graphs(row: Row, _: Any) -> Iterator[str]:
-    if not _number(row["largest error"]) <= FROM_REFERENCE:
+    if not _within(row["largest error"], FROM_REFERENCE):
         yield f"an error is beyond {FROM_REFERENCE}"
-    if row["layers"] != row["layers like eager to the bit"]:
-        yield "layers have other bits than eager"
+    if not row["layers"] == row["layers like eager to the bit"] == cases.LAYERS:
+        yield f"not {cases.LAYERS} layers, or some have other bits than eager"
 
 
 def _linear(row: Row, _: Any) -> Iterator[str]:
-    if not _number(row["error"]) <= LINEAR:
+    if not _within(row["error"], LINEAR):
         yield f"the error is beyond {LINEAR}"
     if row["more than one step"] != 0:
         yield "elements are further from the exact product than rounding explains"
 
 
 def _w4a16(row: Row, _: Any) -> Iterator[str]:
-    if not _number(row["kernel-reference"]) <= W4A16:
+    if not _within(row["kernel-reference"], W4A16):
         yield f"the error is beyond {W4A16}"
-    if not _number(row["worst row"]) <= WORST_ROW:
+    if not _within(row["worst row"], WORST_ROW):
         yield f"worst row is beyond {WORST_ROW}"
 
 
 def _seed(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     allowed = SKIPPED.get((row["file"], row["capability"]), 0)
-    if row["failed"] != 0 or row["skipped"] != allowed or not row["passed"]:
+    passed, skipped = _number(row["passed"]), _number(row["skipped"])
+    if row["failed"] != 0 or skipped != allowed or not passed > 0:
         yield "tests failed or were skipped"
     told = record["bundle"].get("tests", {}).get(row["capability"], {})
-    want = told.get(row["file"], row["passed"] + row["skipped"])
-    if row["passed"] + row["skipped"] != want:
+    want = told.get(row["file"], passed + skipped)
+    if passed + skipped != want:
         yield f"the file has {want} tests"
 
 
@@ -197,19 +209,28 @@ def _sanitizer(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
         yield "a report that nobody has looked into"
 
 
+def _engine(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
+    said = str(row["what came of it"])
+    if not _TOKENS.fullmatch(said):
+        yield "it gave no tokens"
+    elif said != table(record, "engine")[0]["what came of it"]:
+        yield "other tokens than in the first row"
+
+
 def _ranks(row: Row, _: Any) -> Iterator[str]:
     order = _order(row)
-    other = row["kernel"] == "direct_micro" and row["intermediate"] > _DIRECT_MOST
+    wide = _number(row["intermediate"]) > _DIRECT_MOST
+    other = row["kernel"] == "direct_micro" and wide
     bounds = {"TP 2 to TP 1": OTHER_CODES if other else order, "replay to eager": order}
     for name, bound in bounds.items():
-        if not row[name] <= bound:
+        if not _within(row[name], bound):
             yield f"{name} is beyond {bound:.4f}"
     if row["kernel"] in SAME_BITS and row["replay to eager"]:
         yield "a replay has other bits"
     if row["bits on the ranks"] != "the same":
         yield "the ranks have different sums"
     exact = LINEAR * 2 if row["kernel"] == "dense" else FROM_REFERENCE
-    if not row["to the reference"] <= exact:
+    if not _within(row["to the reference"], exact):
         yield f"to the reference is beyond {exact}"
 
 
@@ -223,6 +244,7 @@ _JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {
     "w4a16": _w4a16,
     "seed": _seed,
     "sanitizer": _sanitizer,
+    "engine": _engine,
     "ranks": _ranks,
     "ranks_race": _sanitizer,
 }

@@ -18,7 +18,9 @@ from scripts.inside.hopper_cases import COLUMNS
 FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"
 Record = Mapping[str, Any]
 _KEYS: dict[str, dict[str, type]] = {
-    "machine": {"capability": str, "flashinfer-python": str},
+    "machine": dict.fromkeys(
+        ("device", "capability", "driver", "torch", "date", "flashinfer-python"), str
+    ),
     "bundle": {"tree": str, "kinds": dict, "replaced": dict},
     "parts": {},
 }

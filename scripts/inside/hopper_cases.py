@@ -123,6 +123,13 @@ COLUMNS = {
 
 RUNS = 100
 """Of the same input, where it is asked whether bits repeat."""
+LAYERS = 48
+"""In a CUDA graph."""
+TESTS = {
+    "tests/kernels/moe/test_cutedsl_sm12x_moe.py": "",
+    "tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py": "b12x",
+}
+"""Of the series, and pytest's -k for each: what the part seed runs."""
 
 _MMA = (
     "all pairs of values, at every place of k",

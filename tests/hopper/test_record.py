@@ -37,7 +37,7 @@ def test_a_good_run_breaks_nothing() -> None:
     [
         ("instructions", 0, "wrong", 1, "not exact"),
         ("instructions", 0, "wrong", NAN, "not exact"),
-        ("instructions", 0, "cases", 0, "not exact"),
+        ("instructions", 0, "cases", 1, "not exact"),
         ("instructions", FAULT, "wrong", 0, "no check sees"),
         ("instructions", FAULT, "wrong", NAN, "no check sees"),
         ("regimes", MICRO, "kernel-double", 0.011, "kernel-double is beyond"),
@@ -45,6 +45,9 @@ def test_a_good_run_breaks_nothing() -> None:
         ("regimes", STATIC, "kernel-double", 0.001, "other bits than the double's"),
         ("regimes", STATIC, "runs", "99 of 100 the same bits", "other bits in another"),
         ("regimes", STATIC, "runs", "", "other bits in another"),
+        ("regimes", STATIC, "runs", "1 of 1 the same bits", "other bits in another"),
+        ("regimes", MICRO, "kernel-double", -0.001, "kernel-double is beyond"),
+        ("regimes", MICRO, "kernel-double", False, "kernel-double is beyond"),
         ("regimes", MICRO, "worst row", 0.2, "worst row is beyond"),
         ("regimes", STATIC, "kernel-reference", 0.3, "kernel-reference is beyond"),
         ("regimes", STATIC, "kernel-reference", NAN, "kernel-reference is beyond"),
@@ -61,8 +64,19 @@ def test_a_good_run_breaks_nothing() -> None:
         ("graphs", 0, "largest error", 0.3, "an error is beyond"),
         ("graphs", 0, "largest error", NAN, "an error is beyond"),
         ("graphs", 0, "layers like eager to the bit", 47, "other bits than eager"),
+        ("graphs", 0, "layers", 1, "not 48 layers"),
         ("linear", 0, "error", 0.1, "the error is beyond"),
         ("linear", 0, "error", NAN, "the error is beyond"),
+        ("linear", 0, "error", -0.1, "the error is beyond"),
+        ("engine", 1, "what came of it", "CUDA out of memory", "it gave no tokens"),
+        (
+            "engine",
+            1,
+            "what came of it",
+            "tokens [2]",
+            "other tokens than in the first",
+        ),
+        ("seed", 0, "passed", "73", "failed or were skipped"),
         ("linear", 0, "more than one step", 1, "further from the exact"),
         ("linear", 0, "more than one step", NAN, "further from the exact"),
         ("w4a16", 0, "kernel-reference", 0.1, "the error is beyond"),
@@ -166,7 +180,9 @@ def test_of_another_flashinfer_less_is_asked() -> None:
             "bundle: it does not say what it was prepared for"
         ]
     none = result() | {"bundle": BUNDLE | {"tests": {"12.0": dict.fromkeys(FILES, 24)}}}
-    assert refused(none) == ["seed: the bundle has no tests of 12.1"]
+    assert refused(none) == [
+        f"seed: the bundle has no tests of {file} for 12.1" for file in FILES
+    ]
 
 
 def test_a_report_that_was_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,6 @@ from hopper_cases import (
 from loading import FORK, apply, error, inputs, make_layer
 
 COLUMNS = hopper_cases.COLUMNS["graphs"]
-LAYERS = 48
 OLD = Shape(0.02, hidden=256, intermediate=256, seed=0)
 NEW = replace(OLD, sigma=0.005, seed=1)
 
@@ -48,7 +47,7 @@ def _rows(stage: Any, folder: Path, tokens: int) -> Iterator[list[Any]]:
     before = _workspaces()
     old, new = make_layers(OLD)[0], make_layers(NEW)[0]
     given = inputs(OLD, tokens, seed=9)
-    count = 2 if stage.recording else LAYERS
+    count = 2 if stage.recording else hopper_cases.LAYERS
     made = []
     for number in range(count):
         with torch.device(stage.device):

@@ -20,10 +20,6 @@ import hopper_cases
 import torch
 
 COLUMNS = hopper_cases.COLUMNS["seed"]
-FILES = {
-    "tests/kernels/moe/test_cutedsl_sm12x_moe.py": "",
-    "tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py": "b12x",
-}
 
 
 class Outcomes:
@@ -60,7 +56,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
     stage.recorder.tactics = stage.recording
     try:
         with _cuda_is_cpu() if stage.recording else contextlib.nullcontext():
-            for file, words in FILES.items():
+            for file, words in hopper_cases.TESTS.items():
                 stage.recorder.fresh()
                 seen = Outcomes()
                 asked = [file, "-q", "-p", "no:cacheprovider", "--no-header"]
