@@ -206,7 +206,7 @@ takes-evidence = some fourteen minutes for a series that it has not seen, second
 evidence: says/evidence .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
 	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
 
-takes-mutants = long, and no whole run was timed; an interrupted one resumes
+takes-mutants = some forty minutes for a series that it has not seen, on a machine that did much else; an interrupted one resumes
 mutants: says/mutants .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
