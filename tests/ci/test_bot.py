@@ -271,7 +271,7 @@ def test_the_pull_request_passes_its_own_ci(world: World) -> None:
         shutil.copytree(ROOT / name, root / name, ignore=skip)
     (root / "tests/series").mkdir()
     for name in (
-        *("tests/__init__.py", "tests/series/__init__.py"),
+        *("tests/__init__.py", "tests/warm.py", "tests/series/__init__.py"),
         *("tests/series/readme_table.py", "pyproject.toml", "CONTRIBUTING.md"),
         "Makefile",
     ):
