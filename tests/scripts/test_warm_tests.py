@@ -41,6 +41,8 @@ def started(tmp_path: Path) -> Iterator[Any]:
         job = {"tree": str(tmp_path), "files": {"test_it.py": None}, "limit": limit}
         warm = subprocess.Popen(
             [sys.executable, INSIDE],
+            # A shell has what runs in the background, as CI may be, ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
