@@ -16,8 +16,11 @@
 set -euo pipefail && shopt -s inherit_errexit
 stated=$(sed -n 's/^# > //p' "$0") dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT && cd "$dir"
-{ "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile ray==2.56.1; } \
-  >&2 || exit 2
+{ "${PYTHON:-python3}" -m venv v && v/bin/python -m pip install -q --no-compile --no-deps \
+  ray==2.56.1 attrs==26.1.0 certifi==2026.10.18 charset-normalizer==3.5.3 click==8.5.1 \
+  filelock==4.3.1 idna==3.20 jsonschema==4.26.0 jsonschema-specifications==2025.9.1 \
+  msgpack==1.2.4 packaging==26.3 protobuf==7.36.2 pyyaml==6.0.4 referencing==0.37.0 \
+  requests==2.34.2 rpds-py==2026.9.1 typing-extensions==4.16.0 urllib3==2.8.0; } >&2 || exit 2
 seen=$(TMPDIR=$dir RAY_USAGE_STATS_ENABLED=0 v/bin/python -W ignore - << 'E'
 import os
 from pathlib import Path

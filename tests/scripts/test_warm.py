@@ -6,17 +6,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from scripts import ROOT
+from tests.scripts.process_help import alive, until
 from tests.warm import warm
-
-
-def alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
 
 HELD = """
 import sys, time
@@ -37,10 +31,7 @@ def test_it_ends_with_the_tests_however_they_do() -> None:
         done = subprocess.run(session, capture_output=True, text=True, check=True)
         assert alive(int(done.stdout))
         tests.kill()
-    until = time.monotonic() + 30
-    while alive(int(done.stdout)):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    assert until(lambda: not alive(int(done.stdout)), 30)
     shutil.rmtree(Path(python).parent)
 
 
@@ -57,13 +48,10 @@ def test_the_fork_ends_with_whoever_asked_for_it(tmp_path: Path) -> None:
         flag.with_name("flag2").unlink()
         call[-1] += "; time.sleep(300)"
         with subprocess.Popen(call) as client:
-            until = time.monotonic() + 30
-            while not flag.with_name("flag2").exists():
-                assert time.monotonic() < until and client.poll() is None
-                time.sleep(0.01)
-            pid = int(flag.with_name("flag2").read_text())
+            begun = flag.with_name("flag2")
+            assert until(lambda: begun.exists() or client.poll() is not None, 30)
+            assert begun.exists() and client.poll() is None
+            pid = int(begun.read_text())
             assert alive(pid)
             client.kill()
-        while alive(pid):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        assert until(lambda: not alive(pid), 30)

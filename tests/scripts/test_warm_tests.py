@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.evidence.warm import INSIDE
+from tests.scripts.process_help import alive, until
 
 TEST = """
 import os, subprocess, sys, time
@@ -53,7 +53,7 @@ def started(tmp_path: Path) -> Iterator[Any]:
         warm.stdin.write(json.dumps(job | {"out": str(tmp_path / "out.json")}) + "\n")
         warm.stdin.flush()
         said = tmp_path / "pids"
-        assert until(said.exists)
+        assert until(said.exists, 120)
         pids[:] = map(int, said.read_text(encoding="utf-8").split())
         return warm, pids
 
@@ -66,28 +66,12 @@ def started(tmp_path: Path) -> Iterator[Any]:
             os.kill(pid, signal.SIGKILL)
 
 
-def until(holds: Any, seconds: float = 120) -> bool:
-    end = time.monotonic() + seconds
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(holds())
-
-
-def gone(pid: int) -> bool:
-    """Whether it has ended; what nobody waits for is as good."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return stat.rpartition(")")[2].split()[0] in "ZX"
-
-
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_session_leaves_no_process(started: Any, sent: int) -> None:
     warm, pids = started(600, 600)
     warm.send_signal(sent)
     assert warm.wait(60) != 0
-    assert until(lambda: all(map(gone, pids)), 20)
+    assert until(lambda: not any(map(alive, pids)), 20)
 
 
 def test_a_late_session_leaves_no_process(started: Any, tmp_path: Path) -> None:
@@ -95,7 +79,7 @@ def test_a_late_session_leaves_no_process(started: Any, tmp_path: Path) -> None:
     assert warm.stdout.readline() == "done\n"
     told = json.loads((tmp_path / "out.json").read_bytes())
     assert told["ended"] == "was stopped after 15 s"
-    assert until(lambda: all(map(gone, pids)), 20)
+    assert until(lambda: not any(map(alive, pids)), 20)
 
 
 def test_a_session_that_ends_leaves_no_process(started: Any, tmp_path: Path) -> None:
@@ -103,4 +87,4 @@ def test_a_session_that_ends_leaves_no_process(started: Any, tmp_path: Path) -> 
     assert warm.stdout.readline() == "done\n"
     told = json.loads((tmp_path / "out.json").read_bytes())
     assert told["tests"] == {"test_it.py::test_long": "passed"}
-    assert until(lambda: all(map(gone, pids)), 20)
+    assert until(lambda: not any(map(alive, pids)), 20)
