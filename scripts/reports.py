@@ -18,20 +18,27 @@ from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
 from scripts.files import write as write_file
+from scripts.series.identity import Identity
 
 SCHEMA = 1
 
 
-def of_series(tree: str, here: str) -> str:
+def of_series(found: Identity, here: Identity) -> str:
     """Whose record it is: of the patched tree that is here, or of another.
 
-    >>> of_series("ab12", "ab12")
+    >>> of_series(Identity("ab12"), Identity("ab12"))
     'this series: patched tree ab12'
-    >>> of_series("ab12", "cd34")
+    >>> of_series(Identity("ab12"), Identity("cd34"))
     'another series than this one: patched tree ab12'
+    >>> of_series(Identity("ab12", "7"), Identity("cd34", "7"))
+    'this series in all that ran: patched tree ab12, here cd34'
     """
-    same = "this series" if tree == here else "another series than this one"
-    return f"{same}: patched tree {tree}"
+    if found.tree == here.tree:
+        return f"this series: patched tree {found.tree}"
+    if found.same(here):
+        trees = f"patched tree {found.tree}, here {here.tree}"
+        return f"this series in all that ran: {trees}"
+    return f"another series than this one: patched tree {found.tree}"
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,14 @@ def footprint_verb(
     from scripts import reports
     from scripts.footprint import count, models, record, table
     from scripts.selection.matrix import trees
+    from scripts.series.identity import Identity
 
     at = Checkout()
     if recorded:
         found = record.read()
-        here = lockfile.load(at.lock).patched_tree
-        note(f"recorded on {found.day}, of {reports.of_series(found.tree, here)}")
+        here = Identity(lockfile.load(at.lock).patched_tree)
+        whose = reports.of_series(Identity(found.tree), here)
+        note(f"recorded on {found.day}, of {whose}")
     else:
         found = record.of(at, count.rows(trees(at), models.load()))
     data = table.as_data(found.rows)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
 from scripts.cli.program import app
@@ -39,13 +38,13 @@ def cuda_verb(
     kernel itself is not run.
     """
     from scripts.hardware import cuda
+    from scripts.series.identity import here
 
     at = Checkout()
     found = cuda.recorded() if recorded else cuda.measured(at, python)
     if not recorded:
         reports.write(at, "cuda", found)
-    tree = lockfile.load(at.lock).patched_tree
-    say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, tree))
+    say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, here(at)))
     if recorded:
         return
     if failed := cuda.failures(found):

@@ -83,19 +83,23 @@ def hopper_verb(
     from scripts.hopper import judge, packages, record, render, runner
     from scripts.inside import hopper_cases as cases
     from scripts.kernels import releases
+    from scripts.series.identity import here
 
     _agree(step, recorded, dict(locals()))
     only = _known("MODELS", models, [model.name for model in cases.models()])
     some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
     pinned = lockfile.load(at.lock)
-    tree, required = pinned.patched_tree, pinned.companions["flashinfer-python"]
+    series, required = (
+        here(at, cases.TESTS),
+        pinned.companions["flashinfer-python"],
+    )
     if recorded:
         found = record.recorded(only=flashinfer)
         say(
             json.dumps(found, indent=1)
             if as_data
-            else "\n\n".join(render.as_text(one, tree) for one in found)
+            else "\n\n".join(render.as_text(one, series) for one in found)
         )
         return
     release = flashinfer or required
@@ -116,15 +120,15 @@ def hopper_verb(
         [record.load(path) for path in results or runner.found(bundle)]
     )
     if step is Step.record:
-        if why := record.refused(made, tree, required):
+        if why := record.refused(made, series, required):
             for line in why:
                 note(f"not recorded: {line}")
             raise typer.Exit(1)
-        path = record.save(made, tree, required)
+        path = record.save(made, series, required)
     else:
         why = judge.broken(made)
     reports.write(at, "hopper", {"runs": [render.as_data(made)]})
-    say(json.dumps(made, indent=1) if as_data else render.as_text(made, tree))
+    say(json.dumps(made, indent=1) if as_data else render.as_text(made, series))
     for line in why:
         note(f"broken: {line}")
     if why:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.hardware import gpu
 from scripts.reports import of_series
 from scripts.selection.report import columns
+from scripts.series.identity import Identity, here
 
 SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
 RECORDED = SCRIPT.with_name("recorded.json")
@@ -70,7 +70,7 @@ def measured(at: Checkout, python: str) -> Measured:
                 next="give an environment with the patched vLLM: make cuda PYTHON=...",
             )
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found | {"tree": lockfile.load(at.lock).patched_tree}
+    return found | vars(here(at))
 
 
 def update(found: Measured) -> None:
@@ -99,13 +99,18 @@ def failures(found: Measured) -> list[str]:
     return [note for note in found["notes"] if note.startswith("failed: ")]
 
 
-def as_text(found: Measured, tree: str) -> str:
+def made_on(found: Measured) -> Identity:
+    """The series that it was measured on."""
+    return Identity(found["tree"], found.get("ran", ""))
+
+
+def as_text(found: Measured, series: Identity) -> str:
     """The table, the machine, and whether it is of the series that is here."""
     lines = columns(map(str, row) for row in (found["columns"], *found["rows"]))
     machine = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
     return "\n".join(
         [
-            *(of_series(found["tree"], tree), found["title"], machine, ""),
+            *(of_series(made_on(found), series), found["title"], machine, ""),
             *(*lines, "", *found["notes"]),
         ]
     )

@@ -35,6 +35,7 @@ from scripts.hopper.library import made
 from scripts.inside import hopper_cases as cases
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
+from scripts.series.identity import Identity
 
 ENTRY = sweep.INSIDE / "hopper_prepare.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
@@ -66,7 +67,7 @@ class Inputs:
     environment: Environment
     tree: Path
     """The patched vLLM, clean."""
-    tree_id: str
+    series: Identity
     parts: dict[str, tuple[str, ...]]
     out: Path
     models: tuple[str, ...]
@@ -111,7 +112,7 @@ def prepare(inputs: Inputs) -> Path:
     selftest.write(tools, out / "selftest")
     _copy(inputs)
     manifest = {
-        "tree": inputs.tree_id,
+        **vars(inputs.series),
         "versions": dict(inputs.environment.versions),
         "ptxas": tools.version,
         "target": ptx.TARGET,

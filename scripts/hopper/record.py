@@ -14,6 +14,7 @@ from scripts.files import write
 from scripts.hopper.complete import missing
 from scripts.hopper.judge import broken
 from scripts.inside.hopper_cases import COLUMNS
+from scripts.series.identity import Identity
 
 FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"
 Record = Mapping[str, Any]
@@ -55,6 +56,7 @@ def _look(found: Any) -> None:
         _is(found.get(key), dict, key)
         for name, kind in names.items():
             _is(found[key].get(name), kind, f"{key}.{name}")
+    _is(found["bundle"].get("ran", ""), str, "bundle.ran")
     for name, part in found["parts"].items():
         _is(part, dict, f"parts.{name}")
         if name not in COLUMNS:
@@ -115,6 +117,11 @@ def release(record: Record) -> str:
     return str(record["machine"]["flashinfer-python"])
 
 
+def made_on(record: Record) -> Identity:
+    """The series that it ran."""
+    return Identity(record["bundle"]["tree"], record["bundle"].get("ran", ""))
+
+
 def merged(results: Iterable[Record]) -> dict[str, Any]:
     """Results of one bundle as one: parts may have been run apart.
 
@@ -152,27 +159,30 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
     return whole
 
 
-def refused(record: Record, tree: str, required: str) -> list[str]:
+def refused(record: Record, series: Identity, required: str) -> list[str]:
     """Why it may not be kept, a line each: bounds, what is missing, whose it is.
 
     Args:
         record: Of one run.
-        tree: Id of the patched tree that is here.
+        series: The one that is here.
         required: The FlashInfer that the series requires.
     """
     found = broken(record) + missing(record, whole=release(record) == required)
-    if (theirs := record["bundle"]["tree"]) != tree:
-        found.append(f"bundle: of the patched tree {theirs}, not of {tree}, this one")
+    if not (theirs := made_on(record)).same(series):
+        trees = f"{theirs.tree}, not of {series.tree}, this one"
+        found.append(f"bundle: of the patched tree {trees}")
     return found
 
 
-def save(record: Record, tree: str, required: str, folder: Path = FOLDER) -> Path:
+def save(
+    record: Record, series: Identity, required: str, folder: Path = FOLDER
+) -> Path:
     """Write it, a row a line; arguments as of ``refused``.
 
     Raises:
         Finding: It may not be kept; nothing was written.
     """
-    if why := refused(record, tree, required):
+    if why := refused(record, series, required):
         raise Finding(
             "this run is not kept; the record stays as it was",
             where=f"flashinfer-python {release(record)}",

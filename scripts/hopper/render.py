@@ -8,9 +8,11 @@ from typing import Any
 
 from scripts.hopper.judge import table
 from scripts.hopper.known import REPORTS
+from scripts.hopper.record import made_on
 from scripts.inside.hopper_cases import ALL_PADDED
 from scripts.reports import of_series
 from scripts.selection.report import columns
+from scripts.series.identity import Identity
 
 Row = dict[str, Any]
 _NOT_SHOWN = (
@@ -21,16 +23,16 @@ _NOT_SHOWN = (
 )
 
 
-def as_text(record: Mapping[str, Any], tree: str) -> str:
+def as_text(record: Mapping[str, Any], series: Identity) -> str:
     """Every part as a table.
 
     Args:
         record: Of one FlashInfer release.
-        tree: Id of the patched tree that is here.
+        series: The one that is here.
     """
     bundle = record["bundle"]
     machine = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
-    lines = [of_series(bundle["tree"], tree), machine]
+    lines = [of_series(made_on(record), series), machine]
     kinds = [
         f"{arch}: {sum(each.values())} kernels ("
         + ", ".join(f"{count} {kind}" for kind, count in sorted(each.items()))

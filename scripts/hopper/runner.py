@@ -15,6 +15,7 @@ from scripts.hardware import gpu
 from scripts.hopper import prepare, record
 from scripts.hopper.judge import CAPABILITY
 from scripts.inside import hopper_cases as cases
+from scripts.series.identity import here
 
 RESULTS = "results*.json"
 
@@ -59,7 +60,7 @@ def prepared(
     inputs = prepare.Inputs(
         beside,
         tree,
-        lock.patched_tree,
+        here(at, cases.TESTS),
         prepare.wanted(parts),
         bundle,
         models or tuple(model.name for model in cases.models()),

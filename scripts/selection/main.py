@@ -16,6 +16,7 @@ from scripts.errors import Finding
 from scripts.files import write
 from scripts.selection import report, table
 from scripts.selection.matrix import Matrix, Trees, ask_both
+from scripts.series.identity import Identity
 
 _PRESENT = "FlashInfer present is "
 _ASKED = "Asked on {} of the patched tree {}."
@@ -63,6 +64,8 @@ def asked(at: Checkout, both: Trees) -> Matrix:
 def short(found: Matrix) -> str:
     """What a user gets by default, what changes it, and the counts."""
     lock = lockfile.load()
+    here = Identity(lock.patched_tree)
+    whose = reports.of_series(Identity(found.tree), here)
     lines = [
         f"NVFP4 kernels that vLLM {lock.local_version} selects by itself, "
         f"beside {lock.version}",
@@ -76,11 +79,7 @@ def short(found: Matrix) -> str:
         "by M: b12x for few tokens, CUTLASS for many, inside one operation.",
         *report.counts(found.table),
         "Asked on a CPU with a double of the GPU; no kernel was run.",
-        *(
-            [f"On {found.day}, of {reports.of_series(found.tree, lock.patched_tree)}."]
-            if found.day
-            else []
-        ),
+        *([f"On {found.day}, of {whose}."] if found.day else []),
     ]
     return "\n".join(lines)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,7 @@ import msgspec
 from scripts import reports
 from scripts.checkout import Checkout
 from scripts.errors import ForkError
+from scripts.series.identity import Identity, here
 
 T = TypeVar("T")
 
@@ -26,6 +27,10 @@ class Record:
     """Patched tree that it was made on; empty where it does not say."""
     day: str
     """When it was made, as `2026-11-25`; empty where it does not say."""
+    ran: str = ""
+    """Digest of what of the tree ran; empty where it does not say."""
+    tests: Collection[str] = ()
+    """Test files of the tree that it comes from."""
 
 
 class State(Enum):
@@ -120,7 +125,11 @@ def find(
                 return Found(name, make, State.MISSING)
             record = recorded()
             kept = msgspec.convert(record.data, kind)
-            state = State.RECORDED if record.tree == tree else State.RECORDED_STALE
+            same = record.tree == tree
+            if record.ran and not same:
+                of = Identity(record.tree, record.ran)
+                same = of.same(here(at, record.tests))
+            state = State.RECORDED if same else State.RECORDED_STALE
             return Found(name, make, state, record.tree, "", record.day, kept)
         head = msgspec.convert(vars(report), reports.Report)
         data = msgspec.convert(head.data, kind)

@@ -7,6 +7,7 @@ from scripts.footprint import record as footprint
 from scripts.footprint import table
 from scripts.hardware import cuda
 from scripts.hopper import record, render
+from scripts.inside.hopper_cases import TESTS
 from scripts.selection import main, report
 from scripts.site.found import Record
 
@@ -26,7 +27,8 @@ def of_footprint() -> Record:
 def of_cuda() -> Record:
     """What a CUDA device gave, as `make cuda UPDATE=1` wrote it."""
     found = cuda.recorded()
-    return Record(found, found["tree"], found["machine"]["date"])
+    of = cuda.made_on(found)
+    return Record(found, of.tree, found["machine"]["date"], of.ran)
 
 
 def of_hopper() -> Record:
@@ -35,8 +37,11 @@ def of_hopper() -> Record:
     Day and tree are those of the newest release's; each run says its own, too.
     """
     found = record.recorded()
+    of = record.made_on(found[-1])
     return Record(
         {"runs": [render.as_data(each) for each in found]},
-        found[-1]["bundle"]["tree"],
+        of.tree,
         found[-1]["machine"]["date"],
+        of.ran,
+        TESTS,
     )

@@ -15,6 +15,7 @@ from scripts.cli import hardware as verb
 from scripts.doctor.facts import Gpu
 from scripts.errors import Finding, Unusable
 from scripts.hardware import cuda, gpu
+from scripts.series.identity import Identity
 from scripts.site import recorded
 
 FOUND = cuda.recorded()
@@ -62,7 +63,8 @@ def test_nothing_is_done_around_the_kernel() -> None:
 
 
 def test_a_table_of_another_series_says_so() -> None:
-    own, other = (cuda.as_text(FOUND, tree) for tree in (FOUND["tree"], "0" * 40))
+    trees = FOUND["tree"], "0" * 40
+    own, other = (cuda.as_text(FOUND, Identity(tree)) for tree in trees)
     assert own.startswith("this series: patched tree")
     assert other.startswith("another series than this one")
 
@@ -72,6 +74,7 @@ def test_what_is_recorded_is_no_report_of_today(
 ) -> None:
     at = Checkout(tmp_path)
     at.lock.write_bytes(lockfile.PATH.read_bytes())
+    at.patches.symlink_to(Checkout().patches)
     monkeypatch.setattr(verb, "Checkout", lambda: at)
     verb.cuda_verb(recorded=True)
     assert FOUND["machine"]["date"] in capsys.readouterr().out

@@ -10,8 +10,10 @@ from typing import Any
 from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
+from scripts.series.identity import Identity
 
-TREE = "a" * 40
+SERIES = Identity("a" * 40, "1" * 40)
+OTHER = Identity("b" * 40, "2" * 40)
 RELEASE = "9.9.9"
 MACHINE = {
     "device": "NVIDIA H200",
@@ -25,7 +27,7 @@ MACHINE = {
 }
 FILES = tuple(cases.TESTS)
 BUNDLE = {
-    "tree": TREE,
+    **vars(SERIES),
     "ptxas": "13.5.37",
     "parts": {},
     "models": [model.name for model in cases.models()],

@@ -12,7 +12,17 @@ import pytest
 from scripts.errors import Finding, Unusable
 from scripts.hopper import complete, judge, known, record, render
 from scripts.inside import hopper_cases as cases
-from tests.hopper.runs import BUNDLE, FILES, RELEASE, TREE, at, changed, result
+from scripts.series.identity import Identity
+from tests.hopper.runs import (
+    BUNDLE,
+    FILES,
+    OTHER,
+    RELEASE,
+    SERIES,
+    at,
+    changed,
+    result,
+)
 
 NAN = float("nan")
 STATIC = at("regimes", regime="static")
@@ -25,7 +35,7 @@ FAULT = len(cases.INSTRUCTIONS)
 
 
 def refused(found: dict[str, Any]) -> list[str]:
-    return record.refused(found, TREE, RELEASE)
+    return record.refused(found, SERIES, RELEASE)
 
 
 def test_a_good_run_breaks_nothing() -> None:
@@ -159,9 +169,15 @@ def test_whose_run_it_is_decides() -> None:
     foreign = result()
     foreign["machine"]["capability"] = "12.0"
     assert refused(foreign) == ["machine: capability 12.0, not 9.0"]
-    assert record.refused(result(), "b" * 40, RELEASE) == [
-        f"bundle: of the patched tree {TREE}, not of {'b' * 40}, this one"
+    assert record.refused(result(), OTHER, RELEASE) == [
+        f"bundle: of the patched tree {SERIES.tree}, not of {OTHER.tree}, this one"
     ]
+    ran_the_same = Identity(OTHER.tree, SERIES.ran)
+    assert record.refused(result(), ran_the_same, RELEASE) == []
+    old = result()
+    del old["bundle"]["ran"]
+    assert len(record.refused(old, ran_the_same, RELEASE)) == 1
+    assert refused(old) == []
 
 
 def test_of_another_flashinfer_less_is_asked() -> None:
@@ -170,10 +186,10 @@ def test_of_another_flashinfer_less_is_asked() -> None:
     found["bundle"]["models"] = ["GLM-4.6"]
     rows = found["parts"]["models"]["rows"]
     found["parts"]["models"]["rows"] = [r for r in rows if r[0] == "GLM-4.6"]
-    assert record.refused(found, TREE, "another") == []
+    assert record.refused(found, SERIES, "another") == []
     assert {line.partition(":")[0] for line in refused(found)} == {"models", "seed"}
     found["parts"]["models"]["rows"].pop()
-    assert record.refused(found, TREE, "another")[0].startswith("models: no row of")
+    assert record.refused(found, SERIES, "another")[0].startswith("models: no row of")
     for key in ("parts", "models", "tests"):
         bundle = {k: v for k, v in BUNDLE.items() if k != key}
         assert complete.missing(result() | {"bundle": bundle}, whole=True) == [
@@ -192,11 +208,11 @@ def test_a_report_that_was_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(render, "REPORTS", reports)
     found = changed("sanitizer", 0, "errors", 4)
     assert refused(found) == []
-    assert "FlashInfer's" in render.as_text(found, TREE)
+    assert "FlashInfer's" in render.as_text(found, SERIES)
     for column, value in (("errors", 5), ("errors", 3), ("launches", "")):
         other = changed("sanitizer", 0, column, value)
         assert len(refused(other)) == 1
-        assert "FlashInfer's" not in render.as_text(other, TREE)
+        assert "FlashInfer's" not in render.as_text(other, SERIES)
 
 
 def test_a_tool_that_did_not_end_was_looked_into_as_it_said() -> None:
@@ -246,7 +262,7 @@ def test_a_result_given_twice_is_refused(name: str) -> None:
 
 
 def test_it_is_kept_and_comes_back(tmp_path: Path) -> None:
-    path = record.save(result(), TREE, RELEASE, tmp_path)
+    path = record.save(result(), SERIES, RELEASE, tmp_path)
     assert path.name == "flashinfer-9.9.9.json"
     (found,) = record.recorded(tmp_path)
     assert refused(found) == []
@@ -254,7 +270,7 @@ def test_it_is_kept_and_comes_back(tmp_path: Path) -> None:
         assert found["parts"][name]["rows"] == part["rows"]
     before = path.read_bytes()
     with pytest.raises(Finding, match="the record stays") as refusal:
-        record.save(changed("seed", 0, "failed", 1), TREE, RELEASE, tmp_path)
+        record.save(changed("seed", 0, "failed", 1), SERIES, RELEASE, tmp_path)
     assert "tests failed" in str(refusal.value)
     assert path.read_bytes() == before
     with pytest.raises(Finding, match="no record"):
@@ -285,6 +301,7 @@ def shaped(key: str, value: Any) -> Any:
         shaped("machine.capability", 9.0),
         shaped("bundle", "a"),
         shaped("bundle.tree", None),
+        shaped("bundle.ran", 1),
         shaped("bundle.kinds", []),
         shaped("parts", []),
         shaped("parts.seed", []),
@@ -318,16 +335,18 @@ def test_the_oldest_release_comes_first(tmp_path: Path) -> None:
     for release in ("0.7.10", "0.7.4", "0.7.2.post1"):
         found = result()
         found["machine"]["flashinfer-python"] = release
-        record.save(found, TREE, release, tmp_path)
+        record.save(found, SERIES, release, tmp_path)
     releases = [record.release(one) for one in record.recorded(tmp_path)]
     assert releases == ["0.7.2.post1", "0.7.4", "0.7.10"]
 
 
 def test_the_table_says_first_of_which_series_it_is() -> None:
-    text = render.as_text(result(), TREE)
-    assert text.splitlines()[0] == f"this series: patched tree {TREE}"
-    other = render.as_text(result(), "b" * 40).splitlines()[0]
+    text = render.as_text(result(), SERIES)
+    assert text.splitlines()[0] == f"this series: patched tree {SERIES.tree}"
+    other = render.as_text(result(), OTHER).splitlines()[0]
     assert other.startswith("another series than this one")
+    ran = render.as_text(result(), Identity(OTHER.tree, SERIES.ran)).splitlines()[0]
+    assert ran.startswith("this series in all that ran")
     assert "static         64    silu                    40      2" in text
     assert "static         40      8      never" in text
     assert "micro          40      8      some runs   0.0040" in text

@@ -18,7 +18,7 @@ from scripts.doctor.facts import Gpu
 from scripts.errors import Finding, ForkError, Unusable
 from scripts.hardware import gpu
 from scripts.hopper import prepare, record, runner
-from tests.hopper.runs import RELEASE, TREE, changed, result
+from tests.hopper.runs import RELEASE, SERIES, changed, result
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def test_a_run_is_judged_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
 ) -> None:
     from scripts import lock, reports
+    from scripts.series import identity
 
-    pinned = SimpleNamespace(
-        patched_tree=TREE, companions={"flashinfer-python": RELEASE}
-    )
+    pinned = SimpleNamespace(companions={"flashinfer-python": RELEASE})
     written: list[Any] = []
     monkeypatch.setattr(lock, "load", lambda _: pinned)
+    monkeypatch.setattr(identity, "here", lambda *_: SERIES)
     monkeypatch.setattr(reports, "write", lambda *a: written.append(a))
     monkeypatch.setattr(record.save, "__defaults__", (tmp_path,))
     kept = tmp_path / f"flashinfer-{RELEASE}.json"

@@ -23,6 +23,7 @@ from scripts.port.states import FileResult, PatchResult
 from scripts.port.states import State as PortState
 from scripts.port.summary import Summary
 from scripts.series import folder
+from scripts.series.identity import here as here_in
 from scripts.site.found import Record, State
 from scripts.site.main import RECORDS, SECTIONS, build
 from scripts.site.series import views
@@ -99,6 +100,12 @@ def test_a_record_is_shown_as_one_with_its_day(
         assert ("Stale" in words) == (tree != here)
         row = re.search(rf"{name} {state.value} .*? 2026-11-25", words_of(made.index))
         assert row, state
+    ran = here_in(at).ran
+    for told, state in ((ran, State.RECORDED), ("7" * 40, State.RECORDED_STALE)):
+        kept = Record(SAMPLES[name], "6" * 40, "2026-11-25", told)
+        monkeypatch.setitem(RECORDS, name, lambda kept=kept: kept)
+        (found,) = (f for f in build(at).reports if f.name == name)
+        assert found.state is state
     reports.write(at, name, SAMPLES[name])
     assert "As recorded" not in page(at).words(name)
 

@@ -136,7 +136,7 @@ def main() -> int:
         print(f"  there are {', '.join(hopper_cases.KINDS)}", file=sys.stderr)
         return 2
     models = [name for name in wanted.models.split(",") if name] or manifest["models"]
-    keys = ("tree", "ptxas", "replaced", "kinds", "parts", "models", "tests")
+    keys = ("tree", "ran", "ptxas", "replaced", "kinds", "parts", "models", "tests")
     told = {key: manifest[key] for key in keys}
     results = Results(wanted.out, names, facts(), told)
     if "instructions" in names:
