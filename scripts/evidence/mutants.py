@@ -99,7 +99,17 @@ def judge(ground: Ground, wanted: Sequence[Mutant], processes: int) -> list[Ende
             if at % SAVED_EVERY == 0 or at == len(waiting):
                 write(store, json.dumps(known).encode())
                 note(f"  {at}/{len(waiting)} {mutant.path}:{mutant.line}")
-    cold = [m for m in wanted if known[m.key][0] == "cold"]
+    spawned = set(cover["spawned"])
+    cold = []
+    for mutant in wanted:
+        if known[mutant.key][0] == "cold":
+            cold.append(mutant)
+        elif known[mutant.key][0] == "survived" and (
+            again := [n for n in asked[mutant.key] if n in spawned]
+        ):
+            # A process that a test starts reads the code from a file.
+            asked[mutant.key] = again
+            cold.append(mutant)
     known |= _cold(ground, cold, asked, processes)
     return [Ended(m, *known[m.key]) for m in wanted]
 
@@ -162,7 +172,7 @@ def _cold(
     asked: Mapping[str, Sequence[str]],
     processes: int,
 ) -> dict[str, list[str]]:
-    """Those that act when a module is imported: each on a tree of its own."""
+    """Those that are not of a fork's memory: each on a tree of its own."""
     stand = ground.stand
     last = stand.state(len(stand.steps))
     jobs = []

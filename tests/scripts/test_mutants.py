@@ -157,6 +157,26 @@ def test_mutants_end_as_their_tests_say(
     assert set(record.current(other, path)) == {"0001"}
 
 
+def test_a_process_of_a_test_runs_the_mutant_too(stand: Callable[..., Stand]) -> None:
+    """It reads the code from a file, so that no change in a fork's memory reaches it."""
+    script = "from vllm.utils.held import held; assert held(3) == 6"
+    made = stand(
+        patch(
+            "held",
+            "def held(x):\n    return x * 2\n",
+            "import subprocess, sys\n\n\n"
+            "def test_held():\n"
+            f"    subprocess.run([sys.executable, '-c', {script!r}], check=True)\n",
+        )
+    )
+    ended = judge(ground_of(made), mutants.all_mutants(made))
+    assert {e.mutant.what: e.killed for e in ended} == {
+        "constant + 1": True,
+        "return None": True,
+        "arithmetic FloorDiv": True,
+    }
+
+
 def judge(ground: Ground, wanted: list[Mutant]) -> list[mutants.Ended]:
     return mutants.judge(ground, wanted, 2)
 
