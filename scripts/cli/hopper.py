@@ -120,11 +120,12 @@ def hopper_verb(
         [record.load(path) for path in results or runner.found(bundle)]
     )
     if step is Step.record:
-        if why := record.refused(made, series, required):
+        mine = runner.manifest(at.build / "hopper" / record.release(made))
+        if why := record.refused(made, series, required, mine):
             for line in why:
                 note(f"not recorded: {line}")
             raise typer.Exit(1)
-        path = record.save(made, series, required)
+        path = record.save(made, series, required, mine)
     else:
         why = judge.broken(made)
     reports.write(at, "hopper", {"runs": [render.as_data(made)]})

@@ -8,12 +8,14 @@ from.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.judge import Row, table
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
+from scripts.inside.hopper_rows import names, unfolded
 
 _SHOWN = 4
 
@@ -43,16 +45,40 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
         ]
     for name in (*asked, *(p for p in cases.PAIR if p in record["parts"])):
         key, wanted = _CASES[name]
-        there = {one for row in table(record, name) for one in key(row)}
-        lost = [case for case in wanted(record) if case not in there]
-        if lost and name in record["parts"]:
-            told = "; ".join(" ".join(map(str, case)) for case in lost[:_SHOWN])
-            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-            found.append(f"{name}: no row of {told}{more}")
+        if name not in record["parts"]:
+            continue
+        there = Counter(one for row in table(record, name) for one in key(row))
+        needed = Counter(wanted(record))
+        if lost := [*(needed - there)]:
+            found.append(f"{name}: no row of {_told(lost)}")
+        elif name in cases.NAMED:
+            found += _other_rows(record, name)
+        elif more := [*(there - needed)]:
+            found.append(f"{name}: a row twice, or of no case: {_told(more)}")
     return found
 
 
 _Case = tuple[Any, ...]
+
+
+def _told(rows: Sequence[_Case]) -> str:
+    told = "; ".join(" ".join(map(str, case)) for case in rows[:_SHOWN])
+    return told + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
+
+
+def _other_rows(record: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Where a part has not the rows that its bundle was prepared for."""
+    if (told := record["bundle"].get("rows", {}).get(name)) is None:
+        return
+    part = record["parts"][name]
+    there = Counter(names(cases.COLUMNS[name], part["rows"], cases.NAMED[name]))
+    prepared = unfolded(told)
+    if lost := [*(prepared - there)]:
+        yield f"{name}: no row of {_told(lost)}"
+    if more := [*(there - prepared)]:
+        yield f"{name}: a row twice, or of no case: {_told(more)}"
+
+
 _Key = Callable[[Row], Iterable[_Case]]
 
 
@@ -92,9 +118,8 @@ def _models(record: Mapping[str, Any]) -> Iterator[_Case]:
     for model in cases.models():
         if model.name not in record["bundle"]["models"]:
             continue
-        for ranks in model.ranks:
-            also = cases.OTHER_ROWS if ranks in model.closely else ()
-            for what in ("micro", "static", "dynamic", *also):
+        for ranks in model.ranks if "rows" in record["bundle"] else ():
+            for what in ("micro", "static", "dynamic", *cases.OTHER_ROWS):
                 yield model.name, ranks, what
 
 

@@ -100,12 +100,13 @@ def prepare(inputs: Inputs) -> Path:
     kernels: dict[str, dict[str, Any]] = {}
     counts: Counter[str] = Counter()
     tests: dict[str, dict[str, int]] = {}
+    rows: dict[str, Any] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for arch in ARCHITECTURES:
             if not inputs.parts.get(arch):
                 kernels[arch] = {}
                 continue
-            waiting = dict(_compiled(inputs, arch, tools, pool, tests))
+            waiting = dict(_compiled(inputs, arch, tools, pool, tests, rows))
             kernels[arch] = {key: one.result() for key, one in waiting.items()}
     for entry in (e for each in kernels.values() for e in each.values()):
         counts.update(entry["replaced"])
@@ -120,6 +121,7 @@ def prepare(inputs: Inputs) -> Path:
         "parts": inputs.parts,
         "models": inputs.models,
         "tests": tests,
+        "rows": rows,
         "replaced": dict(sorted(counts.items())),
         "kinds": {
             arch: dict(Counter(entry["kind"] for entry in each.values()))
@@ -145,10 +147,12 @@ def _compiled(
     tools: Tools,
     pool: ThreadPoolExecutor,
     tests: dict[str, dict[str, int]],
+    rows: dict[str, Any],
 ) -> Iterator[tuple[str, Future[dict[str, Any]]]]:
     """Each kernel of an architecture, assembled while the next is compiled.
 
-    ``tests`` takes how many each file of the series' tests has, by capability.
+    ``tests`` takes how many each file of the series' tests has, by capability;
+    ``rows`` which rows the parts of scripts/inside/hopper_rows.py have.
     """
     store = cache_dir() / "hopper"
     (store / "compiled").mkdir(parents=True, exist_ok=True)
@@ -172,6 +176,8 @@ def _compiled(
             note(f"{arch}: {event['part']}, {event['rows']} rows")
             if event["part"] in CHECKED:
                 checked.update(event["keys"])
+            if event["named"]:
+                rows[event["part"]] = event["named"]
             for capability, file, count in event["tests"]:
                 tests.setdefault(capability, {})[file] = count
         if event["event"] == "gone":

@@ -12,6 +12,7 @@ from scripts import ROOT
 from scripts.errors import Finding, Unusable
 from scripts.files import write
 from scripts.hopper.complete import missing
+from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
 from scripts.inside.hopper_cases import COLUMNS
 from scripts.series.identity import Identity
@@ -159,15 +160,19 @@ def merged(results: Iterable[Record]) -> dict[str, Any]:
     return whole
 
 
-def refused(record: Record, series: Identity, required: str) -> list[str]:
+def refused(
+    record: Record, series: Identity, required: str, manifest: Record | None = None
+) -> list[str]:
     """Why it may not be kept, a line each: bounds, what is missing, whose it is.
 
     Args:
         record: Of one run.
         series: The one that is here.
         required: The FlashInfer that the series requires.
+        manifest: Of the bundle that lies here, if one does.
     """
-    found = broken(record) + missing(record, whole=release(record) == required)
+    found = untrue(record, manifest) + broken(record)
+    found += missing(record, whole=release(record) == required)
     if not (theirs := made_on(record)).same(series):
         trees = f"{theirs.tree}, not of {series.tree}, this one"
         found.append(f"bundle: of the patched tree {trees}")
@@ -175,14 +180,18 @@ def refused(record: Record, series: Identity, required: str) -> list[str]:
 
 
 def save(
-    record: Record, series: Identity, required: str, folder: Path = FOLDER
+    record: Record,
+    series: Identity,
+    required: str,
+    manifest: Record | None = None,
+    folder: Path = FOLDER,
 ) -> Path:
     """Write it, a row a line; arguments as of ``refused``.
 
     Raises:
         Finding: It may not be kept; nothing was written.
     """
-    if why := refused(record, series, required):
+    if why := refused(record, series, required, manifest):
         raise Finding(
             "this run is not kept; the record stays as it was",
             where=f"flashinfer-python {release(record)}",

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
@@ -144,6 +146,15 @@ def _logged(command: list[str], log: Path) -> int:
             file.write(line)
             note(line.rstrip("\n"))
     return running.returncode
+
+
+def manifest(bundle: Path) -> dict[str, Any] | None:
+    """That of the bundle, if it is there."""
+    path = bundle / prepare.MANIFEST
+    if not path.is_file():
+        return None
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told
 
 
 def found(bundle: Path) -> list[Path]:

@@ -121,6 +121,14 @@ COLUMNS = {
 }
 """Of the rows of a part; what scripts/hopper reads them by."""
 
+NAMED = {
+    "regimes": ("activation", "scales", "regime", "tile", "tokens"),
+    "models": ("model", "ranks", "rows", "tokens"),
+    "linear": ("how", "tile", "N", "K", "M"),
+}
+"""Of parts whose rows FlashInfer's own functions decide, the columns that tell one row
+from another. The bundle says which there are."""
+
 RUNS = 100
 """Of the same input, where it is asked whether bits repeat."""
 LAYERS = 48
@@ -210,11 +218,13 @@ class Model:
     top_k: int
     hidden: int
     intermediate: int
-    closely: tuple[int, ...]
-    """Numbers of ranks whose layers are run at the tokens around every cut."""
-    ranks: tuple[int, ...]
-    """All that it is run with."""
     activation: str = "silu"
+    among: tuple[int, ...] = RANKS
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Numbers of them that it is run with: each share is whole blocks of 16."""
+        return tuple(n for n in self.among if self.intermediate % (n * _BLOCK) == 0)
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -228,19 +238,12 @@ class Model:
 
 
 SHAPES = Path(__file__).parents[1] / "kernels" / "shapes.toml"
-_CLOSELY = {
-    "Qwen3-30B-A3B": RANKS,
-    "Qwen3.6-35B-A3B": RANKS,
-    "Qwen3.5-122B-A10B": (4,),
-    "Nemotron-3-Nano": (1, 2),
-    "gpt-oss-like": (8,),
-}
-SMALL = Model("small", 16, 4, 512, 256, (), ())
-FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, (1, 2), (1, 2))
+SMALL = Model("small", 16, 4, 512, 256)
+FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, among=(1, 2))
 # Sizes that kernels take as they are, and one that is padded where it is halved.
 SPLIT = {
     SMALL: (4, 40, 600),
-    Model("Qwen3-30B-A3B", 128, 8, 2048, 768, (), ()): (1, 8, 64, 2048),
+    Model("Qwen3-30B-A3B", 128, 8, 2048, 768): (1, 8, 64, 2048),
     FLASH_NEXT: (1, 64, 1000),
 }
 """Layers whose experts are split over two GPUs, and numbers of tokens."""
@@ -251,20 +254,17 @@ SPLIT_CHECKED = {SMALL: (4, 40)}
 SPLIT_KINDS = tuple(f"rank {rank} of 2: micro, static, dense" for rank in (0, 1))
 
 _MORE = (
-    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, (1,), (1,)),
+    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, among=(1,)),
     FLASH_NEXT,
     # Its experts work on 1024 columns; that and 2688 are from memory.
-    Model("Nemotron-3-Super", 512, 22, 1024, 2688, (4,), (4,), "relu2_no_mul"),
-    Model("GLM-4.6", 160, 8, 5120, 1536, (8,), (8,)),
-    Model("MiniMax-M2", 256, 8, 3072, 1536, (8,), (8,)),
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul", (4,)),
+    Model("GLM-4.6", 160, 8, 5120, 1536, among=(8,)),
+    Model("MiniMax-M2", 256, 8, 3072, 1536, among=(8,)),
 )
 
 
 def models() -> tuple[Model, ...]:
-    """Those of scripts/kernels/shapes.toml that the backend takes, and more.
-
-    Of the first all numbers of ranks whose share is whole blocks of 16.
-    """
+    """Those of scripts/kernels/shapes.toml that the backend takes, and more."""
     told = tomllib.loads(SHAPES.read_text(encoding="utf-8"))["model"]
     return (*(_model(one) for one in told if one["hidden"] % 128 == 0), *_MORE)
 
@@ -276,8 +276,6 @@ def _model(told: dict[str, Any]) -> Model:
         told["top-k"],
         told["hidden"],
         told["intermediate"],
-        _CLOSELY.get(told["name"], ()),
-        tuple(n for n in RANKS if told["intermediate"] % (n * _BLOCK) == 0),
         told["activation"],
     )
 

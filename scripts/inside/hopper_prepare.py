@@ -13,7 +13,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hopper_cases
 import hopper_export
+import hopper_rows
 import hopper_stage
 import kernel_fork
 import kernel_sweep
@@ -51,7 +53,11 @@ class Preparing:
             new = [key for key in stage.recorder.jobs if key not in before]
             # Of each file of tests how many there are.
             tests = [[r[1], r[0], sum(r[2:5])] for r in told if name == "seed"]
-            self.say("recorded", part=name, rows=len(told), keys=new, tests=tests)
+            columns, by = part.COLUMNS, hopper_cases.NAMED.get(name)
+            called = hopper_rows.names(columns, told, by) if by else ()
+            named = hopper_rows.folded(called)
+            said = {"rows": len(told), "keys": new, "tests": tests, "named": named}
+            self.say("recorded", part=name, **said)
             gc.collect()
         cute.compile = real
         kernel_fork.prepare()

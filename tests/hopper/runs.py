@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
+from scripts.hopper.facts import KINDS, REPLACED
 from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
+from scripts.inside.hopper_rows import folded, names
 from scripts.series.identity import Identity
 
 SERIES = Identity("a" * 40, "1" * 40)
@@ -18,7 +21,7 @@ RELEASE = "9.9.9"
 MACHINE = {
     "device": "NVIDIA H200",
     "capability": "9.0",
-    "driver": "580",
+    "driver": "580.159",
     "torch": "2.11.0",
     "python": "3.12.3",
     "flashinfer-python": RELEASE,
@@ -32,8 +35,8 @@ BUNDLE = {
     "parts": {},
     "models": [model.name for model in cases.models()],
     "tests": {c: dict.fromkeys(FILES, 24) for c in ("12.0", "12.1")},
-    "replaced": {"setmaxnreg": 2},
-    "kinds": {"sm_120a": {"micro": 3}, "sm_121a": {}},
+    "replaced": dict.fromkeys(REPLACED, 2),
+    "kinds": {"sm_120a": dict.fromkeys(KINDS, 3), "sm_121a": {}},
 }
 SAME = "100 of 100 the same bits"
 
@@ -52,13 +55,16 @@ def _models() -> Iterator[list[Any]]:
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
-            kernels = {"static": 0.0004, "micro": 0.009, "dynamic": 0.009}
-            for kernel, far in kernels.items():
-                yield [*head, kernel, 9, "all", 0.16, 0.16, far, 0.02]
-            if ranks in model.closely:
-                yield [*head, "static", 9, "all padded", "0 not zero", "", "", ""]
-                for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                    yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02]
+            kernels = (
+                ("static", 40, 0.0004),
+                ("micro", 4, 0.009),
+                ("dynamic", 900, 0.009),
+            )
+            for kernel, tokens, far in kernels:
+                yield [*head, kernel, tokens, "all", 0.16, 0.16, far, 0.02]
+            yield [*head, "static", 9, "all padded", "0 not zero", "", "", ""]
+            for rows in ("a third padded", "all to one expert", "a weight of 0"):
+                yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02]
 
 
 def _rows() -> dict[str, list[list[Any]]]:
@@ -109,7 +115,16 @@ def result() -> dict[str, Any]:
         name: {"of": [], "columns": [*cases.COLUMNS[name]], "rows": rows, "failed": ""}
         for name, rows in _rows().items()
     }
-    return {"machine": dict(MACHINE), "bundle": dict(BUNDLE), "parts": parts}
+    bundle = deepcopy(BUNDLE) | {"rows": prepared(parts)}
+    return {"machine": dict(MACHINE), "bundle": bundle, "parts": parts}
+
+
+def prepared(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the bundle says where it was prepared for these rows."""
+    return {
+        name: folded(names(cases.COLUMNS[name], parts[name]["rows"], by))
+        for name, by in cases.NAMED.items()
+    }
 
 
 def changed(part: str, row: int, column: str, value: Any) -> dict[str, Any]:

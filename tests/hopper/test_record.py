@@ -21,6 +21,7 @@ from tests.hopper.runs import (
     SERIES,
     at,
     changed,
+    prepared,
     result,
 )
 
@@ -165,6 +166,63 @@ def test_a_planted_fault_of_another_name_is_none() -> None:
     assert refused(found)[0].startswith("instructions: no row of mma planted: ")
 
 
+@pytest.mark.parametrize("part", cases.PARTS)
+def test_a_row_that_is_there_twice_is_named(part: str) -> None:
+    found = result()
+    rows = found["parts"][part]["rows"]
+    rows.append(rows[-1])
+    (line,) = refused(found)
+    assert line.startswith(f"{part}: a row twice, or of no case: ")
+
+
+@pytest.mark.parametrize("part", cases.NAMED)
+def test_the_bundle_says_which_rows_there_are(part: str) -> None:
+    """Also where none is the last of its kernel."""
+    found = result()
+    columns, rows = cases.COLUMNS[part], found["parts"][part]["rows"]
+    more = [*rows[-1]]
+    more[columns.index(cases.NAMED[part][-1])] += 1
+    rows.append(more)
+    (line,) = refused(found)
+    assert line.startswith(f"{part}: a row twice, or of no case: ")
+    found["bundle"]["rows"] = prepared(found["parts"])
+    assert refused(found) == []
+    rows.pop()
+    (line,) = refused(found)
+    assert line.startswith(f"{part}: no row of ")
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "said"),
+    [
+        ("machine.date", "2026-13-01", "machine: date is '2026-13-01', no day"),
+        ("machine.date", "yesterday", "machine: date is 'yesterday', no day"),
+        ("machine.date", "9999-01-01", "machine: date is 9999-01-01, and today is"),
+        ("machine.driver", "", "machine: driver is '', no version"),
+        ("machine.torch", "new", "machine: torch is 'new', no version"),
+        ("bundle.kinds.sm_120a.static", 0, "bundle: the number of kernel static is"),
+        ("bundle.kinds.sm_120a.dynamic", -1, "bundle: the number of kernel dynamic"),
+        ("bundle.kinds.sm_120a", {}, "bundle: the number of kernel dense is none"),
+        ("bundle.replaced.setmaxnreg", "2", "bundle: the number of replaced instruc"),
+        ("bundle.rows", None, "bundle: it does not say which rows"),
+    ],
+)
+def test_what_a_run_says_of_itself_is_looked_at(at: str, value: Any, said: str) -> None:
+    found = shaped(at, value)
+    if value is None:
+        del found["bundle"]["rows"]
+    assert any(line.startswith(said) for line in refused(found))
+
+
+def test_a_run_is_of_the_bundle_that_lies_here() -> None:
+    manifest = dict(result()["bundle"], kernels={}, versions={})
+    assert record.refused(result(), SERIES, RELEASE, manifest) == []
+    for key in manifest.keys() - {"kernels", "versions"}:
+        other = manifest | {key: "another"}
+        (line,) = record.refused(result(), SERIES, RELEASE, other)
+        assert line.startswith(f"bundle: {key} is not that of the one that lies here")
+
+
 def test_whose_run_it_is_decides() -> None:
     foreign = result()
     foreign["machine"]["capability"] = "12.0"
@@ -186,6 +244,7 @@ def test_of_another_flashinfer_less_is_asked() -> None:
     found["bundle"]["models"] = ["GLM-4.6"]
     rows = found["parts"]["models"]["rows"]
     found["parts"]["models"]["rows"] = [r for r in rows if r[0] == "GLM-4.6"]
+    found["bundle"]["rows"] = prepared(found["parts"])
     assert record.refused(found, SERIES, "another") == []
     assert {line.partition(":")[0] for line in refused(found)} == {"models", "seed"}
     found["parts"]["models"]["rows"].pop()
@@ -195,7 +254,9 @@ def test_of_another_flashinfer_less_is_asked() -> None:
         assert complete.missing(result() | {"bundle": bundle}, whole=True) == [
             "bundle: it does not say what it was prepared for"
         ]
-    none = result() | {"bundle": BUNDLE | {"tests": {"12.0": dict.fromkeys(FILES, 24)}}}
+    none = shaped("bundle.tests", {"12.0": dict.fromkeys(FILES, 24)})
+    seed = none["parts"]["seed"]
+    seed["rows"] = [row for row in seed["rows"] if row[1] == "12.0"]
     assert refused(none) == [
         f"seed: the bundle has no tests of {file} for 12.1" for file in FILES
     ]
@@ -262,7 +323,7 @@ def test_a_result_given_twice_is_refused(name: str) -> None:
 
 
 def test_it_is_kept_and_comes_back(tmp_path: Path) -> None:
-    path = record.save(result(), SERIES, RELEASE, tmp_path)
+    path = record.save(result(), SERIES, RELEASE, None, tmp_path)
     assert path.name == "flashinfer-9.9.9.json"
     (found,) = record.recorded(tmp_path)
     assert refused(found) == []
@@ -270,7 +331,7 @@ def test_it_is_kept_and_comes_back(tmp_path: Path) -> None:
         assert found["parts"][name]["rows"] == part["rows"]
     before = path.read_bytes()
     with pytest.raises(Finding, match="the record stays") as refusal:
-        record.save(changed("seed", 0, "failed", 1), SERIES, RELEASE, tmp_path)
+        record.save(changed("seed", 0, "failed", 1), SERIES, RELEASE, None, tmp_path)
     assert "tests failed" in str(refusal.value)
     assert path.read_bytes() == before
     with pytest.raises(Finding, match="no record"):
@@ -335,7 +396,7 @@ def test_the_oldest_release_comes_first(tmp_path: Path) -> None:
     for release in ("0.7.10", "0.7.4", "0.7.2.post1"):
         found = result()
         found["machine"]["flashinfer-python"] = release
-        record.save(found, SERIES, release, tmp_path)
+        record.save(found, SERIES, release, None, tmp_path)
     releases = [record.release(one) for one in record.recorded(tmp_path)]
     assert releases == ["0.7.2.post1", "0.7.4", "0.7.10"]
 

@@ -138,7 +138,7 @@ def test_a_run_is_judged_before_anything_is_written(
     monkeypatch.setattr(lock, "load", lambda _: pinned)
     monkeypatch.setattr(identity, "here", lambda *_: SERIES)
     monkeypatch.setattr(reports, "write", lambda *a: written.append(a))
-    monkeypatch.setattr(record.save, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(record.save, "__defaults__", (None, tmp_path))
     kept = tmp_path / f"flashinfer-{RELEASE}.json"
     kept.write_text("old", encoding="utf-8")
     file = tmp_path / "r.json"

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of real models, through vLLM and the fork's experts class.
 
-Sizes are those of scripts/kernels/shapes.toml and of the project's facts. Each is run
-with all rows real, at one number of tokens for each regime. With the ranks that are
-looked at closely it is run at the numbers of tokens around every cut between kernels;
-at a cut also with padded rows (ids of -1), with one expert that takes every token, and
-with routing weights of zero.
+Sizes are those of scripts/kernels/shapes.toml and of the project's facts, with each
+number of ranks that they allow. Each is run at the numbers of tokens around every cut
+between kernels; at a cut also with padded rows (ids of -1), with one expert that takes
+every token, and with routing weights of zero.
 """
 
 from __future__ import annotations
@@ -16,7 +15,15 @@ from typing import Any
 import hopper_cases
 import layers
 import torch
-from hopper_cases import ALL_PADDED, THIRD, TO_ONE, WEIGHT_0, WHOLE, models
+from hopper_cases import (
+    ALL_PADDED,
+    OTHER_ROWS,
+    THIRD,
+    TO_ONE,
+    WEIGHT_0,
+    WHOLE,
+    models,
+)
 
 COLUMNS = hopper_cases.COLUMNS["models"]
 MAX_TOKENS = 8192
@@ -24,11 +31,10 @@ MANY = 2048
 """Tokens; FlashInfer's gated kernel takes longer slices from there on."""
 
 
-def counts(built: layers.Built, closely: bool) -> dict[int, bool]:
+def counts(built: layers.Built) -> dict[int, bool]:
     """Numbers of tokens: few, and below, at and above each cut between kernels.
 
-    True at a cut, where other rows are looked at, too; not ``closely`` there is one
-    number for each regime, and never True.
+    True at a cut, where other rows are looked at, too.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
     kernel's tiles as the fork's class asks its functions.
@@ -38,10 +44,6 @@ def counts(built: layers.Built, closely: bool) -> dict[int, bool]:
     key = built.experts.b12x_warmup_provider._workspace_key()
     pairs = moe_dispatch._MICRO_COMPACT_CUTOVER_PAIRS_MULTI_TOPK
     direct = moe_dispatch._DIRECT_MICRO_CUTOVER_PAIRS
-    if not closely:
-        last = key.static_tokens()
-        one = {1, pairs // key.top_k, last, last + 1, MANY}
-        return {n: False for n in sorted(one) if 1 <= n <= MAX_TOKENS}
     cuts = {1, moe_dispatch._MICRO_MAX_TOKENS, pairs // key.top_k}
     cuts |= {(direct - 1) // key.top_k, key.static_tokens(), *key.dynamic_tokens()}
     cuts |= {MANY}
@@ -63,7 +65,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
             except (ValueError, NotImplementedError) as e:
                 yield [*head, f"refused: {e}", *[""] * 6]
                 continue
-            for tokens, more in counts(built, ranks in model.closely).items():
+            for tokens, more in counts(built).items():
                 stage.recorder.fresh()
                 made = _tokens(stage, calls, built, tokens, more)
                 yield from ([*head, *row] for row in made)
@@ -78,7 +80,8 @@ def _tokens(
     x, weights, ids = layers.inputs(stage, built.model, tokens, seed=tokens)
     if stage.recording:
         run(built, x, weights, ids)
-        yield [layers.regime(stage), tokens, WHOLE]
+        for what in (WHOLE, *(OTHER_ROWS if more else ())):
+            yield [layers.regime(stage), tokens, what]
         return
     yield _row(stage, calls, built, WHOLE, x, weights, ids)
     if not more:

@@ -26,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 CODE = HERE / "code"
 # What the kernels' host code calls; of them the versions that the bundle was made with.
 SAME = ("flashinfer-python", "nvidia-cutlass-dsl")
+# Of the manifest, what no result has to say.
+OWN = ("kernels", "target", "versions", "multiprocessors")
 
 
 def facts() -> dict[str, str]:
@@ -136,8 +138,7 @@ def main() -> int:
         print(f"  there are {', '.join(hopper_cases.KINDS)}", file=sys.stderr)
         return 2
     models = [name for name in wanted.models.split(",") if name] or manifest["models"]
-    keys = ("tree", "ran", "ptxas", "replaced", "kinds", "parts", "models", "tests")
-    told = {key: manifest[key] for key in keys}
+    told = {key: value for key, value in manifest.items() if key not in OWN}
     results = Results(wanted.out, names, facts(), told)
     if "instructions" in names:
         results.part("instructions", [], lambda module: module.rows(HERE))
