@@ -158,7 +158,7 @@ def test_mutants_end_as_their_tests_say(
 
 
 def test_a_process_of_a_test_runs_the_mutant_too(stand: Callable[..., Stand]) -> None:
-    """It reads the code from a file, so that no change in a fork's memory reaches it."""
+    """It reads the code from a file: no change in a fork's memory reaches it."""
     script = "from vllm.utils.held import held; assert held(3) == 6"
     made = stand(
         patch(
