@@ -18,22 +18,44 @@ class Report:
     why: str
     counts: Collection[tuple[int, int]] = ()
     """Errors and warnings, of each run that was looked into."""
+    places: Collection[tuple[str, str, int]] = ()
+    """Of each race that racecheck may name: what the one access does, what the other
+    does, and within how many bytes of code they are. A compilation moves both."""
     says: str | None = None
     """What the row says where the tool did not come to its end, as a regular
     expression; None if it always did."""
 
     def explains(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of the part sanitizer is this report."""
-        if row["launches"] != "":
-            return (row["errors"], row["warnings"]) in self.counts
         said = str(row["first report"])
+        if row["launches"] != "":
+            counts = row["errors"], row["warnings"]
+            return counts in self.counts and self._places_of(said, sum(counts))
         return self.says is not None and bool(re.fullmatch(self.says, said))
 
+    def _places_of(self, said: str, count: int) -> bool:
+        """Whether so many races are told, as far as the text goes, and all known."""
+        _, *races = said.split("Race reported between ")
+        if len(said) >= CUT:
+            return len(races) <= count and all(map(self._is_known, races[:-1]))
+        return len(races) == count and all(map(self._is_known, races))
 
+    def _is_known(self, race: str) -> bool:
+        (what, at), *others = [(w, int(n, 16)) for w, n in _ACCESS.findall(race)]
+        far = {(one, other): most for one, other, most in self.places}
+        return bool(others) and all(
+            abs(place - at) <= far.get((what, other), -1) for other, place in others
+        )
+
+
+CUT = 900
+"""Characters of a report that a row keeps: tests/hardware/hopper/sanitizer.py."""
+_ACCESS = re.compile(r"(\w+) access at \+0x([0-9a-f]+)(?= )")
 _MICRO = Report(
     "FlashInfer's: no barrier between the stores of the FC2 tile and the reads of the "
     "scatter; 0.7.4 has it, and no report",
     {(72, 0)},
+    {("Read", "Write", 0x1000)},
 )
 _LEADER = Report(
     "FlashInfer's: the leader of a block stores the next batch's number with no "
@@ -41,6 +63,7 @@ _LEADER = Report(
     "A warp would have to be held between barrier and load for as long as a global "
     "atomic takes; no run showed it",
     {(1, 0)},
+    {("Write", "Read", 0x40)},
 )
 _LATE = r"not done within \d+ s"
 _DYNAMIC = Report(
@@ -49,6 +72,7 @@ _DYNAMIC = Report(
     "generic:1822-1826) and the next task's writes (1798-1819) is a barrier of the "
     "whole block (1842), in the cubin too",
     {(2, 0), (3, 0)},
+    {*_LEADER.places, ("Read", "Write", 0x400)},
     says=_LATE,
 )
 _BARRIER = (
@@ -66,8 +90,9 @@ _LEFT = Report(
     says=_BARRIER,
 )
 _SLOW = Report(
-    "open: it was not done within the time that the row names; with 0.7.2.post1 it "
-    "ended, with the leader's hazard of the dynamic kernel",
+    f"{_LEADER.why}. Where it was not done in time: open",
+    _LEADER.counts,
+    _LEADER.places,
     says=_LATE,
 )
 

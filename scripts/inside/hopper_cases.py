@@ -201,6 +201,10 @@ KINDS = (
     "static relu2", "dynamic relu2", "w4a16", "dense",
 )  # fmt: skip
 
+LEAST = {("racecheck", "dynamic gated"): "dynamic gated, least"}
+"""Tool and kind: a smaller call of it in its place. racecheck follows each access to
+shared memory, and 550 s were not enough for the other."""
+
 EAGER = "eager"
 HOW = (EAGER, "decode in CUDA graphs")
 """Ways of vLLM's engine."""

@@ -262,18 +262,46 @@ def test_of_another_flashinfer_less_is_asked() -> None:
     ]
 
 
+RACES = " | ".join(
+    f"Error: Race reported between Write access at +0x1{n}10 | and Read access at "
+    f"+0x1{n}50 [8 hazards]"
+    for n in range(3)
+)
+
+
+def raced(value: Any = RACES, errors: Any = 3, launches: Any = 3) -> dict[str, Any]:
+    """A run with these races in the micro kernel."""
+    found = changed("sanitizer", 0, "errors", errors)
+    row = found["parts"]["sanitizer"]["rows"][0]
+    row[4:] = launches, value
+    return found
+
+
 def test_a_report_that_was_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    why = known.Report("FlashInfer's", {(4, 0)})
+    why = known.Report("FlashInfer's", {(3, 0)}, {("Write", "Read", 0x40)})
     reports = {(RELEASE, "racecheck", "micro"): why}
     monkeypatch.setattr(judge, "REPORTS", reports)
     monkeypatch.setattr(render, "REPORTS", reports)
-    found = changed("sanitizer", 0, "errors", 4)
-    assert refused(found) == []
-    assert "FlashInfer's" in render.as_text(found, SERIES)
-    for column, value in (("errors", 5), ("errors", 3), ("launches", "")):
-        other = changed("sanitizer", 0, column, value)
+    assert refused(raced()) == []
+    assert "FlashInfer's" in render.as_text(raced(), SERIES)
+    for other in (
+        raced(errors=4),
+        raced(errors=2),
+        raced(launches=""),
+        raced(""),
+        raced(RACES.replace("+0x1050", "+0x1051")),
+        raced(RACES.replace("Write access", "Read access")),
+        raced(RACES.replace("and Read access at +0x1250 [8 hazards]", "")),
+        raced(RACES.replace("[8 hazards] |", "[8 hazards] | and Write access at "
+              "+0x1010 [4 hazards] |")),
+        raced(RACES + " " * known.CUT + " | " + RACES),
+    ):  # fmt: skip
         assert len(refused(other)) == 1
         assert "FlashInfer's" not in render.as_text(other, SERIES)
+    # The last race may be cut anywhere.
+    for end in range(len(RACES) - 40, len(RACES)):
+        cut = f"{' ' * (known.CUT - end)}{RACES[:end]}"
+        assert refused(raced(cut)) == []
 
 
 def test_a_tool_that_did_not_end_was_looked_into_as_it_said() -> None:
@@ -287,11 +315,16 @@ def test_a_tool_that_did_not_end_was_looked_into_as_it_said() -> None:
         assert report.explains(row)
         ended = {"launches": 3, "errors": 1, "warnings": 0}
         assert not report.explains(row | ended)
-        more = known.Report("no fault", {(1, 0), (2, 0)}, says)
-        assert more.explains(row) and more.explains(row | ended)
+        places = {("Write", "Read", 0x40)}
+        more = known.Report("no fault", {(1, 0), (2, 0)}, places, says)
+        told = RACES.partition(" | Error")[0]
+        assert more.explains(row)
+        assert more.explains(row | ended | {"first report": told})
         assert not more.explains(row | ended | {"errors": 3})
         assert not report.explains(row | {"first report": f"{name} | 1 x Invalid"})
-    assert all(one.why and (one.counts or one.says) for one in known.REPORTS.values())
+    for one in known.REPORTS.values():
+        assert one.why and (one.counts or one.says)
+        assert bool(one.counts) == bool(one.places)
 
 
 def test_results_of_one_bundle_are_one() -> None:

@@ -79,6 +79,12 @@ def test_what_did_not_end_is_no_pass(sanitizer: ModuleType, tool: str) -> None:
     assert told == "did not run: 1 x Stack overflow at +0x98e0"
 
 
+def test_the_record_knows_where_a_report_is_cut(sanitizer: ModuleType) -> None:
+    from scripts.hopper import known
+
+    assert sanitizer.CUT == known.CUT
+
+
 def test_kinds_may_be_run_apart(
     sanitizer: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
