@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scripts.port.library import Library
@@ -29,6 +29,8 @@ class Breach:
     """Last part of the name in question."""
     what: str
     severe: bool = True
+    vague: bool = False
+    """Whether all that is known is that upstream changed it."""
 
 
 @dataclass(frozen=True)
@@ -52,5 +54,15 @@ class Side:
 def said_of(found: Iterable[Breach]) -> str:
     """One sentence of several."""
     rows = [f"line {b.row}: {b.what}" if b.row else b.what for b in found]
-    more = f" (and {len(rows) - 3} more)" if len(rows) > 3 else ""
-    return "; ".join(rows[:3]) + more
+    return _some(rows, "; ", 3)
+
+
+def changed_of(found: Iterable[Breach]) -> str:
+    """One sentence of those that are vague."""
+    rows = list(dict.fromkeys(b.what for b in found))
+    return f"upstream changed what it uses: {_some(rows, ', ', 5)}"
+
+
+def _some(rows: Sequence[str], between: str, most: int) -> str:
+    more = f" (and {len(rows) - most} more)" if len(rows) > most else ""
+    return between.join(rows[:most]) + more

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from scripts.port import decide
 from scripts.port.ahead import beside
-from scripts.port.breach import Breach, said_of
+from scripts.port.breach import Breach, changed_of, said_of
 from scripts.port.chain import Answer, Chain, Snapshot
 from scripts.port.decide import Case
 from scripts.port.dependents import Waiting, brought
@@ -121,11 +121,13 @@ def _judged(
         if bad and part.state is not State.RESOLVED:
             why = said_of(bad)
             judged.append(replace(part, state=State.BROKEN, why=why))
-        elif here:
-            read = (*part.read, said_of(here))
-            judged.append(replace(part, read=read))
-        else:
-            judged.append(part)
+            continue
+        read = list(part.read)
+        if clear := [one for one in here if not one.vague]:
+            read.append(said_of(clear))
+        if vague := [one for one in here if one.vague]:
+            read.append(changed_of(vague))
+        judged.append(replace(part, read=tuple(read)))
     return tuple(judged)
 
 

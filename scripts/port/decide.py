@@ -14,6 +14,7 @@ from scripts.port.guards import Sides, moved_only, objections, touched_symbols
 from scripts.port.merge import Merged, Space
 from scripts.port.places import Places
 from scripts.port.resolutions import Known, Records
+from scripts.port.shared import both, lost_words
 from scripts.port.states import FileResult, State
 from scripts.port.symbols import renames, symbols
 from scripts.port.syntax import merge_syntax
@@ -230,11 +231,13 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
 
 def _doubts(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
     """Why a result must not be used, and why a person has to read it."""
-    doubts = objections(sides)
+    three = sides.path, sides.base, sides.ours, sides.theirs
+    doubts = objections(sides) or list(lost_words(*three))
     if doubts:
         return doubts, ()
-    found = ground(sides.path, sides.base, sides.ours, sides.theirs, sides.result)
-    return list(found.turned), found.changed
+    found = ground(*three, sides.result)
+    shared = both(*three)
+    return list(found.turned), (*found.changed, *([shared] if shared else ()))
 
 
 def _lost(case: Case, homes: dict[str, tuple[str, ...]]) -> str:

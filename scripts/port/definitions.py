@@ -72,6 +72,8 @@ class Definition:
     """Path of the module that defines it; for a module its dotted name."""
     again: bool = False
     """Whether there are several of the name, so that none is the one."""
+    nodes: tuple[ast.AST, ...] = field(default=(), compare=False, repr=False)
+    """The statements that make it."""
 
 
 _GLOBAL = re.compile(rb"^[ \t]+global \w", re.MULTILINE)
@@ -108,12 +110,13 @@ def defined(node: ast.stmt, path: str, text: bytes) -> Iterator[Definition]:
             literal=literal,
             keys=keys,
             home=path,
+            nodes=(node,),
         )
     elif isinstance(node, ast.Assign):
         yield from _assigned(node, path)
     elif not isinstance(node, ast.AugAssign):
         for name in targets(node):
-            yield Definition(name, Sort.VALUE, home=path, again=True)
+            yield Definition(name, Sort.VALUE, home=path, again=True, nodes=(node,))
 
 
 def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
@@ -132,10 +135,17 @@ def _assigned(node: ast.Assign, path: str) -> Iterator[Definition]:
                 literal=literal,
                 keys=keys,
                 home=path,
+                nodes=(node,),
             )
         else:
             yield Definition(
-                name, Sort.CLASS, params, home=path, making=Making.TUPLE, fields=params
+                name,
+                Sort.CLASS,
+                params,
+                home=path,
+                making=Making.TUPLE,
+                fields=params,
+                nodes=(node,),
             )
 
 
@@ -165,6 +175,7 @@ def _function(
         source(node.returns) or _returned(node),
         marks=frozenset(marks),
         home=path,
+        nodes=(node,),
     )
 
 
@@ -204,9 +215,10 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
             if was and "property" in was.marks and _accessor(inner, found.name):
                 found = replace(was, marks=was.marks | {"settable"})
             members[found.name] = found
-    for name in _attributes(body):
+    for name, nodes in _attributes(body).items():
         # Methods may set it to many things, so that only its name is known.
-        members.setdefault(name, Definition(name, Sort.VALUE, home=path, again=True))
+        one = Definition(name, Sort.VALUE, home=path, again=True, nodes=tuple(nodes))
+        members.setdefault(name, one)
     bases = tuple(ast.unparse(b) for b in node.bases)
     if any(base.rpartition(".")[2] in ENUMS for base in bases):
         members = {name: _member(one) for name, one in members.items()}
@@ -229,6 +241,7 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
         home=path,
         frozen=frozen(node, how),
         slots=slots(node, body, own),
+        nodes=(node,),
     )
 
 
@@ -246,8 +259,9 @@ def _accessor(node: ast.stmt, name: str) -> bool:
     return any(ast.unparse(mark) == f"{name}.setter" for mark in marks)
 
 
-def _attributes(body: list[ast.stmt]) -> Iterator[str]:
-    """What the methods of a class set on `self`."""
+def _attributes(body: list[ast.stmt]) -> dict[str, list[ast.AST]]:
+    """What the methods of a class set on `self`, and the statements that do."""
+    made: dict[str, list[ast.AST]] = {}
     for method in body:
         if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -263,5 +277,6 @@ def _attributes(body: list[ast.stmt]) -> Iterator[str]:
                 for one in target.elts if isinstance(target, ast.Tuple) else [target]:
                     if not isinstance(one, ast.Attribute):
                         continue
-                    if ast.unparse(one.value) == "self":
-                        yield one.attr
+                    if isinstance(one.value, ast.Name) and one.value.id == "self":
+                        made.setdefault(one.attr, []).append(node)
+    return made

@@ -94,8 +94,10 @@ class Module:
                 for made in chunk.defined.get(name, ())
             ]
             one = found[-1] if found else None
-            several = one is not None and len(found) > 1
-            self.known[name] = replace(one, again=True) if one and several else one
+            if one is not None and len(found) > 1:
+                nodes = tuple(node for made in found for node in made.nodes)
+                one = replace(one, again=True, nodes=nodes)
+            self.known[name] = one
         return self.known[name]
 
 

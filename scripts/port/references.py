@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from scripts.port.binding import Change, changes
 from scripts.port.breach import Breach, Need, Side
+from scripts.port.changed import otherwise
 from scripts.port.counted import counted
 from scripts.port.definitions import Definition, Sort
 from scripts.port.entered import entered
@@ -21,6 +22,7 @@ from scripts.port.library import Found, Library, Unfound
 from scripts.port.modules import Module, module
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
+from scripts.port.reached import reached
 from scripts.port.rows import added_rows
 from scripts.port.setting import unsettable
 from scripts.port.shadowed import shadowed
@@ -65,6 +67,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += unfixed(done, old, new)
     found += shadowed(done)
     found += entered(done, old, new)
+    found += reached(done, old, new)
     return found
 
 
@@ -105,13 +108,33 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
             what = f"{use.parts[0]} is imported for type checkers alone"
             yield Breach(part.path, use.row, use.parts[0], what)
             continue
-        for change in _against(use, was, now):
+        met = list(_against(use, was, now))
+        if not met and _vaguely(use, was, now, part):
+            what = f"{use.text} ({now.home})"  # type: ignore[union-attr]
+            yield Breach(part.path, 0, use.name, what, severe=False, vague=True)
+        for change in met:
             where = _now(use, now, new)
             name = use.name
             if use.how is How.IMPORTED and use.start:
                 name = use.start.name or use.start.module.rpartition(".")[2]
             what = f"{use.text} {change.what}{where}"
             yield Breach(part.path, use.row, name, what, change.severe)
+
+
+def _vaguely(use: Use, was: Found, now: Found, part: FileResult) -> bool:
+    """Whether upstream changed what a use asks for, and no more is known.
+
+    Tests are run by the proof; what the patch itself changes is told beside the merge.
+    """
+    if part.path.startswith("tests/"):
+        return False
+    if not (isinstance(was, Definition) and isinstance(now, Definition)):
+        return False
+    if now.home == part.target and use.name in {
+        name.rpartition(".")[2] for name in part.symbols
+    }:
+        return False
+    return otherwise(use, was, now)
 
 
 def _unrun(use: Use, found: Module | None) -> bool:

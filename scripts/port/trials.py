@@ -70,7 +70,7 @@ def of_ref(
     assert target.git and target.commit
     new = _clone(at)
     git = Git(target.git)
-    version = _version(git, target.commit)
+    version = version_of(git, target.commit)
     made = _packed(git, target.commit, version, new.build)
     found = read(made)
     lockfile.update(
@@ -141,7 +141,7 @@ def _filled(
     return new
 
 
-def _version(git: Git, commit: str) -> str:
+def version_of(git: Git, commit: str) -> str:
     """The nearest tag's version, and how many commits lie behind it.
 
     Raises:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks for what a patch changes: nobody now, or somebody who did not before.
+
+A hook in a function that upstream does not call is carried and does nothing. What goes
+through a collection or an enum that the patch makes longer meets an element that
+upstream did not think of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from scripts.port.breach import Breach, Side
+from scripts.port.definitions import ENUMS, Definition, Sort
+from scripts.port.library import Library
+from scripts.port.modules import module
+from scripts.port.scopes import dotted
+from scripts.port.states import FileResult
+
+NAMES = 3
+"""Files that are named in a row of them."""
+
+
+def reached(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
+    """Functions that nobody calls now, and collections that others go through.
+
+    Args:
+        done: The carried files of one patch.
+        old: The pinned tree with the patch.
+        new: The new tree with it.
+    """
+    for part in done:
+        if part.base is None or part.result is None or _of_tests(part.path):
+            continue
+        yield from _unreached(part, old, new)
+        for name in _longer(part):
+            if paths := sorted(_asking(name, part, old.library, new)):
+                more = f" and {len(paths) - NAMES} more" if len(paths) > NAMES else ""
+                where = ", ".join(paths[:NAMES]) + more
+                what = f"upstream has new lines that use {name}, in {where}"
+                yield Breach(part.path, 0, name, what, severe=False)
+
+
+def _of_tests(path: str) -> bool:
+    return path.startswith("tests/")
+
+
+def _unreached(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
+    assert part.base is not None and part.result is not None
+    for symbol in part.symbols:
+        name = symbol.rpartition(".")[2]
+        if not name.isidentifier() or name.startswith("__"):
+            continue
+        made = re.compile(rb"\n[ \t]*(?:async )?def %s\b" % re.escape(name.encode()))
+        if not made.search(part.base.data) or not made.search(part.result.data):
+            continue
+        if not _asked(name, part.target, new) and _asked(name, part.path, old):
+            what = f"upstream does not call {name}: the change would do nothing"
+            yield Breach(part.path, 0, name, what)
+
+
+def _asked(name: str, home: str, side: Side) -> bool:
+    """Whether anything but its own definition says a name, tests apart."""
+    word = name.encode()
+    said = re.compile(rb"(?<!def )\b%s\b" % re.escape(word))
+
+    def says(path: str) -> bool:
+        entry = side.library.read(path)
+        return entry is not None and bool(said.search(_code(entry.data)))
+
+    return says(home) or any(
+        says(path) for path in side.search(word) if not _of_tests(path)
+    )
+
+
+def _code(data: bytes) -> bytes:
+    return re.sub(rb"(?m)^\s*#.*$", b"", data)
+
+
+def _longer(part: FileResult) -> Iterator[str]:
+    """Collections, enums and literal types at the top that the patch adds to."""
+    assert part.base is not None
+    data = part.theirs.data if part.theirs else b""
+    before, after = module(part.path, part.base.data), module(part.path, data)
+    if before is None or after is None:
+        return
+    for name, chunks in after.places.items():
+        was = [chunk.source for chunk in before.places.get(name, ())]
+        now = [chunk.source for chunk in chunks]
+        # One statement of its own; `__all__` is of every file.
+        if len(was) != 1 or len(now) != 1 or was == now or name.startswith("__"):
+            continue
+        made = after.get(name)
+        if made is not None and _collects(made, now[0]):
+            yield name
+
+
+def _collects(made: Definition, source: bytes) -> bool:
+    if made.sort is Sort.CLASS:
+        return any(base.rpartition(".")[2] in ENUMS for base in made.bases)
+    alone = source.startswith(made.name.encode())
+    listed = bool(made.gives) or b"Literal[" in source
+    return made.sort is Sort.VALUE and alone and listed
+
+
+def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[str]:
+    """Files in which new lines of upstream's say a name."""
+    said = re.compile(rb"\b%s\b" % re.escape(name.encode()))
+    home = dotted(part.target).rpartition(".")[2].encode()
+    for path in {part.target, *new.search(name.encode())}:
+        own = path == part.target
+        now = part.ours if own else new.library.read(path)
+        was = part.base if own else old.read(path)
+        if (
+            _of_tests(path)
+            or now is None
+            or now == was
+            or not (own or home in now.data)
+        ):
+            continue
+        known = {row.strip() for row in was.data.split(b"\n")} if was else set()
+        rows = (row.strip() for row in now.data.split(b"\n"))
+        if any(
+            said.search(row) and row not in known
+            for row in rows
+            if not row.startswith((b"#", b"from ", b"import "))
+        ):
+            yield path
