@@ -33,8 +33,8 @@ class Found:
     missing: tuple[Evidence, ...]
     """What upstream does not have of it."""
     there: tuple[Evidence, ...]
-    doubled: list[str]
-    """What both the patch and upstream add to one symbol."""
+    doubled: tuple[tuple[str, bytes], ...]
+    """What both the patch and upstream add: the symbol, and the atom."""
 
     @property
     def share(self) -> float:
@@ -45,6 +45,16 @@ class Found:
     def evidence(self) -> tuple[Evidence, ...]:
         """What is missing comes first: it is what a person decides on."""
         return (*self.missing, *self.there)
+
+    def twice(self, path: str, ours: bytes, result: bytes) -> list[str]:
+        """What a result has once more than upstream, which added it already."""
+        was, made = symbols(path, ours), symbols(path, result)
+        return [
+            f"upstream adds `{_words(atom)}` to {name}, too"
+            for name, atom in self.doubled
+            if atoms(made.get(name, ())).count(atom)
+            > atoms(was.get(name, ())).count(atom)
+        ]
 
     @property
     def said(self) -> str:
@@ -126,7 +136,7 @@ def in_another_form(
     total, hits = 0, 0
     missing: list[Evidence] = []
     there: list[Evidence] = []
-    doubled: list[str] = []
+    doubled: list[tuple[str, bytes]] = []
     for name, change in changes.items():
         telling = _telling(change.added)
         elsewhere = (telling - own[name]) & pool
@@ -136,7 +146,7 @@ def in_another_form(
         for atom in own[name] & telling:
             there.append(Evidence(f"+{_words(atom)}", f"{path}: {name}"))
             if _ELEMENT.fullmatch(atom):
-                doubled.append(f"upstream adds `{_words(atom)}` to {name}, too")
+                doubled.append((to.get(name, name), atom))
         for atom in elsewhere:
             where = f"{path}: elsewhere in the file"
             there.append(Evidence(f"+{_words(atom)}", where))
@@ -150,7 +160,7 @@ def in_another_form(
             there.append(Evidence(f"-{_words(atom)}", f"{path}: {name}"))
         for atom in change.removed - gone:
             missing.append(Evidence(f"-{_words(atom)}", f"{path}: {name}, missing"))
-    return Found(hits, total, tuple(missing), tuple(there), doubled)
+    return Found(hits, total, tuple(missing), tuple(there), tuple(doubled))
 
 
 def _gain(old: Lines, new: Lines) -> Counter[bytes]:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from scripts.port.contrary import opposite
-from scripts.port.enclosing import ELSE, GUARD, MARK, Around, Chain, chain_of
+from scripts.port.enclosing import ELSE, GUARD, KEEPS, MARK, Around, Chain, chain_of
 from scripts.port.languages import tree
 from scripts.port.rows import added_rows
 from scripts.port.symbols import owners, renames, symbols
@@ -26,6 +26,9 @@ class Ground:
     """It would do the contrary now."""
     changed: tuple[str, ...] = ()
     """A person has to read it."""
+
+
+_NEVER = {"0", "False", "false"}
 
 
 def ground(path: str, base: bytes, ours: bytes, theirs: bytes, result: bytes) -> Ground:
@@ -97,6 +100,9 @@ def _compared(was: Chain, now: Chain) -> tuple[bool, str]:
         names = ", ".join(a.said for a in longer)
         how = "put it into" if into else "took it out of"
         said = said or f"upstream {how} {names}"
+    for b in blocks[1]:
+        if b not in blocks[0] and b.test in _NEVER:
+            return True, f"upstream put it into {b.said}, where it never runs"
     if flips % 2:
         return True, said
     for tell in (_marks, _ways):
@@ -124,6 +130,10 @@ def _marks(was: Chain, now: Chain) -> tuple[bool, str]:
                 return True, f"upstream turned @{a.test} round: it is @{b.test} now"
     if not gone and not come:
         return False, ""
+    for b in (*come, *gone):
+        if KEEPS.search(f"@{b.test}"):
+            has = "has" if b in come else "lost"
+            return True, f"what it stands in {has} @{b.test}, so runs at other times"
     words = [f"has @{a.test} now" for a in come] + [f"lost @{a.test}" for a in gone]
     return False, f"what it stands in {words[0]}"
 

@@ -195,7 +195,7 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
     if clean and text is not None:
         sides = Sides(path, base, ours, theirs, text, homes)
         doubts, read = _doubts(sides)
-        doubts += found.doubled
+        doubts += found.twice(path, ours, text)
         if not doubts and found.share < absorbed.ENOUGH:
             same = moved_only(case.change, ours, text)
             state = State.MOVED if same else State.MERGED
@@ -214,7 +214,7 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
         doubts, read = _doubts(sides)
         if made.result == ours:
             doubts.append("nothing of the patch would be left")
-        doubts += found.doubled
+        doubts += found.twice(path, ours, made.result)
         if not doubts:
             read = ("both changed lines beside each other", *read)
             return case.result(State.SYNTAX, result=result, read=read)

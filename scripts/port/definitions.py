@@ -80,7 +80,7 @@ _GLOBAL = re.compile(rb"^[ \t]+global \w", re.MULTILINE)
 ENUMS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"}
 MARKS = {
     *("property", "staticmethod", "classmethod", "cached_property"),
-    *("abstractmethod", "fixture"),
+    *("abstractmethod", "fixture", "contextmanager", "asynccontextmanager"),
 }
 
 

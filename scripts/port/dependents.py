@@ -22,6 +22,8 @@ Needs = Mapping[str, set[Need]]
 _ON_SELF = re.compile(rb"^self\.(\w+)\s*(?::[^=]*)?=(?!=)")
 """What a line sets on `self`."""
 
+_NATIVE = (Kind.CPP, Kind.CUDA)
+
 _KEY = re.compile(rb"""(["'])(\w+)\1""")
 
 Known = Callable[[bytes], bool]
@@ -176,8 +178,22 @@ def _ties(
             if {(at, n), ("", n)} & mine and not (at == part.path and n in own)
         }
         names |= {t for t in first.texts & _texts(part) if not known(t.encode())}
+        if kind(part.path) in _NATIVE:
+            # Nobody looks its names up, so that the words are all there is.
+            said = _words(part)
+            names |= {
+                n
+                for at, n in first.brought
+                if kind(at) in _NATIVE and n.lstrip("#").encode() in said
+            }
         for name in sorted(names):
             yield Dependent(later.name, part.path, name)
+
+
+def _words(part: FileResult) -> set[bytes]:
+    """Words of the lines that a patch adds to a file."""
+    lines = _lines(part.theirs) - _lines(part.base)
+    return {word for line in lines for word in re.findall(rb"\w+", line)}
 
 
 def _one_thing(part: FileResult, symbol: str) -> bool:

@@ -41,6 +41,8 @@ GUARD = "way out"
 MARK = "decorator"
 _CONDITIONAL = re.compile(r"^@[\w.]*(skip|xfail|unless|if)", re.IGNORECASE)
 """Decorators on which it depends whether a function runs at all."""
+KEEPS = re.compile(r"^@[\w.]*\b(lru_cache|cache|cached_property)\b")
+"""Those that keep what a function gave, so that it runs once."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def chain_of(node: Node | None, row: int) -> Chain:
             found += [
                 Around(MARK, _flat(mark)[1:])
                 for mark in parent.named_children
-                if mark.type == "decorator" and _CONDITIONAL.search(_flat(mark))
+                if mark.type == "decorator"
+                and (_CONDITIONAL.search(_flat(mark)) or KEEPS.search(_flat(mark)))
             ]
         child = parent
     return tuple(reversed(found))

@@ -64,6 +64,9 @@ AFTER = (
 )
 """What a port cannot take over, as it was found by running it."""
 
+LINES = 8
+"""Lines of a step that failed, where it names no tests."""
+
 Run = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
@@ -123,8 +126,9 @@ def prove(
         if not broken:
             found.append(Check(name, Proof.PASSED, detail))
             continue
-        failed = failures(said)
-        again = repeat(argv, failed[:1], new.root)
+        tests = failures(said)
+        again = repeat(argv, tests[:1], new.root)
+        failed = tests or _lines(said)
         found.append(Check(name, Proof.FAILED, detail, failed, again))
     return found
 
@@ -135,8 +139,16 @@ def failures(said: str) -> tuple[str, ...]:
     >>> failures("FAILED tests/a.py::test_x[1] - AssertionError: y\\nERROR b.py::c")
     ('tests/a.py::test_x[1]', 'b.py::c')
     """
-    rows = re.findall(r"(?m)^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", said)
-    return tuple(dict.fromkeys(rows))
+    # What is in brackets may have a dash of its own.
+    name = r"(?m)^(?:FAILED|ERROR) (\S[^\[\n]*?(?:\[.*?\])?)(?: - .*)?$"
+    return tuple(dict.fromkeys(re.findall(name, said)))
+
+
+def _lines(said: str) -> tuple[str, ...]:
+    """What a step that is no test found, its last line apart, which is told anyway."""
+    rows = [line.strip() for line in said.splitlines() if line.strip()][:-1]
+    more = [f"and {len(rows) - LINES} lines more"] if len(rows) > LINES else []
+    return (*rows[:LINES], *more)
 
 
 def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
@@ -149,7 +161,8 @@ def repeat(argv: Sequence[str], failed: Sequence[str], where: Path) -> str:
     """
     if failed:
         argv = ("-m", "pytest", *failed)
-    return f"cd {where} && PYTHONPATH=. {shlex.join([sys.executable, *argv])}"
+    command = shlex.join([sys.executable, *argv])
+    return f"cd {shlex.quote(str(where))} && PYTHONPATH=. {command}"
 
 
 def unlike(new: Checkout) -> list[Beside]:

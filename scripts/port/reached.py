@@ -40,6 +40,10 @@ def reached(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
                 where = ", ".join(paths[:NAMES]) + more
                 what = f"upstream has new lines that use {name}, in {where}"
                 yield Breach(part.path, 0, name, what, severe=False)
+            for path in paths:
+                if row := _listed(name, path, part, old.library, new.library):
+                    what = f"{path}:{row} lists all members of {name} but ours"
+                    yield Breach(part.path, 0, name, what)
 
 
 def _of_tests(path: str) -> bool:
@@ -102,6 +106,27 @@ def _collects(made: Definition, source: bytes) -> bool:
     alone = source.startswith(made.name.encode())
     listed = bool(made.gives) or b"Literal[" in source
     return made.sort is Sort.VALUE and alone and listed
+
+
+def _listed(name: str, path: str, part: FileResult, old: Library, new: Library) -> int:
+    """Line of a new statement that names all members of an enum; 0 for none."""
+    assert part.base is not None
+    before = module(part.path, part.base.data)
+    made = before.get(name) if before else None
+    now, was = new.load(path), old.load(path)
+    if made is None or made.sort is not Sort.CLASS or now is None:
+        return 0
+    members = [f"{name}.{one}" for one in made.members if one.isupper()]
+    known = {chunk.source for chunk in was.chunks} if was else set()
+    for chunk in now.chunks:
+        if chunk.source in known or chunk.source.startswith(
+            b"class %s" % name.encode()
+        ):
+            continue
+        said = set(re.findall(rb"\b%s\.\w+" % name.encode(), chunk.source))
+        if len(members) > 1 and said == {one.encode() for one in members}:
+            return chunk.row
+    return 0
 
 
 def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[str]:

@@ -19,6 +19,7 @@ from scripts.port.definitions import Definition, Sort
 from scripts.port.entered import entered
 from scripts.port.fixtures import unfixed
 from scripts.port.library import Found, Library, Unfound
+from scripts.port.meeting import meeting
 from scripts.port.modules import Module, module
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
@@ -68,6 +69,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += shadowed(done)
     found += entered(done, old, new)
     found += reached(done, old, new)
+    found += meeting(done, old, new)
     return found
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from scripts.port.states import FileResult, PatchResult, State
@@ -31,8 +32,8 @@ def as_text(summary: Summary) -> str:
 
 def next_step(summary: Summary) -> str:
     """The command that goes on from there."""
-    again = f"make port TO={summary.to}" + (
-        f" GIT={summary.git}" if summary.git else ""
+    again = f"make port {shlex.quote(f'TO={summary.to}')}" + (
+        f" {shlex.quote(f'GIT={summary.git}')}" if summary.git else ""
     )
     going_on = 'make port-continue REASON="..."'
     outcome = summary.outcome
@@ -47,8 +48,9 @@ def next_step(summary: Summary) -> str:
         return f"{again}, which proves it and writes it"
     if summary.dry_run:
         first = next((p.name[:4] for p in summary.patches if p.state.open), "")
-        where = f"stops at {first} and shows" if first else "asks for an answer, with"
-        return f"{again}, which {where} both sides in build/port"
+        if not first:
+            return f"{again}, which asks for an answer in build/port/CONFLICT.md"
+        return f"{again}, which stops at {first} and shows both sides in build/port"
     if outcome is Outcome.OPEN:
         return f"read build/port/CONFLICT.md, decide there, then {going_on}"
     proof = " PROOF=1" if summary.git else ""

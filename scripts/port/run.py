@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scripts.checkout import Checkout
 from scripts.console import note
-from scripts.errors import Finding
+from scripts.errors import Finding, Unusable
 from scripts.files import one_run, write
 from scripts.port import answers, conflict, prove, render, resolutions, trials
 from scripts.port.carry import ported
@@ -94,10 +94,11 @@ def resume(at: Checkout, reason: str, proof: bool = True) -> Summary:
     Raises:
         Finding: A file still has a conflict in it, or does not parse; or files
             were edited that the patch does not touch.
-        Unusable: No port waits.
+        Unusable: No port waits; or the reason is none, or several lines.
     """
     place = Workplace.of(at)
     stop = place.stop()
+    reason = _one_line(reason)
     wanted_ = Wanted(stop.to, Path(stop.git) if stop.git else None, proof=proof)
     with one_run(at.run_lock, "make port-continue"):
         work = look(at, wanted_)
@@ -124,6 +125,19 @@ def resume(at: Checkout, reason: str, proof: bool = True) -> Summary:
             note(f"written down: patches/{resolutions.FOLDER}/{saved.name}")
         place.forget()
         return _write(at, wanted_, look(at, wanted_), place)
+
+
+def _one_line(reason: str) -> str:
+    """A reason as it is written down: it has one line of the record."""
+    if not reason.strip() or len(reason.strip().splitlines()) > 1:
+        raise Unusable(
+            "a decision is written down with its reason, one line of words",
+            where="REASON",
+            expected="why the files are right as they stand",
+            found=repr(reason),
+            next='make port-continue REASON="upstream renamed it"',
+        )
+    return reason.strip()
 
 
 def _answered(

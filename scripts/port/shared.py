@@ -22,6 +22,10 @@ from scripts.port.symbols import IMPORTS, Lines, deltas, renames, symbols
 
 _WORD = re.compile(rb"[A-Za-z_]\w+")
 _TEXTS = re.compile(rb""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+_SETS = re.compile(
+    rb"\s*(?:(?:set\(|ENV |ARG |export )\s*([A-Za-z_][\w.-]*)"
+    rb"|([A-Za-z_][\w.-]*)\s*(?:\[[^\]]*\]\s*)?(?:[=:]|[<>!~]=|$))"
+)
 _COMMENT = re.compile(rb"//.*|/\*.*?\*/|(?:^|\s)#\s.*")
 
 
@@ -90,6 +94,8 @@ def lost_words(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[s
     """
     if kind(path) in (Kind.PYTHON, Kind.MARKDOWN):
         return
+    if kind(path) is Kind.TEXT:
+        yield from _set_twice(base, ours, theirs)
     was, now, want = (symbols(path, data) for data in (base, ours, theirs))
     everywhere = _words(tuple(line for lines in now.values() for line in lines))
     tops = {name.rpartition(".")[2].lstrip("#").encode() for name in now}
@@ -100,6 +106,25 @@ def lost_words(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[s
             if word not in everywhere or (name in now and word not in tops):
                 text = word.decode("utf-8", "replace")
                 yield f"it says {text}, which upstream took out of {name}"
+
+
+def _set_twice(base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]:
+    """What each side sets by a line of its own, where nobody did."""
+    before, now, want = (_settings(data) for data in (base, ours, theirs))
+    for name in sorted(now.keys() & want.keys() - before.keys()):
+        if now[name] != want[name]:
+            text = name.decode("utf-8", "replace")
+            yield f"both sides set {text}, each in its own way"
+
+
+def _settings(data: bytes) -> dict[bytes, set[bytes]]:
+    """Lines of a file without syntax by the name that they set, or pin."""
+    found: dict[bytes, set[bytes]] = {}
+    for line in data.split(b"\n"):
+        if match := _SETS.match(line):
+            name = (match[1] or match[2]).lower().replace(b"_", b"-")
+            found.setdefault(name, set()).add(line.strip())
+    return found
 
 
 @lru_cache(maxsize=1024)

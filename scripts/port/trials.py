@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from packaging.version import Version
+
 from scripts import cache
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
@@ -27,6 +29,7 @@ from scripts.git import Git
 from scripts.pin import pin
 from scripts.port import beside, readme
 from scripts.port.prove import named
+from scripts.port.released import as_version
 from scripts.port.target import Target, git_tree
 from scripts.release import VERSION_FILE, read
 from scripts.series.adopt import adopt
@@ -150,15 +153,31 @@ def version_of(git: Git, commit: str) -> str:
     said = git.run(
         "describe", "--tags", "--long", "--match", "v[0-9]*", commit, ok=(0, 128)
     ).stdout.decode("utf-8", "replace")
-    match = re.fullmatch(r"v(\d+(?:\.\d+)*)\S*-(\d+)-g[0-9a-f]+", said.strip())
-    if match is None:
+    match = re.fullmatch(r"(v\S+)-(\d+)-g[0-9a-f]+", said.strip())
+    tag = as_version(match[1]) if match else None
+    if match is None or tag is None:
         raise Unusable(
             "no release's tag lies before the ref, so that it has no version",
             where=str(git.path),
             found=said.strip() or "no tag",
             next="git fetch --tags there",
         )
-    return match[1] if match[2] == "0" else f"{match[1]}.post{match[2]}"
+    return _behind(tag, int(match[2]))
+
+
+def _behind(tag: Version, commits: int) -> str:
+    """A version for a commit that lies some behind a tag.
+
+    >>> _behind(Version("1.2"), 0), _behind(Version("1.2"), 3)
+    ('1.2', '1.2.post3')
+    >>> _behind(Version("1.2rc1"), 3), _behind(Version("1.2.post1"), 3)
+    ('1.2rc1.post3', '1.2.post4')
+    """
+    if not commits:
+        return tag.public
+    if tag.dev is not None:
+        return f"{tag.public.partition('.dev')[0]}.dev{tag.dev + commits}"
+    return f"{tag.public.partition('.post')[0]}.post{(tag.post or 0) + commits}"
 
 
 def _packed(git: Git, commit: str, version: str, where: Path) -> Path:

@@ -54,7 +54,7 @@ def verdict(case: Change, answer: Answer) -> Verdict:
     if answer.tree is None:
         return Verdict.REFUSED if case.right else Verdict.RIGHT
     good = any(dict(answer.tree) == dict(right) for right in case.right)
-    if good:
+    if good and (answer.read or not case.read):
         return Verdict.RIGHT
     # Of merges by syntax every one says so; that alone warns of nothing.
     return Verdict.READ if answer.read else Verdict.WRONG

@@ -31,6 +31,8 @@ class Change:
     """Every right result; none where a person has to decide."""
     dropped: bool = False
     """Whether the right result is upstream's own, as the change is there already."""
+    read: bool = False
+    """Whether a person has to be told: what it uses means another thing now."""
 
 
 @dataclass(frozen=True)
