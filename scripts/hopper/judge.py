@@ -149,14 +149,14 @@ def _models(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
         yield "not finite"
     else:
         # The reference is asked where all rows are real.
-        none = (
-            ()
-            if row["rows"] == cases.WHOLE
-            else ("kernel-reference", "double-reference")
-        )
+        whole = row["rows"] == cases.WHOLE
+        none = () if whole else ("kernel-reference", "double-reference")
         yield from _errors_of(
             row, _unless_racy(record, row["kernel"], _from_double(row)), *none
         )
+        most = 0 if row["kernel"] in SAME_BITS else WORST_ROW
+        if not _within(row.get("runs apart", 0), most):
+            yield f"runs of it are more than {most} apart"
 
 
 def _errors(row: Row, _: Any) -> Iterator[str]:

@@ -121,8 +121,10 @@ def _determinism(record: Mapping[str, Any]) -> list[Sequence[Any]]:
 
 
 def _models(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-    figures = ("kernel-reference", "double-reference", "kernel-double", "worst row")
+    figures = ["kernel-reference", "double-reference", "kernel-double", "worst row"]
     rows = [row for row in table(record, "models") if row["rows"] != ALL_PADDED]
+    # How far runs of the kernel itself are apart, where a record has it.
+    figures += ["runs apart"] if any("runs apart" in row for row in rows) else []
     return grouped(
         rows, ("model", "ranks", "intermediate", "kernel"), figures, "tokens"
     )

@@ -61,6 +61,7 @@ COLUMNS = {
         "double-reference",
         "kernel-double",
         "worst row",
+        "runs apart",
     ),
     "graphs": (
         "tokens",
@@ -131,6 +132,8 @@ from another. The bundle says which there are."""
 
 RUNS = 100
 """Of the same input, where it is asked whether bits repeat."""
+AGAIN = 4
+"""More runs of the same input in layers of real models."""
 LAYERS = 48
 """In a CUDA graph."""
 TESTS = {
@@ -223,12 +226,11 @@ class Model:
     hidden: int
     intermediate: int
     activation: str = "silu"
-    among: tuple[int, ...] = RANKS
 
     @property
     def ranks(self) -> tuple[int, ...]:
         """Numbers of them that it is run with: each share is whole blocks of 16."""
-        return tuple(n for n in self.among if self.intermediate % (n * _BLOCK) == 0)
+        return tuple(n for n in RANKS if self.intermediate % (n * _BLOCK) == 0)
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -243,7 +245,7 @@ class Model:
 
 SHAPES = Path(__file__).parents[1] / "kernels" / "shapes.toml"
 SMALL = Model("small", 16, 4, 512, 256)
-FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640, among=(1, 2))
+FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640)
 # Sizes that kernels take as they are, and one that is padded where it is halved.
 SPLIT = {
     SMALL: (4, 40, 600),
@@ -258,12 +260,12 @@ SPLIT_CHECKED = {SMALL: (4, 40)}
 SPLIT_KINDS = tuple(f"rank {rank} of 2: micro, static, dense" for rank in (0, 1))
 
 _MORE = (
-    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512, among=(1,)),
+    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512),
     FLASH_NEXT,
     # Its experts work on 1024 columns; that and 2688 are from memory.
-    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul", (4,)),
-    Model("GLM-4.6", 160, 8, 5120, 1536, among=(8,)),
-    Model("MiniMax-M2", 256, 8, 3072, 1536, among=(8,)),
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul"),
+    Model("GLM-4.6", 160, 8, 5120, 1536),
+    Model("MiniMax-M2", 256, 8, 3072, 1536),
 )
 
 

@@ -61,10 +61,11 @@ def _models() -> Iterator[list[Any]]:
                 ("dynamic", 900, 0.009),
             )
             for kernel, tokens, far in kernels:
-                yield [*head, kernel, tokens, "all", 0.16, 0.16, far, 0.02]
-            yield [*head, "static", 9, "all padded", "0 not zero", "", "", ""]
+                apart = 0.0 if kernel == "static" else 0.009
+                yield [*head, kernel, tokens, "all", 0.16, 0.16, far, 0.02, apart]
+            yield [*head, "static", 9, "all padded", "0 not zero", "", "", "", ""]
             for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02]
+                yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02, 0.009]
 
 
 def _rows() -> dict[str, list[list[Any]]]:

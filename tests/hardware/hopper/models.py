@@ -16,6 +16,7 @@ import hopper_cases
 import layers
 import torch
 from hopper_cases import (
+    AGAIN,
     ALL_PADDED,
     OTHER_ROWS,
     THIRD,
@@ -63,7 +64,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
             try:
                 built = layers.build(stage, model.sizes, size, MAX_TOKENS)
             except (ValueError, NotImplementedError) as e:
-                yield [*head, f"refused: {e}", *[""] * 6]
+                yield [*head, f"refused: {e}", *[""] * 7]
                 continue
             for tokens, more in counts(built).items():
                 stage.recorder.fresh()
@@ -110,16 +111,19 @@ def _row(
     kernel = layers.regime(stage)
     if what == ALL_PADDED:
         left = int(out.count_nonzero())
-        return [kernel, len(x), what, *[f"{left} not zero"], "", "", ""]
+        return [kernel, len(x), what, *[f"{left} not zero"], "", "", "", ""]
     if not torch.isfinite(out).all():
-        return [kernel, len(x), what, "not finite", "", "", ""]
+        return [kernel, len(x), what, "not finite", "", "", "", ""]
     double = calls.doubled(stage)
+    again = (run(built, x, weights, ids) for _ in range(AGAIN))
+    spread = max(layers.apart(other, out) for other in again)
     between, worst = layers.apart(out, double), layers.worst_row(out, double)
     errors: list[Any] = ["", ""]
     if what == WHOLE:
         want = layers.reference(built, x, weights, ids)
         errors = [round(layers.apart(t, want), 5) for t in (out, double)]
-    return [kernel, len(x), what, *errors, round(between, 5), round(worst, 5)]
+    figures = [round(value, 5) for value in (between, worst, spread)]
+    return [kernel, len(x), what, *errors, *figures]
 
 
 def run(
