@@ -71,15 +71,20 @@ def _asked(name: str, home: str, side: Side) -> bool:
 
     def says(path: str) -> bool:
         entry = side.library.read(path)
-        return entry is not None and bool(said.search(_code(entry.data)))
+        return entry is not None and _said(said, entry.data)
 
     return says(home) or any(
-        says(path) for path in side.search(word) if not _of_tests(path)
+        says(path) for path in side.near(word, home) if not _of_tests(path)
     )
 
 
-def _code(data: bytes) -> bytes:
-    return re.sub(rb"(?m)^\s*#.*$", b"", data)
+def _said(word: re.Pattern[bytes], data: bytes) -> bool:
+    """Whether a word stands outside the comments of a file."""
+    for match in word.finditer(data):
+        start = data.rfind(b"\n", 0, match.start()) + 1
+        if not data[start : match.start()].lstrip().startswith(b"#"):
+            return True
+    return False
 
 
 def _longer(part: FileResult) -> Iterator[str]:

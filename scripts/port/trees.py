@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from scripts.port.breach import Side
 from scripts.port.library import Library
@@ -45,15 +45,26 @@ class Index:
             if path.endswith(".py")
         }
 
-    @cached_property
-    def homes(self) -> Mapping[bytes, Sequence[str]]:
-        """Names to the files that may bind them at the top; of tests none."""
-        found: dict[bytes, list[str]] = {}
-        for path in self.own:
-            if not path.startswith("tests/"):
-                for name in _bound(self.source.files[path].data):
-                    found.setdefault(name, []).append(path)
-        return found
+    def homes(self, name: bytes) -> Iterator[str]:
+        """The files that may bind a name at the top; of tests none."""
+        bound = _binder(name)
+        for path in self.search(name):
+            tests = path.startswith("tests/")
+            if not tests and bound.search(self.source.files[path].data):
+                yield path
+
+    def near(self, word: bytes, home: str) -> Iterator[str]:
+        """Paths of the files in which a word stands, those beside a file first."""
+        if word in self.found:
+            yield from self.found[word]
+            return
+        folder = home.rpartition("/")[0]
+        files = self.source.files
+        for inside in (True, False):
+            for path in self.own:
+                beside = path.startswith(folder)
+                if beside is inside and word in files[path].data:
+                    yield path
 
     def search(self, word: bytes) -> tuple[str, ...]:
         """Paths of the files in which a word stands."""
@@ -80,24 +91,27 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
                 yield path
 
     def binds(word: bytes) -> Iterable[str]:
-        yield from (path for path in tree.homes.get(word, ()) if path not in now)
+        yield from (path for path in tree.homes(word) if path not in now)
         for path, changed in now.items():
             python = path.endswith(".py") and not path.startswith("tests/")
-            if changed and python and word in _bound(changed.data):
+            if changed and python and _binder(word).search(changed.data):
                 yield path
 
+    def near(word: bytes, home: str) -> Iterable[str]:
+        for path, changed in now.items():
+            if changed and path.endswith(".py") and word in changed.data:
+                yield path
+        yield from (path for path in tree.near(word, home) if path not in now)
+
     library = Library(read, lambda path: path in folders or path in made)
-    return Side(library, search, binds)
+    return Side(library, search, binds, near)
 
 
-_BINDS = [
-    re.compile(rb"\n[ \t]*(?:async def|def|class) (\w+)"),
-    re.compile(rb"\n([A-Za-z_]\w*) *[:=]"),
-]
-
-
-def _bound(data: bytes) -> set[bytes]:
-    return {name for said in _BINDS for name in said.findall(b"\n" + data)}
+@cache
+def _binder(name: bytes) -> re.Pattern[bytes]:
+    said = re.escape(name)
+    made = rb"(?m)^(?:[ \t]*(?:async def|def|class) %s\b|%s *[:=])" % (said, said)
+    return re.compile(made)
 
 
 def _parents(path: str) -> list[str]:
