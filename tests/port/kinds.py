@@ -15,6 +15,7 @@ from tests.port.corpus_fifth import LEFT_FIFTH
 from tests.port.corpus_fourth import LEFT_FOURTH
 from tests.port.corpus_newcomer import LEFT
 from tests.port.corpus_second import LEFT_SECOND
+from tests.port.corpus_seventh import LEFT_SEVENTH
 from tests.port.corpus_sixth import LEFT_SIXTH
 from tests.port.corpus_third import LEFT_THIRD
 from tests.port.heldout import HELD_OUT, HELD_OUT_SERIES
@@ -36,7 +37,15 @@ STANDS = "stands on what waits"
 HELD = "held out: "
 """What stands before a kind that the port was not taught on."""
 
-_LEFT = (*LEFT, *LEFT_SECOND, *LEFT_THIRD, *LEFT_FOURTH, *LEFT_FIFTH, *LEFT_SIXTH)
+_LEFT = (
+    *LEFT,
+    *LEFT_SECOND,
+    *LEFT_THIRD,
+    *LEFT_FOURTH,
+    *LEFT_FIFTH,
+    *LEFT_SIXTH,
+    *LEFT_SEVENTH,
+)
 
 
 @dataclass
