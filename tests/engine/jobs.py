@@ -34,6 +34,7 @@ class Job:
         arguments: Behind its folder and where it writes.
         limit: Seconds after which it is ended.
         packages: Requirement files whose packages it has beside the others.
+        variables: Of its environment, by name, which have to be there when it starts.
     """
 
     script: str
@@ -41,6 +42,7 @@ class Job:
     arguments: tuple[str, ...] = ()
     limit: float = 1800
     packages: tuple[Path, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +58,10 @@ UPSTREAM = Job("compare.py", "upstream", ("upstream", *SIGMAS))
 RANKS = Job("ranks.py", limit=3600)
 DATA = Job("ranks_data.py")
 FAULTS = Job("ranks_faults.py")
-ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,))
+# Else Ray, which reads it when it is imported, makes one line of those of two workers
+# that differ in numbers alone, as their ranks.
+_ALL_LINES = (("RAY_DEDUP_LOGS", "0"),)
+ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,), variables=_ALL_LINES)
 JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT, RANKS, DATA, FAULTS, ON_RAY)
 
 
@@ -111,6 +116,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
                     SM12X_ENGINE_CAPABILITY="12.0",
                     VLLM_SERVER_DEV_MODE="1",
                     VLLM_LOGGING_LEVEL="INFO",
+                    **dict(job.variables),
                     **more,
                 ),
                 stdout=file,

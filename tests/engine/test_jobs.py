@@ -111,12 +111,13 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_what_a_process_found_is_kept(process: Path, tmp_path: Path) -> None:
     process.write_text(
         "import json, os, pathlib, sys\n"
-        "said = [{'arguments': sys.argv[3:], 'as': os.environ['VLLM_TARGET_DEVICE']}]\n"
+        "said = [{'arguments': sys.argv[3:], 'as': os.environ['VLLM_TARGET_DEVICE'],\n"
+        "         'lines': os.environ['RAY_DEDUP_LOGS']}]\n"
         "pathlib.Path(sys.argv[2]).write_text(json.dumps(said))\n"
     )
-    job = Job("one.py", "fork", ("x",))
+    job = Job("one.py", "fork", ("x",), variables=jobs.ON_RAY.variables)
     found = jobs.run(job, tmp_path, tmp_path / "below")
-    assert found == [{"arguments": ["x"], "as": "cpu"}]
+    assert found == [{"arguments": ["x"], "as": "cpu", "lines": "0"}]
     process.write_text("raise SystemExit(1)")
     assert jobs.run(job, tmp_path, tmp_path / "below") == found
 

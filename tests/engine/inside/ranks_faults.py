@@ -22,17 +22,15 @@ from offline import generate, prompts
 from other_rank import NAME
 from ranks import NAMED, SIZES, TWO, WHOLE, tiny
 from rows import Rows
-from split import by_fork, heard, started
-from told import logged, pattern, quoted
+from split import LIMIT, Split, by_fork, heard, started
+from told import logged, quoted, seen
 
-LIMIT = 240.0
-"""Seconds in which all have to end; vLLM waits 300 for a forward pass alone."""
 OLD, OTHER = "0.7.0", "0.7.2.post1"
 CAPABILITY = "12.1"
 NO_CODE = sha256().hexdigest()[:8]
 """A digest of no file at all."""
 DIED, ALIKE, APART = (
-    pattern(quoted(start))
+    quoted(start)
     for start in (
         "Worker proc VllmWorker-1 died",
         "All 2 ranks have capability SM120",
@@ -54,7 +52,9 @@ def main(folder: Path, out: Path) -> None:
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
-def attempted(checkpoint: Path, told: dict[str, Any], **more: Any) -> Attempt:
+def attempted(
+    checkpoint: Path, told: dict[str, Any], split: Split = TWO, **more: Any
+) -> Attempt:
     """Start with rank 1 as told, answer one prompt, and end."""
     more |= {
         "worker_cls": "other_rank.OtherRank",
@@ -64,7 +64,7 @@ def attempted(checkpoint: Path, told: dict[str, Any], **more: Any) -> Attempt:
     with heard(found.lines):
         begun = time.monotonic()
         try:
-            with started(checkpoint, TWO, **more) as llm:
+            with started(checkpoint, split, **more) as llm:
                 found.processes = llm.collective_rpc("sm12x_process")
                 begun = time.monotonic()
                 generate(llm, prompts(1, 20), 4)
@@ -93,13 +93,13 @@ class Attempt:
         self.processes: list[int] = []
 
     def alive(self) -> list[int]:
-        return [each for each in self.processes if _runs(each)]
+        return [each for each in self.processes if runs(each)]
 
     def with_words(self, *words: str) -> list[str]:
         return [line for line in self.lines if all(each in line for each in words)]
 
 
-def _runs(process: int) -> bool:
+def runs(process: int) -> bool:
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -109,19 +109,19 @@ def _runs(process: int) -> bool:
 def dead(rows: Rows, checkpoint: Path) -> None:
     """One dies; that the ranks are alike was said before."""
     found = attempted(checkpoint, {"dies": True})
-    named = [line for line in found.lines if DIED.search(line)]
+    named = seen(DIED, found.lines)
     rows.add(
         "a rank that dies",
         f"one line names it, the caller gets an error, all end within {LIMIT:.0f} s",
         f"{found.error[:80] or 'no error'}; {len(found.alive())} of "
-        f"{len(found.processes)} workers left; {len(named)} line: {_said(named)}",
+        f"{len(found.processes)} workers left; {len(named)} line: {said(named)}",
         bool(found.error) and len(named) == 1 and len(found.processes) == 2
         and not found.alive() and found.seconds < LIMIT,
     )  # fmt: skip
-    alike = [line for line in found.lines if ALIKE.search(line)]
+    alike = seen(ALIKE, found.lines)
     rows.add(
         "ranks that are alike", "the log says so once, at start",
-        f"{len(alike)} line: {_said(alike)}",
+        f"{len(alike)} line: {said(alike)}",
         len(alike) == 1 and NO_CODE not in alike[0],
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def alone_refused(rows: Rows, checkpoint: Path) -> None:
     rows.add(
         "a rank that refuses its FlashInfer",
         f"it alone says why, and the start ends within {LIMIT:.0f} s",
-        f"{found.error[:80] or 'no error'}; log: {_said(named)}",
+        f"{found.error[:80] or 'no error'}; log: {said(named)}",
         bool(found.error and named) and not others and found.seconds < LIMIT,
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ def told_apart(rows: Rows, folder: Path, checkpoint: Path) -> None:
     (other / "sm12x.py").write_text("of another series\n", encoding="utf-8")
     told = {"flashinfer": OTHER, "capability": CAPABILITY, "code": str(other.parent)}
     found = attempted(checkpoint, told, **chosen)
-    named = [line for line in found.lines if APART.search(line)]
+    named = seen(APART, found.lines)
     for what, words in (
         ("another FlashInfer", f"{OTHER} on rank 1"),
         ("another capability", "SM120 on rank 0, SM121 on rank 1"),
@@ -157,7 +157,7 @@ def told_apart(rows: Rows, folder: Path, checkpoint: Path) -> None:
     ):
         rows.add(
             f"a rank with {what}", "the log says so once, at start",
-            f"{len(named)} line: {_said(named)}",
+            f"{len(named)} line: {said(named)}",
             len(named) == 1 and words in named[0] and not found.error,
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ def _digest() -> str:
     return _digest(Path(vllm.__file__).parent)
 
 
-def _said(lines: list[str]) -> str:
+def said(lines: list[str]) -> str:
     """The first line without its time and place, in short."""
     return lines[0].rpartition("] ")[2][:300] if lines else "nothing"
 

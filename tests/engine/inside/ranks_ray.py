@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray_data
 import ray_double
+import ray_faults
 import sm12x_double
 from checkpoint import Format
 from model import write
@@ -19,13 +22,15 @@ from ranks import NAMED, PADDED, REFUSED, SIZES, TWO, given, tiny
 from ranks_data import SHARES, forked, judged
 from rows import Rows
 from split import COUNT, Said, Split, apart, ask, by_fork, heard, started
-from told import logged
+from told import commands, logged, quoted, seen
 
 UP = (
     "Creating a new placement group",
     "tensor_parallel_size=2 is bigger than a reserved",
-    "world_size=2 rank=1 local_rank=0",
 )
+THERE = quoted("world_size=2 rank=1 local_rank=0")
+SHOWN_WITHIN = 60.0
+"""Seconds in which Ray shows on the first node what a worker of the second printed."""
 ENGINES = ("Creating placement groups for data parallel",)
 SPLITS = (TWO, Split(pipeline=2), Split(tensor=2, pipeline=2))
 
@@ -42,16 +47,21 @@ def main(folder: Path, out: Path) -> None:
         with started(checkpoint, split, **NAMED) as llm:
             want[split] = ask(llm, *given())
     # Ray packs: with one of its resource a node two processes are on two nodes.
-    with ray_double.cluster(each=1):
+    with ray_faults.Server() as server, ray_double.cluster(each=1) as nodes:
         unnamed(rows, checkpoint)
         ray_double.name_resource()
         for split in SPLITS[:2]:
-            spread(rows, checkpoint, replace(split, backend="ray"), want[split])
+            spread(rows, checkpoint, on_ray(split), want[split], nodes)
         refused(rows, folder)
         shared(rows, checkpoint, whole)
-    with ray_double.cluster(each=2):
-        spread(rows, checkpoint, replace(SPLITS[2], backend="ray"), want[SPLITS[2]])
+        ray_faults.faults(rows, server, nodes, checkpoint, on_ray(TWO))
+    with ray_double.cluster(each=2) as nodes:
+        spread(rows, checkpoint, on_ray(SPLITS[2]), want[SPLITS[2]], nodes)
     out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def on_ray(split: Split) -> Split:
+    return replace(split, backend="ray")
 
 
 def unnamed(rows: Rows, checkpoint: Path) -> None:
@@ -61,7 +71,7 @@ def unnamed(rows: Rows, checkpoint: Path) -> None:
     words = "does not support ray."
     ended = ""
     try:
-        with started(checkpoint, replace(TWO, backend="ray")):
+        with started(checkpoint, on_ray(TWO)):
             pass
     except Exception as error:
         ended = str(error)
@@ -71,16 +81,22 @@ def unnamed(rows: Rows, checkpoint: Path) -> None:
     )  # fmt: skip
 
 
-def spread(rows: Rows, checkpoint: Path, split: Split, want: Said) -> None:
+def spread(
+    rows: Rows, checkpoint: Path, split: Split, want: Said, cluster: ray_double.Nodes
+) -> None:
     """A model over both nodes; its bits are those of the mp executor."""
     log: list[str] = []
-    with heard(log), started(checkpoint, split, **NAMED) as llm:
+    with heard(log) as so_far, started(checkpoint, split, **NAMED) as llm:
         said = ask(llm, *given())
         kernels = llm.collective_rpc("sm12x_kernels")
         nodes = set(llm.collective_rpc("sm12x_node"))
+        until = time.monotonic() + SHOWN_WITHIN * (split.name == TWO.name)
+        while not second_shown(so_far()) and time.monotonic() < until:
+            time.sleep(0.2)
     ray_double.free()
     if split.name == TWO.name:
         logged(rows, "TP 2 through Ray: log", UP, log)
+        second(rows, cluster, log)
     far = apart(said, want)
     ours = [rank["moe"] == ["FlashInferCuteDSLSM12xExperts"] for rank in kernels]
     rows.add(
@@ -89,6 +105,34 @@ def spread(rows: Rows, checkpoint: Path, split: Split, want: Said) -> None:
         f"{agreeing(said.tokens, want.tokens)} of {COUNT * 4} tokens",
         said.equals(want) and all(ours) and len(ours) == split.tensor * split.pipeline
         and len(nodes) == ray_double.NODES,
+    )  # fmt: skip
+
+
+def second_shown(log: list[str]) -> list[str]:
+    """Lines of the second node's worker that Ray shows on the first."""
+    return seen(THERE, log, before=f"ip={ray_double.SECOND}")
+
+
+def second(rows: Rows, cluster: ray_double.Nodes, log: list[str]) -> None:
+    """The second rank's line: in its own node's log alone, and shown by Ray."""
+    there = "/tmp/ray/session_latest/logs"
+    (command,) = (
+        each for each in commands("Two DGX Sparks, with Ray") if there in each
+    )
+    own = []
+    for folder in cluster.logs:
+        said = subprocess.run(
+            command.replace(there, str(folder)), shell=True, check=True,
+            capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        own.append(seen(THERE, said.splitlines()))
+    shown = second_shown(log)
+    counts = [len(lines) for lines in own]
+    rows.add(
+        "TP 2 through Ray: the second node's log",
+        "the line that docs/gpu-owners.md quotes, there alone, and shown by Ray",
+        f"{counts} lines by node; {len(shown)} shown on the first",
+        counts == [0, 1] and len(shown) == 1,
     )  # fmt: skip
 
 
@@ -115,7 +159,7 @@ def refused(rows: Rows, folder: Path) -> None:
     ended = ""
     with heard(lines):
         try:
-            with started(checkpoint, replace(TWO, backend="ray"), **NAMED):
+            with started(checkpoint, on_ray(TWO), **NAMED):
                 pass
         except Exception as error:
             ended = f"{type(error).__name__}: {error}"

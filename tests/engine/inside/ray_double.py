@@ -9,15 +9,17 @@ them and looks at no device. Nodes, actors and vLLM's RayExecutorV2 are the real
 from __future__ import annotations
 
 import gc
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NODES = 2
+NODES, SECOND = 2, "127.0.0.2"
 # A busy machine of two cores takes longer than Ray waits for a node or a worker.
 _PATIENCE = {
     "RAY_health_check_initial_delay_ms": "120000",
@@ -28,8 +30,6 @@ _PATIENCE = {
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
 }
-# Else lines of two workers that differ in numbers alone, as their ranks, are one.
-_ALL_LINES = {"RAY_DEDUP_LOGS": "0"}
 _TRIES = 3
 _FREE_WITHIN = 120.0
 RESOURCE = "GPU"
@@ -83,45 +83,74 @@ def _id(name: str) -> Any:
     return PlacementGroupID(bytes.fromhex(name))
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """A cluster that runs.
+
+    Attributes:
+        address: What ``RAY_ADDRESS`` has to be to find it.
+        logs: Where each node writes what its workers print, the head's first: below
+            ``/tmp/ray`` on a machine of its own.
+    """
+
+    address: str
+    logs: tuple[Path, ...]
+
+
 @contextmanager
-def cluster(each: int) -> Iterator[None]:
+def cluster(each: int) -> Iterator[Nodes]:
     """Two nodes with ``each`` of the resource, to which this process is connected.
 
     They end with the block, and with this process however it ends: Ray has the kernel
     end what it started when who started it is gone.
     """
-    os.environ.update(_PATIENCE | _ALL_LINES)
+    os.environ.update(_PATIENCE)
     import ray
 
-    node = {
-        "num_cpus": each,
-        "num_gpus": each,
-        "object_store_memory": 100 << 20,
-        "include_dashboard": False,
-    }
-    # Ray's own default, which has to be there; it goes with the job.
-    folder = Path(tempfile.gettempdir(), "ray")
-    folder.mkdir(exist_ok=True)
-    nodes = _started(node | {"temp_dir": str(folder)}, node)
+    nodes = _started(
+        {
+            "num_cpus": each,
+            "num_gpus": each,
+            "object_store_memory": 100 << 20,
+            "include_dashboard": False,
+        }
+    )
+    logs = (nodes.head_node, *nodes.worker_nodes)
     try:
-        hook = f"{__name__}.{name_resource.__name__}"
-        ray.init(address=nodes.address, runtime_env={"worker_process_setup_hook": hook})
-        yield
+        find(nodes.address)
+        ray.init()
+        yield Nodes(nodes.address, tuple(Path(n.get_logs_dir_path()) for n in logs))
     finally:
+        os.environ.pop("RAY_ADDRESS", None)
         ray.shutdown()
         nodes.shutdown()
 
 
-def _started(head: dict[str, Any], node: dict[str, Any]) -> Any:
-    """The nodes; what did not come up in the 30 s that Ray gives it is tried again."""
+def find(address: str) -> None:
+    """Let ``ray.init()`` in this process find a cluster, and its workers the name."""
+    hook = {"worker_process_setup_hook": f"{__name__}.{name_resource.__name__}"}
+    os.environ["RAY_ADDRESS"] = address
+    os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps({"runtime_env": hook})
+
+
+def _started(node: dict[str, Any]) -> Any:
+    """The nodes; what did not come up in the 30 s that Ray gives it is tried again.
+
+    Each has a folder and a log monitor of its own, as on a machine of its own.
+    """
     from ray.cluster_utils import Cluster
 
+    # Ray's own default for the head, which has to be there; all go with the job.
+    folders = [Path(tempfile.gettempdir(), f"ray{n or ''}") for n in range(NODES)]
+    folders[0].mkdir(exist_ok=True)
     for left in reversed(range(_TRIES)):
         nodes = Cluster()
         try:
-            nodes.add_node(**head)
-            for number in range(1, NODES):
-                nodes.add_node(**node, node_ip_address=f"127.0.0.{number + 1}")
+            for number, folder in enumerate(folders):
+                own = {"temp_dir": str(folder), "include_log_monitor": True}
+                if number:
+                    own["node_ip_address"] = SECOND
+                nodes.add_node(**node, **own)
         except Exception:
             nodes.shutdown()
             if not left:

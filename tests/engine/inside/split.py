@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from offline import Tokens, after, apart_of, end, engine, generate, tokens_of
 
+LIMIT = 240.0
+"""Seconds in which all ranks end where one fails; vLLM waits 300 for a forward pass."""
 ROOM, COUNT = 64, 6
 """Tokens of a call, and of an answer."""
 CLOSE = 0.15
@@ -124,18 +126,23 @@ def apart(one: Said, other: Said) -> float:
 
 
 @contextmanager
-def heard(lines: list[str]) -> Iterator[None]:
+def heard(lines: list[str]) -> Iterator[Callable[[], list[str]]]:
     """What this process and those that it starts print during the block, as lines.
 
-    All of them print to one file, which is the process's log.
+    All of them print to one file, which is the process's log. Yields what says the
+    lines up to now.
     """
     log = Path("/proc/self/fd/1").resolve(strict=True)
     sys.stdout.flush()
     start = log.stat().st_size
-    try:
-        yield
-    finally:
+
+    def so_far() -> list[str]:
         sys.stdout.flush()
         with log.open("rb") as file:
             file.seek(start)
-            lines += file.read().decode(errors="replace").splitlines()
+            return file.read().decode(errors="replace").splitlines()
+
+    try:
+        yield so_far
+    finally:
+        lines += so_far()

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rows import Rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "gpu-owners.md"
 # What the page has of a GPU, and what a CPU has in its place.
-_HERE = {"backend=nccl": "backend=gloo"}
+HERE = {"backend=nccl": "backend=gloo"}
 
 
 def quoted(start: str) -> str:
@@ -26,21 +26,47 @@ def quoted(start: str) -> str:
     return str(line)
 
 
-def pattern(line: str) -> re.Pattern[str]:
-    """Of that line in a log: ``...`` stands for anything."""
-    for gpu, cpu in _HERE.items():
-        line = line.replace(gpu, cpu)
-    return re.compile(".*".join(map(re.escape, line.split("..."))))
+def commands(section: str) -> list[str]:
+    """What the page tells to type in the section of that title, block by block.
+
+    Raises:
+        ValueError: There is no such section.
+    """
+    text = PAGE.read_text(encoding="utf-8")
+    (part,) = re.findall(
+        rf"^## {re.escape(section)}$(.*?)(?=^## |\Z)", text, re.M | re.S
+    )
+    return re.findall(r"^```\n(.*?)^```$", part, re.M | re.S)
 
 
-def logged(rows: Rows, step: str, starts: Sequence[str], log: Sequence[str]) -> None:
+def seen(
+    line: str, log: Sequence[str], before: str = "", here: Mapping[str, str] = HERE
+) -> list[str]:
+    """The lines of a log that have a line of the page.
+
+    Args:
+        line: As it stands there; ``...`` is for anything.
+        log: All lines.
+        before: Words that stand before it.
+        here: What stands in the log in place of what stands on the page.
+    """
+    for there, name in here.items():
+        line = line.replace(there, name)
+    parts = map(re.escape, [before, *line.split("...")])
+    words = re.compile(".*".join(parts))
+    return [each for each in log if words.search(each)]
+
+
+def logged(
+    rows: Rows,
+    step: str,
+    starts: Sequence[str],
+    log: Sequence[str],
+    here: Mapping[str, str] = HERE,
+) -> None:
     """One row: the page's lines that begin so are in the log."""
-    lines = {line: pattern(line) for line in map(quoted, starts)}
-    missing = [
-        line
-        for line, words in lines.items()
-        if not any(words.search(each) for each in log)
-    ]
+    lines = list(map(quoted, starts))
+    missing = [line for line in lines if not seen(line, log, here=here)]
     rows.add(
         step,
         f"{len(lines)} lines that docs/gpu-owners.md quotes",

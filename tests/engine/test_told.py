@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How docs/gpu-owners.md is held to logs, and what it tells to type is found."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.place import INSIDE, RAY
+
+sys.path.append(str(INSIDE))
+from told import commands, quoted, seen
+
+LINE = "world_size=2 rank=1 local_rank=0 ... backend=nccl"
+SAID = "(Worker pid=7) world_size=2 rank=1 local_rank=0 method=tcp://a:1 backend=gloo"
+
+
+@pytest.mark.parametrize(
+    ("log", "before", "count"),
+    [
+        (SAID, "", 1),
+        (f"(Actor pid=7, ip=127.0.0.2) {SAID}", "ip=127.0.0.2", 1),
+        (f"(Actor pid=7) {SAID}", "ip=127.0.0.2", 0),
+        (SAID.replace("rank=1", "rank=0"), "", 0),
+        (SAID.replace("gloo", "nccl"), "", 0),
+        (f"{SAID} ip=127.0.0.2", "ip=127.0.0.2", 0),
+    ],
+    ids=["there", "behind", "of another node", "rank", "backend", "before"],
+)
+def test_a_line_of_the_page_is_seen(log: str, before: str, count: int) -> None:
+    assert len(seen(LINE, [log, "another"], before)) == count
+
+
+def test_names_of_the_page_are_those_of_the_log() -> None:
+    assert seen(
+        "at 192.0.2.1:29501 ...", ["at a:1 for"], here={"192.0.2.1:29501": "a:1"}
+    )
+    with pytest.raises(ValueError, match="values to unpack"):
+        quoted("what the page does not say")
+
+
+def test_what_to_type_is_found_whole() -> None:
+    first, second = commands("Two DGX Sparks, without Ray")
+    for number, block in enumerate((first, second)):
+        *exports, command = block.replace("\\\n", "").splitlines()
+        assert all(shlex.split(line)[0] == "export" for line in exports)
+        words = shlex.split(command)
+        assert words[words.index("--node-rank") + 1] == str(number)
+    with pytest.raises(ValueError, match="values to unpack"):
+        commands("Three")
+
+
+@pytest.mark.upstream
+def test_ray_is_the_one_that_upstream_tests_with(patched_tree: Path) -> None:
+    tested = patched_tree / "requirements" / "test"
+
+    def line(file: Path) -> str:
+        (found,) = re.findall(r"^ray[=\[]\S+", file.read_text(), re.M)
+        return str(found)
+
+    (install,) = (b for b in commands("Two DGX Sparks, with Ray") if "pip install" in b)
+    assert shlex.split(install)[-1] == line(tested / "cuda.in")
+    assert line(RAY) == line(tested / "cpu.txt")
