@@ -75,12 +75,13 @@ def hopper_verb(
     The PTX that CuTe DSL makes for sm_120a, with the instructions that Hopper lacks
     replaced by exact sequences, under the patched vLLM. It proves arithmetic,
     addressing and synchronisation; not what ptxas makes for sm_120, and no speed.
-    Results that break a bound exit 1; without a Hopper GPU a run exits 2.
+    Results that break a bound exit 1, and so do records that README contradicts;
+    without a Hopper GPU a run exits 2.
     """
     from scripts import lock as lockfile
     from scripts import reports
     from scripts.cpuenv import FLASHINFER
-    from scripts.hopper import judge, packages, record, render, runner
+    from scripts.hopper import claims, judge, packages, record, render, runner
     from scripts.inside import hopper_cases as cases
     from scripts.kernels import releases
     from scripts.series.identity import here
@@ -101,6 +102,10 @@ def hopper_verb(
             if as_data
             else "\n\n".join(render.as_text(one, series) for one in found)
         )
+        if why := claims.contradicted(found, required, claims.section()):
+            for line in why:
+                note(f"contradicted: {line}")
+            raise typer.Exit(1)
         return
     release = flashinfer or required
     bundle = at.build / "hopper" / release

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 import pytest
+from typer.testing import CliRunner
 
-from scripts import ROOT, lock
-from scripts.hopper import complete, judge, record
+from scripts import lock
+from scripts.cli import app
+from scripts.hopper import claims, complete, judge, record
 
 RECORDS = record.recorded()
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+REQUIRED = lock.load(lock.PATH).companions["flashinfer-python"]
+SECTION = claims.section()
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
@@ -21,35 +25,65 @@ def test_no_bound_is_broken(found: record.Record) -> None:
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
 def test_every_case_is_there(found: record.Record) -> None:
-    required = lock.load(lock.PATH).companions["flashinfer-python"]
-    assert complete.missing(found, whole=record.release(found) == required) == []
+    assert complete.missing(found, whole=record.release(found) == REQUIRED) == []
 
 
 def test_both_releases_are_there() -> None:
     assert [record.release(one) for one in RECORDS] == ["0.7.2.post1", "0.7.4"]
 
 
-@pytest.mark.parametrize("found", RECORDS, ids=record.release)
-def test_the_error_table_of_the_readme_is_the_real_kernels(
-    found: record.Record,
-) -> None:
-    section = README.split("## The kernels themselves, on a Hopper GPU")[1]
-    (row,) = re.findall(r"^\| output error, .*\|$", section.split("\n## ")[0], re.M)
-    sigmas, upstream, fork = (
-        [float(n) for n in re.findall(r"\d\.\d+", cell)]
-        for cell in row.strip("|").split("|")
-    )
-    told = {
-        (r["checkpoint"], r["sigma"]): r
-        for r in judge.table(found, "errors")
-        if r["tokens"] == 64
-    }
-    assert len(told) == 10
-    for form in ("modelopt", "compressed-tensors"):
-        for sigma, theirs, ours in zip(sigmas, upstream, fork, strict=True):
-            row_ = told[form, sigma]
-            assert row_["fork"] == pytest.approx(ours, abs=0.005)
-            assert row_["upstream's flashinfer_b12x"] == pytest.approx(theirs, rel=0.03)
+def test_readme_says_what_the_records_say() -> None:
+    assert claims.contradicted(RECORDS, REQUIRED, SECTION) == []
+
+
+def test_another_figure_in_readme_is_seen() -> None:
+    """Of every sentence, each figure."""
+    said = [*claims.sentences(RECORDS)]
+    places = [(one, m) for one in said for m in re.finditer(r"[0-9.]*[0-9]", one)]
+    assert len(places) > 10
+    for one, at in places:
+        other = SECTION.replace(one, f"{one[: at.start()]}987{one[at.end() :]}")
+        found = claims.contradicted(RECORDS, REQUIRED, other)
+        assert f"README does not say: {one}" in found
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("| 0.17 / 0.37 / 1.8 |", "| 0.17 / 0.40 / 1.8 |"),
+        ("| 0.17 / 0.37 / 1.8 |", "| 0.17 / 0.37 / 1.9 |"),
+        ("| 0.16 / 0.16 / 0.16 |", "| 0.16 / 0.17 / 0.16 |"),
+        ("0.05 / 0.01 / 0.003 |", "0.05 / 0.02 / 0.003 |"),
+    ],
+)
+def test_another_figure_in_the_error_table_is_seen(right: str, wrong: str) -> None:
+    assert right in SECTION
+    other = SECTION.replace(right, wrong)
+    found = claims.contradicted(RECORDS, REQUIRED, other)
+    assert found and all("README's error table has" in line for line in found)
+
+
+def test_a_record_that_breaks_a_bound_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whoever only asks for the records."""
+    worse = deepcopy(RECORDS)
+    rows = worse[-1]["parts"]["regimes"]["rows"]
+    columns = worse[-1]["parts"]["regimes"]["columns"]
+    rows[0][columns.index("kernel-reference")] = 0.3
+    monkeypatch.setattr(record, "recorded", lambda **_: worse)
+    done = CliRunner().invoke(app, ["hopper", "--recorded"])
+    assert done.exit_code == 1
+    assert "contradicted: flashinfer-python 0.7.4: regimes: kernel-ref" in done.stderr
+    monkeypatch.setattr(record, "recorded", lambda **_: RECORDS)
+    assert CliRunner().invoke(app, ["hopper", "--recorded"]).exit_code == 0
+
+
+def test_a_race_that_is_in_no_triage_is_seen() -> None:
+    worse = deepcopy(RECORDS)
+    rows = worse[-1]["parts"]["sanitizer"]["rows"]
+    row = next(r for r in rows if r[:2] == ["racecheck", "static"])
+    row[2:4] = 1, 0
+    found = claims.contradicted(worse, REQUIRED, SECTION)
+    assert len(found) == 1 and "a report that nobody has looked into" in found[0]
 
 
 def test_the_race_is_in_one_release_and_not_in_the_other() -> None:

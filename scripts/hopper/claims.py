@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What README prints of the real kernels, held against the records."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from scripts import ROOT
+from scripts.hopper.complete import missing
+from scripts.hopper.judge import AT_TIES, broken, table
+from scripts.inside import hopper_cases as cases
+
+README = ROOT / "README.md"
+SECTION = "## The kernels themselves, on a Hopper GPU"
+_WORDS = (
+    "none", "one", "two", "three", "four", "five", "six", "seven", "eight",
+    "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+_UNENDED = "did not end within"
+# Of the table's figures, which have two digits, and of upstream's, which go to 1.8.
+_OURS, _THEIRS = 0.005, 0.03
+Record = Mapping[str, Any]
+
+
+def section() -> str:
+    """README's, in one line."""
+    text = README.read_text(encoding="utf-8")
+    return " ".join(text.split(SECTION)[1].split("\n## ")[0].split())
+
+
+def contradicted(records: Sequence[Record], required: str, readme: str) -> list[str]:
+    """What speaks against the records, or in README against them; a line each.
+
+    Args:
+        records: The newest FlashInfer last; of one alone README's other figures than
+            the error table are not looked at, as they are of all.
+        required: The FlashInfer that the series requires.
+        readme: Its section, in one line.
+    """
+    found = []
+    for record in records:
+        of = record["machine"]["flashinfer-python"]
+        lines = broken(record) + missing(record, whole=of == required)
+        lines += _errors(record, readme)
+        found += [f"flashinfer-python {of}: {line}" for line in lines]
+    if len(records) == 1:
+        return found
+    said = [*sentences(records)]
+    found += [f"README does not say: {one}" for one in said if one not in readme]
+    unended = sum(_UNENDED in one for one in said)
+    if (count := readme.count(_UNENDED)) != unended:
+        found.append(f"README has {count} times {_UNENDED!r}, the records {unended}")
+    return found
+
+
+def sentences(records: Sequence[Record]) -> Iterator[str]:
+    """The figures of README's section, in its words."""
+    new = records[-1]
+    (moe, gemm), (_, skipped) = (
+        [row for row in table(new, "seed") if row["capability"] == capability]
+        for capability in ("12.0", "12.1")
+    )
+    yield (
+        f"{moe['passed']} of the MoE and {gemm['passed']} of the GEMM at capability "
+        f"12.0; at 12.1 {_WORDS[skipped['skipped']]} of the GEMM are skipped"
+    )
+    models = {row["model"] for row in table(new, "models")}
+    real = len(models - {"gpt-oss-like"})
+    yield f"within {AT_TIES} in layers of {_WORDS[real]} real models and a gpt-oss-like"
+    small, layers, spread = (
+        max(_number(row.get(name, 0)) for r in records for row in table(r, part))
+        for part, name in (
+            ("regimes", "kernel-double"),
+            ("models", "kernel-double"),
+            ("models", "runs apart"),
+        )
+    )
+    yield f"up to {_up(small)} away in small cases, up to {_up(layers)} in those layers"
+    if spread:
+        yield f"runs of the kernel itself are up to {_up(spread)} apart"
+    yield f"same bits in {cases.RUNS} runs"
+    yield f"{cases.LAYERS} layers in one CUDA graph"
+    yield f"two lanes ran {cases.LAYERS // 2} layers each"
+    if split := table(new, "ranks"):
+        moes, linears = len(cases.SPLIT), len(cases.SPLIT_LINEAR)
+        yield f"{_WORDS[moes]} MoE layers and {_WORDS[linears]} linear ones"
+        yield f"were {max(row['TP 2 to TP 1'] for row in split):.2f} apart"
+    stops = [r for r in _unended(new, "synccheck") if "Barrier" in r["first report"]]
+    kinds = _WORDS[len(cases.KINDS)]
+    yield f"synccheck stops in {_WORDS[len(stops)]} of {kinds} kinds"
+    for record in records:
+        for row in _unended(record, "racecheck"):
+            of = record["machine"]["flashinfer-python"]
+            seconds = re.sub(r"\D", "", row["first report"])
+            yield f"racecheck of {of}'s {row['kind']} kernel {_UNENDED} {seconds} s"
+
+
+def _errors(record: Record, readme: str) -> Iterator[str]:
+    """Where the error table has other figures than the record, at 64 tokens."""
+    (told,) = re.findall(r"\| output error, [^|]*\|[^|]*\|[^|]*\|", readme)
+    sigmas, theirs, ours = (
+        [float(n) for n in re.findall(r"\d\.\d+", cell)]
+        for cell in told.strip("|").split("|")
+    )
+    columns = {"fork": ours, "upstream's flashinfer_b12x": theirs}
+    for row in table(record, "errors"):
+        if row["tokens"] != 64 or row["sigma"] not in sigmas:
+            continue
+        for name, figures in columns.items():
+            said = figures[sigmas.index(row["sigma"])]
+            most = max(_OURS, 0 if name == "fork" else _THEIRS * said)
+            if not abs(row[name] - said) <= most:
+                at = f"{row['checkpoint']}, sigma {row['sigma']}"
+                yield f"README's error table has {said} for {name}, {at}: {row[name]}"
+
+
+def _unended(record: Record, tool: str) -> list[dict[str, Any]]:
+    rows = table(record, "sanitizer")
+    return [row for row in rows if row["tool"] == tool and row["launches"] == ""]
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _up(value: float) -> str:
+    return f"{math.ceil(round(value * 1000, 6)) / 1000:.3f}"
