@@ -31,6 +31,7 @@ from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
 from scripts.port.used import How, Use
 from scripts.port.uses import uses
+from scripts.port.vanished import vanished
 
 
 def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
@@ -70,6 +71,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += entered(done, old, new)
     found += reached(done, old, new)
     found += meeting(done, old, new)
+    found += vanished(done, new)
     return found
 
 

@@ -10,7 +10,7 @@ from tests.port.corpus_fourth import FOURTH, FOURTH_SERIES
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
 from tests.port.corpus_second import SECOND, SECOND_SERIES
-from tests.port.corpus_seventh import SEVENTH, SEVENTH_SERIES
+from tests.port.corpus_seventh import SEVENTH, SEVENTH_SERIES, VANISHED
 from tests.port.corpus_sixth import SIXTH, SIXTH_SERIES
 from tests.port.corpus_third import THIRD, THIRD_SERIES
 from tests.port.model import BASE, Change, Series, file_case, replaced
@@ -479,6 +479,7 @@ CORPUS: tuple[Change, ...] = (
     *FIFTH,
     *SIXTH,
     *SEVENTH,
+    *VANISHED,
 )
 
 CHAINS: tuple[Series, ...] = (

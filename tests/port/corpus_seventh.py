@@ -258,6 +258,81 @@ SEVENTH: tuple[Change, ...] = (
     ),
 )
 
+VANISHED: tuple[Change, ...] = (
+    case(
+        "what we ask of a request that nobody annotated has another name",
+        NAMES,
+        in_sched(
+            (
+                "    free = spare(pool)\n",
+                "    queue = [request for request in queue if not request.done]\n"
+                "    free = spare(pool)\n",
+            )
+        ),
+        in_sched(("        if request.done:\n", "        if request.finished:\n")),
+    ),
+    case(
+        "what we ask of a request is asked of it in another file",
+        NAMES,
+        in_sched(
+            (
+                "    free = spare(pool)\n",
+                "    queue = [request for request in queue if not request.done]\n"
+                "    free = spare(pool)\n",
+            )
+        ),
+        in_sched(("        if request.done:\n", "        if left_out(request):\n"))
+        | {
+            SCHED: [
+                ("        if request.done:\n", "        if left_out(request):\n"),
+                (
+                    "from vllm.pool import FREE_ORDER, Pool, spare\n",
+                    "from vllm.pool import FREE_ORDER, Pool, spare\n"
+                    "from vllm.requests import left_out\n",
+                ),
+            ],
+            "vllm/requests.py": [
+                ("", HEAD + "def left_out(request):\n    return request.done\n")
+            ],
+        },
+        in_sched(
+            (
+                "    free = spare(pool)\n",
+                "    queue = [request for request in queue if not request.done]\n"
+                "    free = spare(pool)\n",
+            )
+        ),
+    ),
+    case(
+        "the kind that we compare with has another text",
+        NAMES,
+        in_sched(
+            (
+                "        if request.done:\n",
+                '        if request.kind == "slow":\n            continue\n'
+                "        if request.done:\n",
+            )
+        ),
+        in_sched(('        kind = "slow"\n', '        kind = "steady"\n')),
+    ),
+    case(
+        "what a statement of ours uses is bound below it",
+        NAMES,
+        in_sched(
+            ("    rows: int\n\n\n@", "    rows: int\n\n\nDEAREST = max(COSTS)\n\n\n@")
+        ),
+        in_sched(
+            ('COSTS = {\n    "prefill": 4,\n    "decode": 1,\n}\n\n\n', ""),
+            (
+                "def cost(stage, rows):\n",
+                'COSTS = {\n    "prefill": 4,\n    "decode": 1,\n}\n\n\n'
+                "def cost(stage, rows):\n",
+            ),
+        ),
+    ),
+)
+"""Words that are nowhere now: set down with the check of them, so never held out."""
+
 LEFT_SEVENTH: tuple[Change, ...] = (
     case(
         "all of a function stands in a try now",

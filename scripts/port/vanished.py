@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of a patch that upstream says nowhere now.
+
+Of an attribute on what nobody annotated only its name is known, and of a text only its
+letters. Where the pin says one and the new tree does not, it has another name there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from scripts.port.breach import Breach, Side
+from scripts.port.rows import added_rows
+from scripts.port.states import FileResult
+from scripts.series.replay import Entry
+
+_ATTRIBUTE = re.compile(rb"(?<=\w)\.([A-Za-z_]\w{2,})|\)\.([A-Za-z_]\w{2,})")
+_TEXT = re.compile(rb'"[A-Za-z_][\w.-]{2,}"')
+_STRINGS = re.compile(rb""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*""")
+
+
+def vanished(done: Sequence[FileResult], new: Side) -> Iterator[Breach]:
+    """Look at the lines that a patch adds to files of upstream's.
+
+    Args:
+        done: The carried files of one patch.
+        new: The new tree with it.
+    """
+    for part in done:
+        if part.base is None or part.ours is None or part.theirs is None:
+            continue
+        if part.base == part.ours:
+            continue
+        for word in sorted(_words(part)):
+            here = _says(word, part.ours) or not _says(word, part.base)
+            if here or _elsewhere(word, part.target, new):
+                continue
+            text = word.decode("utf-8", "replace")
+            what = f"it says {text}, which upstream's file had and nothing has now"
+            yield Breach(part.path, 0, text.strip('"'), what)
+
+
+def _words(part: FileResult) -> set[bytes]:
+    """Attributes and texts that a patch adds, not those of lines that it rewrites."""
+    assert part.base is not None and part.theirs is not None
+    before, after = part.base.data, part.theirs.data
+    return _of_lines(before, after) - _of_lines(after, before)
+
+
+def _of_lines(before: bytes, after: bytes) -> set[bytes]:
+    rows = after.split(b"\n")
+    found: set[bytes] = set()
+    for row in added_rows(before, after):
+        line = rows[row - 1]
+        found.update(_TEXT.findall(line))
+        for pair in _ATTRIBUTE.findall(_STRINGS.sub(b"", line)):
+            found.add(pair[0] or pair[1])
+    return found
+
+
+def _says(word: bytes, entry: Entry) -> bool:
+    said = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(word))
+    return word in entry.data and bool(said.search(entry.data))
+
+
+def _elsewhere(word: bytes, home: str, side: Side) -> bool:
+    """Whether another file of a tree says a word."""
+    for path in side.near(word, home):
+        entry = None if path == home else side.library.read(path)
+        if entry is not None and _says(word, entry):
+            return True
+    return False
