@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 from scripts.errors import Finding
 from scripts.port import absorbed
-from scripts.port.around import ground
 from scripts.port.elements import NoMerge
 from scripts.port.elsewhere import elsewhere
-from scripts.port.guards import Sides, moved_only, objections, touched_symbols
+from scripts.port.guards import Sides, doubts_of, moved_only, touched_symbols
 from scripts.port.merge import Merged, Space
 from scripts.port.places import Places
 from scripts.port.resolutions import Known, Records
-from scripts.port.shared import both, lost_words
 from scripts.port.states import FileResult, State
 from scripts.port.symbols import renames, symbols
 from scripts.port.syntax import merge_syntax
@@ -194,7 +192,7 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
     why = "both changed the same lines"
     if clean and text is not None:
         sides = Sides(path, base, ours, theirs, text, homes)
-        doubts, read = _doubts(sides)
+        doubts, read = doubts_of(sides)
         doubts += found.twice(path, ours, text)
         if not doubts and found.share < absorbed.ENOUGH:
             same = moved_only(case.change, ours, text)
@@ -211,7 +209,7 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
         made = merge_syntax(path, base, ours, theirs, room)
         result = Entry(mode, made.result)
         sides = Sides(path, base, ours, theirs, made.result, homes, made.by_text)
-        doubts, read = _doubts(sides)
+        doubts, read = doubts_of(sides)
         if made.result == ours:
             doubts.append("nothing of the patch would be left")
         doubts += found.twice(path, ours, made.result)
@@ -227,17 +225,6 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
         why = f"{lost}; {why}"
         return case.result(State.GONE, why=why, evidence=found.evidence, homes=named)
     return case.result(State.CONFLICT, why=why, evidence=found.evidence)
-
-
-def _doubts(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
-    """Why a result must not be used, and why a person has to read it."""
-    three = sides.path, sides.base, sides.ours, sides.theirs
-    doubts = objections(sides) or list(lost_words(*three))
-    if doubts:
-        return doubts, ()
-    found = ground(*three, sides.result)
-    shared = both(*three)
-    return list(found.turned), (*found.changed, *([shared] if shared else ()))
 
 
 def _lost(case: Case, homes: dict[str, tuple[str, ...]]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 
+from scripts.port.bodies import attributes, own_nodes, returned
 from scripts.port.scopes import statements, targets
 from scripts.port.signature import (
     Making,
@@ -162,7 +163,7 @@ def _function(
     if isinstance(node, ast.AsyncFunctionDef):
         marks.add("async")
     if b"yield" in text and any(
-        isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node)
+        isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node)
     ):
         marks.add("generator")
     more = {"*"} if node.args.vararg else set()
@@ -172,37 +173,10 @@ def _function(
         Sort.FUNCTION,
         taken(node.args),
         frozenset(more),
-        source(node.returns) or _returned(node),
+        source(node.returns) or returned(node),
         marks=frozenset(marks),
         home=path,
         nodes=(node,),
-    )
-
-
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        yield child
-        yield from _own(child)
-
-
-def _returned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """How many values come back, where every way out agrees; `None` for nothing."""
-    found = [s.value for s in statements(node.body) if isinstance(s, ast.Return)]
-    if not any(found) and not _stub(node.body[-1]):
-        return "None"
-    sizes = {len(v.elts) if isinstance(v, ast.Tuple) else 1 for v in found if v}
-    if len(sizes) != 1:
-        return ""
-    count = sizes.pop()
-    return f"{count} values" if count > 1 else "a value"
-
-
-def _stub(last: ast.stmt) -> bool:
-    """Whether what a function does is left to others, or never comes back."""
-    return isinstance(last, ast.Pass | ast.Expr | ast.Raise) and not isinstance(
-        getattr(last, "value", None), ast.Call | ast.Await | ast.Yield | ast.YieldFrom
     )
 
 
@@ -215,7 +189,7 @@ def _class(node: ast.ClassDef, path: str, text: bytes) -> Definition:
             if was and "property" in was.marks and _accessor(inner, found.name):
                 found = replace(was, marks=was.marks | {"settable"})
             members[found.name] = found
-    for name, nodes in _attributes(body).items():
+    for name, nodes in attributes(body).items():
         # Methods may set it to many things, so that only its name is known.
         one = Definition(name, Sort.VALUE, home=path, again=True, nodes=tuple(nodes))
         members.setdefault(name, one)
@@ -257,26 +231,3 @@ def _accessor(node: ast.stmt, name: str) -> bool:
     """Whether a method sets the property of its name."""
     marks = getattr(node, "decorator_list", [])
     return any(ast.unparse(mark) == f"{name}.setter" for mark in marks)
-
-
-def _attributes(body: list[ast.stmt]) -> dict[str, list[ast.AST]]:
-    """What the methods of a class set on `self`, and the statements that do."""
-    made: dict[str, list[ast.AST]] = {}
-    for method in body:
-        if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for node in statements(method.body):
-            found: list[ast.expr] = []
-            if isinstance(node, ast.Assign):
-                found = node.targets
-            elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For):
-                found = [node.target]
-            elif isinstance(node, ast.With):
-                found = [i.optional_vars for i in node.items if i.optional_vars]
-            for target in found:
-                for one in target.elts if isinstance(target, ast.Tuple) else [target]:
-                    if not isinstance(one, ast.Attribute):
-                        continue
-                    if isinstance(one.value, ast.Name) and one.value.id == "self":
-                        made.setdefault(one.attr, []).append(node)
-    return made

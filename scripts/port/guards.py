@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from scripts.port.around import ground
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
 from scripts.port.rows import added_rows
 from scripts.port.shapes import misfits
+from scripts.port.shared import both, lost_words
 from scripts.port.symbols import Delta, Lines, atoms, deltas, renames, symbols
 from scripts.port.twins import twins
 from scripts.series.diff import FilePatch
@@ -40,6 +42,17 @@ class Sides:
     """Symbols that upstream has no more here, and the files that have them now."""
     searched: frozenset[str] | None = None
     """Symbols inside which a place was searched for; None for all of them."""
+
+
+def doubts_of(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
+    """Why a result must not be used, and why a person has to read it."""
+    three = sides.path, sides.base, sides.ours, sides.theirs
+    doubts = objections(sides) or list(lost_words(*three))
+    if doubts:
+        return doubts, ()
+    found = ground(*three, sides.result)
+    shared = both(*three)
+    return list(found.turned), (*found.changed, *([shared] if shared else ()))
 
 
 def objections(sides: Sides) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scripts.port.scopes import Link, statements, targets
+from scripts.port.scopes import Link, linked, statements, targets
 
 
 @dataclass
@@ -18,6 +19,27 @@ class Frame:
     links: dict[str, Link] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     """Annotation of a name, or what is called to make it."""
+
+    def fill(self, node: ast.FunctionDef | ast.AsyncFunctionDef, path: str) -> None:
+        """Take what the statements of the function bind."""
+        for inner in statements(node.body):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                self.links |= linked(inner, path)
+            elif isinstance(
+                inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ):
+                self.bound.add(inner.name)
+            elif not isinstance(inner, ast.Global):
+                self.bound |= set(targets(inner))
+        self.kinds = kinds(node)
+
+
+def innermost(frames: Sequence[Frame], name: str) -> Frame | None:
+    """The innermost function that binds a name; None where it is from outside."""
+    for frame in reversed(frames):
+        if name in frame.links or name in frame.bound:
+            return frame
+    return None
 
 
 def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:

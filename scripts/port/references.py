@@ -7,7 +7,7 @@ where the patch itself changes what a name is, whoever else uses that name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -19,6 +19,7 @@ from scripts.port.definitions import Definition, Sort
 from scripts.port.entered import entered
 from scripts.port.fixtures import unfixed
 from scripts.port.library import Found, Library, Unfound
+from scripts.port.meaning import meaning, once, shorter
 from scripts.port.meeting import meeting
 from scripts.port.modules import Module, module
 from scripts.port.outsiders import others
@@ -95,13 +96,13 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
         return
     rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
     mine = part.theirs.data if part.theirs else b""
-    for use in _once(uses(part.target, found, rows)):
-        was = _meaning(use, part.path, old)
-        now = _meaning(use, part.target, new.library)
+    for use in once(uses(part.target, found, rows)):
+        was = meaning(use, part.path, old)
+        now = meaning(use, part.target, new.library)
         if was is Unfound.UNKNOWN and now is Unfound.MISSING and len(use.parts) > 1:
             was = Definition(use.name, Sort.VALUE, again=True)
         elif was is Unfound.UNKNOWN and not use.owner:
-            use, was, now = _shorter(use, part, old, new.library)
+            use, was, now = shorter(use, part, old, new.library)
         barred = unsettable(use, part.target, new.library)
         if barred and not unsettable(use, part.path, old):
             yield Breach(
@@ -149,18 +150,6 @@ def _unrun(use: Use, found: Module | None) -> bool:
     return use.parts[0] in found.typing and not late
 
 
-def _shorter(
-    use: Use, part: FileResult, old: Library, new: Library
-) -> tuple[Use, Found, Found]:
-    """The longest start of a dotted name that has a definition, read."""
-    for count in range(len(use.parts) - 1, 0, -1):
-        head = replace(use, parts=use.parts[:count], how=How.READ, call=None)
-        was, now = _meaning(head, part.path, old), _meaning(head, part.target, new)
-        if isinstance(was, Definition):
-            return head, was, now
-    return use, Unfound.UNKNOWN, Unfound.UNKNOWN
-
-
 def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
     """What the lines of a patch use, by file: where it is defined, and its name.
 
@@ -175,8 +164,8 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
         if made is None:
             continue
         rows = added_rows(part.base.data if part.base else b"", data)
-        for use in _once(uses(part.path, made, rows)):
-            was = _meaning(use, part.path, old.library)
+        for use in once(uses(part.path, made, rows)):
+            was = meaning(use, part.path, old.library)
             if isinstance(was, Definition):
                 need = was.home, was.name
                 if was.sort is Sort.MODULE:
@@ -189,35 +178,6 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
                 need = (part.path if here else "", use.text)
                 found.setdefault(part.path, set()).add(need)
     return found
-
-
-def _once(found: Iterable[Use]) -> list[Use]:
-    """Of uses that are alike the first: they have one meaning."""
-    alike: dict[tuple[object, ...], Use] = {}
-    for use in found:
-        key = (
-            *(use.parts, use.how, use.call, use.start),
-            use.owner,
-            use.kind,
-            use.said,
-        )
-        alike.setdefault(key, use)
-    return list(alike.values())
-
-
-def _meaning(use: Use, path: str, library: Library) -> Found:
-    if use.owner or use.kind:
-        owner = (
-            library.chain(path, use.owner.split("."))
-            if use.owner
-            else library.kind(path, use.kind)
-        )
-        if not isinstance(owner, Definition) or owner.again or len(use.parts) == 1:
-            return Unfound.UNKNOWN
-        if use.parts[0] == "super()":
-            owner = replace(owner, members={})
-        return library.through(owner, use.parts[1:])
-    return library.chain(path, use.parts, use.start)
 
 
 def _against(use: Use, was: Found, now: Found) -> Iterator[Change]:

@@ -49,7 +49,8 @@ def symbols(path: str, data: bytes | None) -> Mapping[str, Lines]:
         return {}
     items = outline(path, data)
     if items is None:
-        return _headings(data) if kind(path) is Kind.MARKDOWN else _flat(data)
+        flat = {TOP: tuple(x.strip() for x in data.split(b"\n") if x.strip())}
+        return _headings(data) if kind(path) is Kind.MARKDOWN else flat
     starts: list[tuple[int, int, str]] = []
     found: dict[str, list[bytes]] = {}
     for name, item in walk(items):
@@ -130,10 +131,6 @@ def _headings(data: bytes) -> dict[str, Lines]:
         if bare:
             found.setdefault(" > ".join(stack) or TOP, []).append(bare)
     return {name: tuple(lines) for name, lines in found.items()}
-
-
-def _flat(data: bytes) -> dict[str, Lines]:
-    return {TOP: tuple(x.strip() for x in data.split(b"\n") if x.strip())}
 
 
 _TOKEN = re.compile(

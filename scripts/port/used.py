@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -64,3 +66,16 @@ class Use:
     def name(self) -> str:
         """The last part, of a key without its brackets."""
         return self.parts[-1].strip('["]')
+
+
+def last_word(node: ast.expr) -> str:
+    """The last word of what is called; empty for what has none."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def name_of(link: Link | None) -> Iterator[str]:
+    """The name that a link leads to, if it leads anywhere."""
+    if link is not None:
+        yield link.name or link.module

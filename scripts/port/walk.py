@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from scripts.port.localnames import Frame, kinds
-from scripts.port.scopes import Link, linked, statements, targets
-from scripts.port.used import Call, How, Use
+from scripts.port.localnames import Frame, innermost
+from scripts.port.scopes import Link, linked
+from scripts.port.used import Call, How, Use, last_word, name_of
 
 _DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*")
@@ -114,16 +114,7 @@ class Walk:
         for part in node.decorator_list:
             self.visit(part, How.READ)
         self._annotation(node.returns)
-        for inner in statements(node.body):
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                frame.links |= linked(inner, self.path)
-            elif isinstance(
-                inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-            ):
-                frame.bound.add(inner.name)
-            elif not isinstance(inner, ast.Global):
-                frame.bound |= set(targets(inner))
-        frame.kinds = kinds(node)
+        frame.fill(node, self.path)
         self.frames.append(frame)
         self.scope.append(node.name)
         self.body(node.body)
@@ -164,7 +155,7 @@ class Walk:
         call = Call(len(node.args), names, hidden)
         self._put(node)
         first = node.args[0] if node.args else None
-        if _last(node.func) == "partial" and isinstance(
+        if last_word(node.func) == "partial" and isinstance(
             first, ast.Attribute | ast.Name
         ):
             later = Call(len(node.args) - 1, names, hidden, part=True)
@@ -183,7 +174,7 @@ class Walk:
                 self._add(node, (*where, f'["{name}"]'), How.NAMED, None, None)
 
     def _put(self, node: ast.Call) -> None:
-        if len(node.args) < 2 or _last(node.func) not in _PUTS:
+        if len(node.args) < 2 or last_word(node.func) not in _PUTS:
             return
         place, name = node.args[:2]
         if isinstance(name, ast.Constant):
@@ -202,7 +193,7 @@ class Walk:
         if not isinstance(inner, ast.Name):
             self.visit(inner, How.READ)
             if parts and isinstance(inner, ast.Call):
-                if isinstance(inner, ast.Call) and _last(inner.func) == "super":
+                if isinstance(inner, ast.Call) and last_word(inner.func) == "super":
                     self._add(node, ("super()", *reversed(parts)), how, call, None)
                 else:
                     self._of_call(node, inner, tuple(reversed(parts)), how, call)
@@ -223,8 +214,8 @@ class Walk:
         """A use of what a call gives, where the top of the file has the function."""
         made = ast.unparse(inner.func)
         first = made.partition(".")[0]
-        known = any(first in (*f.links, *f.bound) for f in self.frames)
-        if _CALLED.fullmatch(made) and first != "self" and not known:
+        known = innermost(self.frames, first) or first == "self"
+        if _CALLED.fullmatch(made) and not known:
             self._add(node, (f"{made}()", *parts), how, call, None, made)
 
     def _add(
@@ -240,35 +231,20 @@ class Walk:
             return
         if parts == ("cls",) and self.owners and how is How.CALLED:
             parts = tuple(self.owners[-1].split("."))
-        if self.names is not None and not self.names & {*parts, *_name_of(start)}:  # type: ignore[operator]
+        if self.names is not None and not self.names & {*parts, *name_of(start)}:  # type: ignore[operator]
             return
         owner, row = "", node.lineno + self.above
         if start is None and not kind:
             if parts[0] in _OWN and self.owners and len(parts) > 1:
                 owner = self.owners[-1]
             else:
-                for frame in reversed(self.frames):
-                    if parts[0] in frame.links:
-                        start = frame.links[parts[0]]
-                        break
-                    if parts[0] in frame.bound:
-                        self.own.setdefault((".".join(self.scope), parts[0]), row)
-                        kind = frame.kinds.get(parts[0], "")
-                        if not kind or len(parts) == 1:
-                            return
-                        break
+                frame = innermost(self.frames, parts[0])
+                start = frame.links.get(parts[0]) if frame else None
+                if frame and start is None:
+                    self.own.setdefault((".".join(self.scope), parts[0]), row)
+                    kind = frame.kinds.get(parts[0], "")
+                    if not kind or len(parts) == 1:
+                        return
         scope = ".".join(self.scope)
         use = Use(row, scope, parts, how, call, start, owner, kind, self.said)
         self.found.append(use)
-
-
-def _last(node: ast.expr) -> str:
-    """The last word of what is called; empty for what has none."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _name_of(link: Link | None) -> Iterator[str]:
-    if link is not None:
-        yield link.name or link.module
