@@ -70,6 +70,9 @@ def sentences(records: Sequence[Record]) -> Iterator[str]:
     models = {row["model"] for row in table(new, "models")}
     real = len(models - {"gpt-oss-like"})
     yield f"within {AT_TIES} in layers of {_WORDS[real]} real models and a gpt-oss-like"
+    ran = {(row["model"], row["ranks"]) for row in table(new, "models")}
+    if {(model.name, n) for model in cases.models() for n in model.ranks} <= ran:
+        yield "at each of 1, 2, 4 and 8 ranks that the size allows"
     small, layers, spread = (
         max(_number(row.get(name, 0)) for r in records for row in table(r, part))
         for part, name in (
