@@ -14,6 +14,7 @@ from scripts.port.chain import Answer, Chain, Snapshot
 from scripts.port.decide import Case
 from scripts.port.dependents import Waiting, brought
 from scripts.port.merge import Merged, Space, space
+from scripts.port.modules import module
 from scripts.port.places import Places
 from scripts.port.resolutions import Records
 from scripts.port.states import FileResult, PatchResult, State
@@ -59,6 +60,7 @@ def carry(
     results: list[PatchResult] = []
     used: set[str] = set()
     waiting = Waiting(chain.known)
+    _read(steps, base, new)
     with beside(chain, len(steps)) as process, space() as room:
         tried: deque[tuple[Snapshot, PatchResult]] = deque()
         while len(results) < len(steps):
@@ -87,6 +89,14 @@ def carry(
             }
             results.append(settled)
     return Carried(tuple(waiting.linked(results)), frozenset(used))
+
+
+def _read(steps: Sequence[Step], base: Tree, new: Tree) -> None:
+    """Read once what both processes are going to read."""
+    for path in {change.path for step in steps for change in step.patch.files}:
+        for side in (base, new) if path.endswith(".py") else ():
+            if entry := side(path):
+                module(path, entry.data)
 
 
 def _look(chain: Chain, before: Snapshot, result: PatchResult) -> Answer:
