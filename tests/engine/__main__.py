@@ -35,6 +35,7 @@ class Part(Enum):
     RANKS = "ranks"  # split over processes: tensor and pipeline parallelism
     DATA = "data"  # data parallelism
     FAULTS = "faults"  # ranks that die, refuse or are others than their peers
+    NODES = "nodes"  # split over two nodes by vLLM's own mode
     RAY = "ray"  # split over two nodes of Ray
 
 
@@ -45,6 +46,7 @@ _ALONE = {
     Part.RANKS: jobs.RANKS,
     Part.DATA: jobs.DATA,
     Part.FAULTS: jobs.FAULTS,
+    Part.NODES: jobs.NODES,
     Part.RAY: jobs.ON_RAY,
 }
 

@@ -58,11 +58,12 @@ UPSTREAM = Job("compare.py", "upstream", ("upstream", *SIGMAS))
 RANKS = Job("ranks.py", limit=3600)
 DATA = Job("ranks_data.py")
 FAULTS = Job("ranks_faults.py")
+NODES = Job("ranks_nodes.py")
 # Else Ray, which reads it when it is imported, makes one line of those of two workers
 # that differ in numbers alone, as their ranks.
 _ALL_LINES = (("RAY_DEDUP_LOGS", "0"),)
 ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,), variables=_ALL_LINES)
-JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT, RANKS, DATA, FAULTS, ON_RAY)
+JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT, RANKS, DATA, FAULTS, NODES, ON_RAY)
 
 
 def digest(trees: Sequence[str]) -> str:

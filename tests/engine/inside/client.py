@@ -7,18 +7,16 @@ The server is a process of its own, started as ``vllm serve`` is, and so is its 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from openai import BadRequestError, OpenAI
+from over_http import ARGUMENTS, NAME, OverHttp
 
-NAME, COUNT, LIMIT = "tiny", 16, 420.0
+COUNT = 16
 TEXT = "The quick brown fox jumps over the lazy dog"
 TEXTS = tuple(TEXT[: 12 + 6 * number] for number in range(6))
 # 180 tokens: more than eight are left of it where five blocks of 32 are cached, as
@@ -26,27 +24,17 @@ TEXTS = tuple(TEXT[: 12 + 6 * number] for number in range(6))
 LONG = (
     "Once upon a time there was a tiny mixture of experts. " * 3 + "And then it ended."
 )
-ARGUMENTS = (
-    "--served-model-name", NAME, "--dtype", "bfloat16", "--enforce-eager",
-    "--max-model-len", "512", "--max-num-batched-tokens", "64", "--max-num-seqs", "16",
-    "--block-size", "32", "--kv-cache-memory-bytes", str(1 << 26),
-    "--enable-prompt-tokens-details",
-    "--worker-extension-cls", "worker_part.WorkerPart",
-)  # fmt: skip
 
 
-class Server:
+class Server(OverHttp):
     """The server at a free port of the loopback; a context."""
 
     def __init__(self, folder: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = log
+        super().__init__(log)
         self._command = [
             sys.executable, "-m", "vllm.entrypoints.openai.api_server",
             "--model", str(folder), "--host", "127.0.0.1", "--port", str(self.port),
-            *ARGUMENTS,
+            "--enable-prompt-tokens-details", *ARGUMENTS,
         ]  # fmt: skip
 
     def __enter__(self) -> Server:
@@ -55,24 +43,11 @@ class Server:
                 self._command, stdout=file, stderr=subprocess.STDOUT
             )
         try:
-            self._wait()
+            self.wait(lambda: self._process.poll() is None)
         except BaseException:
             self._process.kill()
             raise
         return self
-
-    def _wait(self) -> None:
-        until = time.monotonic() + LIMIT
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
-            try:
-                self.get("/health")
-            except OSError:
-                time.sleep(0.5)
-            else:
-                return
-        raise RuntimeError(f"the server does not come up:\n{self.said()[-3000:]}")
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -82,30 +57,10 @@ class Server:
             self._process.kill()
             self._process.wait()
 
-    def said(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url(path), timeout=60) as answer:
-            return bytes(answer.read())
-
-    def post(self, path: str, **body: Any) -> Any:
-        asked = urllib.request.Request(
-            self.url(path),
-            json.dumps(body).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(asked, timeout=300) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
     def worker(self, method: str, **kwargs: Any) -> Any:
-        """A method of the engine's worker (``VLLM_SERVER_DEV_MODE``)."""
-        answer = self.post("/collective_rpc", method=method, kwargs=kwargs)
-        return answer["results"][0] if answer else None
+        """A method of the engine's one worker."""
+        answers = self.workers(method, **kwargs)
+        return answers[0] if answers else None
 
 
 def main(folder: Path, out: Path, log: Path) -> None:

@@ -12,7 +12,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import pickle
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +35,7 @@ from offline import (
     prompts,
     tokens_of,
 )
+from over_http import free_port
 from ranks import CHOSEN, SIZES, tiny
 from rows import Rows
 from split import CLOSE, COUNT, ROOM, by_fork
@@ -95,7 +95,7 @@ def forked(
     """What these ranks say, which run at once; None is the whole model by itself."""
     context = multiprocessing.get_context("fork")
     outs = [folder / f"data {number}.pickle" for number in range(len(asked))]
-    port = _port()
+    port = free_port()
     ranks = [
         context.Process(target=one, args=(checkpoint, chosen, rank, port, out))
         for rank, out in zip(asked, outs, strict=True)
@@ -149,12 +149,6 @@ def _step(llm: Any, given: list[list[int]]) -> dict[str, Any]:
     (calls,) = llm.collective_rpc("sm12x_calls")
     sizes = [size for _, size in calls["moe"][before:]]
     return {"logits": logits, "tokens": tokens, "sizes": sizes}
-
-
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

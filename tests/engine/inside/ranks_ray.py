@@ -32,31 +32,38 @@ THERE = quoted("world_size=2 rank=1 local_rank=0")
 SHOWN_WITHIN = 60.0
 """Seconds in which Ray shows on the first node what a worker of the second printed."""
 ENGINES = ("Creating placement groups for data parallel",)
-SPLITS = (TWO, Split(pipeline=2), Split(tensor=2, pipeline=2))
+ONE_EACH = {TWO: Format.MODELOPT, Split(pipeline=2): Format.COMPRESSED}
+"""Splits with a rank on each node, and what they load."""
+BOTH = Split(tensor=2, pipeline=2)
 
 
 def main(folder: Path, out: Path) -> None:
     rows = Rows()
     by_fork()
     size = SIZES[PADDED]
-    checkpoint = write(folder / "ranks ray", tiny(size, Format.MODELOPT))
+    checkpoints = {
+        form: write(folder / f"ranks ray {form.value}", tiny(size, form))
+        for form in Format
+    }
+    forms = ONE_EACH | {BOTH: Format.MODELOPT}
+    checkpoint = checkpoints[Format.MODELOPT]
     sm12x_double.install()
     (whole,) = forked(folder, checkpoint, NAMED, [None])
     want: dict[Split, Said] = {}
-    for split in SPLITS:
-        with started(checkpoint, split, **NAMED) as llm:
+    for split, form in forms.items():
+        with started(checkpoints[form], split, **NAMED) as llm:
             want[split] = ask(llm, *given())
     # Ray packs: with one of its resource a node two processes are on two nodes.
     with ray_faults.Server() as server, ray_double.cluster(each=1) as nodes:
         unnamed(rows, checkpoint)
         ray_double.name_resource()
-        for split in SPLITS[:2]:
-            spread(rows, checkpoint, on_ray(split), want[split], nodes)
+        for split, form in ONE_EACH.items():
+            spread(rows, checkpoints[form], on_ray(split), want[split], nodes)
         refused(rows, folder)
         shared(rows, checkpoint, whole)
         ray_faults.faults(rows, server, nodes, checkpoint, on_ray(TWO))
     with ray_double.cluster(each=2) as nodes:
-        spread(rows, checkpoint, on_ray(SPLITS[2]), want[SPLITS[2]], nodes)
+        spread(rows, checkpoint, on_ray(BOTH), want[BOTH], nodes)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
