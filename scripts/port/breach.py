@@ -41,6 +41,8 @@ class Side:
     search: Search
     binds: Search
     """Paths, no tests among them, that define or assign a name; some are too many."""
+    upstream: Search
+    """As `search`, of the tree without the series."""
     near: Callable[[bytes, str], Iterable[str]]
     """Those of `search` one by one, the files beside a path first."""
 

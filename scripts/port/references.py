@@ -72,7 +72,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += entered(done, old, new)
     found += reached(done, old, new)
     found += meeting(done, old, new)
-    found += vanished(done, new)
+    found += vanished(done, old, new)
     return found
 
 

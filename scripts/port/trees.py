@@ -104,7 +104,7 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
         yield from (path for path in tree.near(word, home) if path not in now)
 
     library = Library(read, lambda path: path in folders or path in made)
-    return Side(library, search, binds, near)
+    return Side(library, search, binds, tree.search, near)
 
 
 @cache

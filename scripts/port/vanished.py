@@ -17,17 +17,20 @@ from scripts.series.replay import Entry
 
 _ATTRIBUTE = re.compile(rb"(?<=\w)\.([A-Za-z_]\w{2,})|\)\.([A-Za-z_]\w{2,})")
 _TEXT = re.compile(rb'"[A-Za-z_][\w.-]{2,}"')
+_VARIABLE = re.compile(rb'"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"')
 _STRINGS = re.compile(rb""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*""")
 
 
-def vanished(done: Sequence[FileResult], new: Side) -> Iterator[Breach]:
+def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
     """Look at the lines that a patch adds to files of upstream's.
 
     Args:
         done: The carried files of one patch.
+        old: The pinned tree with the patch.
         new: The new tree with it.
     """
     for part in done:
+        yield from _variables(part, old, new)
         if part.base is None or part.ours is None or part.theirs is None:
             continue
         if part.base == part.ours:
@@ -38,6 +41,20 @@ def vanished(done: Sequence[FileResult], new: Side) -> Iterator[Breach]:
                 continue
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream's file had and nothing has now"
+            yield Breach(part.path, 0, text.strip('"'), what)
+
+
+def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
+    """Names of the environment: whoever reads one may be in any file."""
+    if part.theirs is None:
+        return
+    data = part.base.data if part.base else b""
+    for word in sorted(_of_lines(data, part.theirs.data)):
+        if not _VARIABLE.fullmatch(word) or any(new.upstream(word)):
+            continue
+        if any(old.upstream(word)):
+            text = word.decode("utf-8", "replace")
+            what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text.strip('"'), what)
 
 
