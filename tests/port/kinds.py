@@ -35,7 +35,9 @@ from tests.scripts.small import git
 OURS = "make port"
 STANDS = "stands on what waits"
 HELD = "held out: "
-"""What stands before a kind that the port was not taught on."""
+"""What stands before a kind of the first set that the port was not taught on."""
+OPEN = "left open: "
+"""What stands before a kind of cases that have an answer, and are refused."""
 
 _LEFT = (
     *LEFT,
@@ -66,11 +68,16 @@ class Tally:
         if tool == OURS and found is Verdict.REFUSED:
             self.refused.append(f"{kind}: {name}")
 
-    def total(self, tool: str, held: bool) -> Counter[Verdict]:
-        """Of one tool, on the corpus or on the held-out set."""
+    def total(self, tool: str, label: str) -> Counter[Verdict]:
+        """Of one tool, on the corpus, the held-out set or what is left open.
+
+        Args:
+            tool: Its name.
+            label: What stands before the kinds; empty for the corpus.
+        """
         found: Counter[Verdict] = Counter()
         for kind, row in self.cells.items():
-            if kind.startswith(HELD) is held:
+            if label == next((x for x in (HELD, OPEN) if kind.startswith(x)), ""):
                 found.update(row.get(tool, Counter()))
         return found
 
@@ -85,7 +92,8 @@ def tally() -> Tally:
     found = Tally()
     for held, cases, chains in (
         ("", CORPUS, CHAINS),
-        (HELD, (*HELD_OUT, *_LEFT), HELD_OUT_SERIES),
+        (HELD, HELD_OUT, HELD_OUT_SERIES),
+        (OPEN, _LEFT, ()),
     ):
         for case in cases:
             with TemporaryDirectory(prefix="sm12x-kinds-") as home:
@@ -140,9 +148,13 @@ def table(found: Tally) -> str:
     rows = [f"{'right, refused, wrong':<44}" + "".join(f"{t:>17}" for t in tools)]
     for kind, row in found.cells.items():
         rows.append(f"{kind:<44}" + "".join(_cell(row.get(t)) for t in tools))
-    for label, held in (("all of the corpus", False), ("all that was held out", True)):
-        cells = "".join(_cell(found.total(tool, held)) for tool in tools)
-        rows.append(f"{label:<44}{cells}")
+    for title, label in (
+        ("all of the corpus", ""),
+        ("all that was held out", HELD),
+        ("all that is left open", OPEN),
+    ):
+        cells = "".join(_cell(found.total(tool, label)) for tool in tools)
+        rows.append(f"{title:<44}{cells}")
     rows += [f"  {OURS} wrong: {name}" for name in found.wrong]
     rows += [f"  {OURS} refused: {name}" for name in found.refused]
     missing = [name for name in PEERS if name not in tools]
