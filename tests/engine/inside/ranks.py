@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rows import Rows
 from split import (
     CLOSE,
     COUNT,
+    LIMIT,
     ROOM,
     Said,
     Split,
@@ -87,6 +89,7 @@ def halved(
             said[split] = ask(llm, *given())
             kernels = llm.collective_rpc("sm12x_kernels")
             held = llm.collective_rpc("sm12x_bytes")
+            warm = llm.collective_rpc("sm12x_warm_up")
     far = apart(said[TWO], said[ONE])
     ours = [rank["moe"] == ["FlashInferCuteDSLSM12xExperts"] for rank in kernels]
     rows.add(
@@ -103,6 +106,7 @@ def halved(
     wanted = [ROOM, ROOM, LONG - 2 * ROOM]
     logged(rows, "TP 2: log", UP, log)
     layers = tiny(size, form).layers
+    warmed(rows, "TP 2: warm-up", warm, layers)
     chunks = [sizes[: 3 * layers : layers] for sizes in said[TWO].sizes]
     rows.add(
         "TP 2: chunked prefill", f"{wanted} tokens a call on both ranks",
@@ -111,17 +115,36 @@ def halved(
     return said
 
 
+def warmed(rows: Rows, step: str, found: list[dict[str, int]], layers: int) -> None:
+    """One row: each rank compiles what its own layers, so many of them, can reach."""
+    rows.add(
+        step,
+        f"on each rank all calls of its {layers} layers' experts, and the GEMM's",
+        "; ".join(
+            f"{rank['moe']} and {rank['linear']} calls of {rank['providers']} providers"
+            for rank in found
+        ),
+        len(found) == TWO.tensor
+        and all(
+            rank["moe"] == rank["moe wanted"] > 0 < rank["linear"]
+            and rank["providers"] == 3 * layers
+            for rank in found
+        ),
+    )  # fmt: skip
+
+
 def refused(rows: Rows, folder: Path, form: Format) -> None:
     """A size that no rank can take: all say so, and the start ends."""
     checkpoint = write(folder / f"ranks {form.value} {REFUSED}", tiny(REFUSED, form))
     said: list[str] = []
-    ended = ""
+    ended, begun = "", time.monotonic()
     with heard(said):
         try:
             with started(checkpoint, TWO, **NAMED):
                 pass
         except Exception as error:
             ended = type(error).__name__
+    took = time.monotonic() - begun
     words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
     ranks = sorted(
         {
@@ -132,9 +155,10 @@ def refused(rows: Rows, folder: Path, form: Format) -> None:
     )
     rows.add(
         f"TP 2, {form.value}, intermediate size of {REFUSED // 2} a rank",
-        "both ranks refuse with the reason, and the start ends",
-        f"{', '.join(ranks) or 'no rank'}: {words}; {ended or 'it started'}",
-        ranks == ["TP0", "TP1"] and bool(ended),
+        f"both ranks refuse with the reason, and the start ends within {LIMIT:.0f} s",
+        f"{', '.join(ranks) or 'no rank'}: {words}; {ended or 'it started'} after "
+        f"{took:.0f} s",
+        ranks == ["TP0", "TP1"] and bool(ended) and took < LIMIT,
     )  # fmt: skip
 
 
@@ -145,6 +169,10 @@ def staged(rows: Rows, checkpoint: Path, found: dict[Split, Said]) -> None:
         with started(checkpoint, split) as llm:
             said = ask(llm, *given())
             ranks = len(llm.collective_rpc("sm12x_kernels"))
+            if like is ONE:
+                warm = llm.collective_rpc("sm12x_warm_up")
+                layers = tiny(SIZES[WHOLE], Format.MODELOPT).layers
+                warmed(rows, "PP 2: warm-up", warm, layers // 2)
         far = apart(said, found[like])
         rows.add(
             split.name, f"the bits of {like.name}",
