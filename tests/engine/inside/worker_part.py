@@ -122,14 +122,14 @@ def _kernels(model: Any) -> dict[str, list[str]]:
 
 
 def _wanted(model: Any) -> int:
-    """Calls that the warm-up makes for layers of experts, of which all are equal."""
+    """Calls that the warm-up makes for layers of experts: equal layers share theirs."""
     from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
         sm12x_moe_warmup_tokens,
     )
 
     providers = [getattr(m, "b12x_warmup_provider", None) for m in model.modules()]
-    (key,) = {p._workspace_key() for p in providers if hasattr(p, "_workspace_key")}
-    return len(sm12x_moe_warmup_tokens(key))
+    keys = {p._workspace_key() for p in providers if hasattr(p, "_workspace_key")}
+    return sum(len(sm12x_moe_warmup_tokens(key)) for key in keys)
 
 
 def _providers(model: Any) -> int:
