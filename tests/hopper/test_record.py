@@ -113,6 +113,25 @@ def test_what_breaks_a_bound_is_named(
     assert len(found) == 1 and found[0].startswith(f"{part}: ")
 
 
+def test_beyond_the_promise_a_layer_is_as_far_as_its_own_runs() -> None:
+    """The double has one order of the sums that the kernel makes in any."""
+    columns = cases.COLUMNS["models"]
+    far, spread = columns.index("kernel-double"), columns.index("runs apart")
+    for value, runs, good in (
+        (0.01, 0.0, True),
+        (0.0101, 0.005, False),
+        (0.0101, 0.0051, True),
+        (0.0134, 0.0066, False),
+        (0.0136, 0.0134, False),
+    ):
+        found = result()
+        row = found["parts"]["models"]["rows"][DYNAMIC]
+        row[far], row[spread] = value, runs
+        assert (refused(found) == []) == good
+        if not good:
+            assert "kernel-double is beyond" in refused(found)[0]
+
+
 def test_what_passed_in_part_is_named() -> None:
     for column, value in (("skipped", 1), ("passed", 0)):
         assert "failed or were skipped" in refused(changed("seed", 0, column, value))[0]
