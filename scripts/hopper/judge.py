@@ -25,8 +25,8 @@ OWN_SPREAD = 2
 SAME_BITS = ("static", "direct_micro")
 # In layers of real size a few codes, whose quotient is a tie but for a unit of FP32.
 AT_TIES = 0.001
-# Direct micro divides in another order (CONTRACT.md, 1) and takes other codes at ties of
-# E2M1: tests/series/cpu/contract/test_error.py.
+# Direct micro divides in another order (CONTRACT.md, 1) and takes other codes at ties:
+# tests/series/cpu/contract/test_error.py.
 OTHER_CODES = 0.1
 # Columns that direct micro takes (0.7.4, moe_dispatch:1568); wider ones are micro's.
 _DIRECT_MOST = 512
