@@ -36,11 +36,12 @@ from offline import (
     tokens_of,
 )
 from over_http import free_port
-from ranks import CHOSEN, SIZES, tiny
+from ranks import CHOSEN, PADDED, SIZES, WHOLE, tiny
 from rows import Rows
 from split import CLOSE, COUNT, ROOM, by_fork
 
 RANKS, LIMIT = 2, 600
+FORMS = {WHOLE: Format.COMPRESSED, PADDED: Format.MODELOPT}
 # Each rank's prompts, of several lengths; then one rank alone has some.
 SHARES = (5, 1), (3, 0)
 
@@ -56,11 +57,11 @@ def main(folder: Path, out: Path) -> None:
     data_double.install()
     for name, size in SIZES.items():
         path = folder / f"ranks data {size}"
-        checkpoint = write(path, tiny(size, Format.MODELOPT))
+        checkpoint = write(path, tiny(size, FORMS[name]))
         (whole,) = forked(folder, checkpoint, CHOSEN[name], [None])
         found = forked(folder, checkpoint, CHOSEN[name], range(RANKS))
         for number in range(len(SHARES)):
-            step = f"DP 2, intermediate size {name}"
+            step = f"DP 2, {FORMS[name].value}, intermediate size {name}"
             judged(rows, step, number, whole, found)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
