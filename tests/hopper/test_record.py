@@ -30,6 +30,7 @@ STATIC = at("regimes", regime="static")
 MICRO = at("regimes", regime="micro")
 LAYER = at("models", kernel="static", rows="all")
 DYNAMIC = at("models", kernel="dynamic", rows="all", model="Qwen3-30B-A3B", ranks=1)
+ONE = at("models", rows="all", tokens=1)
 PADDED = at("models", rows="all padded")
 THIRD = at("models", rows="a third padded")
 FAULT = len(cases.INSTRUCTIONS)
@@ -68,6 +69,15 @@ def test_a_good_run_breaks_nothing() -> None:
         ("models", DYNAMIC, "runs apart", 0.2, "runs of it are more than 0.15"),
         ("models", DYNAMIC, "runs apart", "", "runs of it are more than 0.15"),
         ("models", THIRD, "kernel-double", NAN, "kernel-double is beyond"),
+        (
+            "models",
+            LAYER,
+            "kernel-reference",
+            0.201,
+            "kernel-reference is beyond 0.2000",
+        ),
+        ("models", ONE, "kernel-reference", 0.221, "kernel-reference is beyond 0.2200"),
+        ("models", ONE, "double-reference", 0.221, "double-reference is beyond 0.2200"),
         ("models", LAYER, "kernel-reference", "", "kernel-reference is beyond"),
         ("models", LAYER, "kernel-reference", "not finite", "not finite"),
         ("models", LAYER, "kernel", "refused: no", "refused"),
