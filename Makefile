@@ -117,7 +117,7 @@ port: says/port .venv/.dev ## Carry the series to another upstream, and prove it
 port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
-takes-carry-matrix = some minutes a release
+takes-carry-matrix = some ten minutes, most of it the cases made by hand
 carry-matrix: says/carry-matrix .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 

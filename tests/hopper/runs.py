@@ -58,6 +58,7 @@ def _models() -> Iterator[list[Any]]:
             kernels = (
                 ("static", 40, 0.0004),
                 ("micro", 4, 0.009),
+                ("micro", 1, 0.009),
                 ("dynamic", 900, 0.009),
             )
             for kernel, tokens, far in kernels:
