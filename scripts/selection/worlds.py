@@ -175,13 +175,26 @@ def update(rows: Sequence[Row]) -> None:
     write(RECORDED, text.getvalue().encode())
 
 
+_FIRST = {
+    "B12X": "b12x compiles here; its wheel brings compilers for CUDA 12 and 13",
+    "FlashInferB12x": "ahead with few rows; FlashInfer asks for CUDA 12.9 at least",
+}
+"""Why what automatic selection takes in place of upstream's runs in such a world."""
+
+
+def _since(row: Row) -> str:
+    if row.why or row.backend != AUTO or row.fork == row.upstream:
+        return row.why
+    return next((why for name, why in _FIRST.items() if row.fork.startswith(name)), "")
+
+
 def shown(rows: Sequence[Row]) -> list[str]:
     """Lines for a person: capabilities that answer alike are one."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         told = (
             *(row.world, row.layer, row.scheme, row.backend),
-            *(short(row.fork), short(row.upstream), row.why[:160]),
+            *(short(row.fork), short(row.upstream), _since(row)[:160]),
         )
         alike.setdefault(told, []).append(row.capability)
     head = ("where", "layer", "", "named", "on", "fork", "upstream", "since")

@@ -10,7 +10,7 @@ import pytest
 from scripts.errors import Finding
 from scripts.selection import worlds
 from scripts.selection.ask import Question
-from scripts.selection.cases import BROKEN, CUDA_12, NO_CUTLASS, USUAL, World
+from scripts.selection.cases import AUTO, BROKEN, CUDA_12, NO_CUTLASS, USUAL, World
 from scripts.selection.worlds import Row
 
 AUTO = Row("no cutlass", "MoE", "W4A4", "auto", "12.0", "A (a)", "A (a)", "why")
@@ -84,3 +84,15 @@ def test_capabilities_that_answer_alike_are_one_line() -> None:
     lines = worlds.shown(both)
     assert len(lines) == 3
     assert "12.0, 12.1" in lines[1] and lines[1].endswith("why")
+
+
+def test_what_is_taken_in_place_of_upstreams_has_a_reason() -> None:
+    differing = [
+        row
+        for row in worlds.recorded()
+        if row.backend == AUTO and row.fork != row.upstream
+    ]
+    assert differing
+    for row in differing:
+        head, line = worlds.shown([row])
+        assert line[head.index("since") :].strip(), line
