@@ -74,20 +74,20 @@ test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, th
 bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1) | make bench-sm12x MODEL=nvidia/Qwen3-30B-A3B-NVFP4
 	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
 
-kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= OUT=) | make kernel-cache ARCH=sm_120a SITE=/opt/venv/lib/python3.12/site-packages
+kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= SHAPES= OUT=) | make kernel-cache ARCH=sm_120a SITE=/opt/venv/lib/python3.12/site-packages
 	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
 
 ## What is built
 
 .PHONY: wheel sdist wheel-source
-wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64) | make wheel ARCH=aarch64
-	@$(run) wheel $(call opt,ARCH,--arch)
+wheel: .venv/.tools ## dist/*.whl: the series laid over the pinned upstream wheel (ARCH=x86_64|aarch64 OUT=dir) | make wheel ARCH=aarch64
+	@$(run) wheel $(call opt,ARCH,--arch) $(call opt,OUT,--out)
 
-sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive | make sdist
-	@$(run) sdist
+sdist: .venv/.tools ## dist/*.tar.gz: the patched source archive (OUT=dir) | make sdist
+	@$(run) sdist $(call opt,OUT,--out)
 
-wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1) | make wheel-source PYTHON=env/bin/python DRY_RUN=1
-	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python)
+wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a and 12.1a (DRY_RUN=1 PYTHON= TARGET_DEVICE= OUT=) | make wheel-source PYTHON=env/bin/python DRY_RUN=1
+	@$(run) wheel-source $(call flag,DRY_RUN,--dry-run) $(call opt,TARGET_DEVICE,--target-device) $(call opt,PYTHON,--python) $(call opt,OUT,--out)
 
 ## The series, for maintainers
 
@@ -166,8 +166,8 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 
 .PHONY: release provenance reproduce
 takes-release = as long as make check with DRY_RUN=1; a whole one was not timed
-release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID=) | make release DRY_RUN=1
-	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id)
+release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID= OUT=) | make release DRY_RUN=1
+	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id) $(call opt,OUT,--out)
 
 provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=) | make provenance WHEEL=dist/vllm-...whl
 	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)
@@ -192,8 +192,8 @@ lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pr
 	.venv/bin/pre-commit run --all-files
 
 takes-kernels = some six minutes the first time, seconds from the cache
-kernels: says/kernels .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1) | make kernels
-	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer)
+kernels: says/kernels .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1 SHAPES=file) | make kernels
+	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer) $(call opt,SHAPES,--shapes)
 
 cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
 	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)

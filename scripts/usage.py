@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -47,6 +47,28 @@ def given(args: Sequence[str]) -> list[str]:
         elif kept and kept[-1].startswith("--"):
             kept.pop()
     return kept
+
+
+def alone(what: str, given: Mapping[str, object], taken: Iterable[str] = ()) -> None:
+    """Refuse what would change nothing beside `what`, or contradicts it.
+
+    Args:
+        what: As make takes it, `RECORDED=1`.
+        given: The other variables of make; one with a false value was not given.
+        taken: Which of them go with it.
+
+    Raises:
+        Unusable: Another one was given.
+    """
+    taken = tuple(taken)
+    if names := [name for name, value in given.items() if value and name not in taken]:
+        raise Unusable(
+            "these arguments do not go together",
+            where=what,
+            expected=f"{', '.join(taken) or 'nothing'} beside it",
+            found=", ".join(names),
+            next="leave one out: make help",
+        )
 
 
 def error(wrong: Any, args: Sequence[str], program: str) -> Unusable:

@@ -11,6 +11,7 @@ import typer
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
+from scripts.usage import alone
 
 
 @app.command("footprint", epilog="Example: python -m scripts footprint --recorded")
@@ -38,6 +39,8 @@ def footprint_verb(
     from scripts.selection.matrix import trees
     from scripts.series.identity import Identity
 
+    if recorded:
+        alone("RECORDED=1", {"UPDATE": update}, ("JSON",))
     at = Checkout()
     if recorded:
         found = record.read()

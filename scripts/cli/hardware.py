@@ -13,6 +13,7 @@ from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.files import write
+from scripts.usage import alone
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
@@ -24,8 +25,9 @@ def cuda_verb(
         typer.Option("--recorded", help="Print the repository's table; run nothing."),
     ] = False,
     python: Annotated[
-        str, typer.Option(help="Interpreter that imports the patched vLLM.")
-    ] = "python3",
+        str | None,
+        typer.Option(help="Interpreter that imports the patched vLLM; else python3."),
+    ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Write what was found as that table.")
     ] = False,
@@ -40,8 +42,10 @@ def cuda_verb(
     from scripts.hardware import cuda
     from scripts.series.identity import here
 
+    if recorded:
+        alone("RECORDED=1", {"UPDATE": update, "PYTHON": python}, ("JSON",))
     at = Checkout()
-    found = cuda.recorded() if recorded else cuda.measured(at, python)
+    found = cuda.recorded() if recorded else cuda.measured(at, python or "python3")
     if not recorded:
         reports.write(at, "cuda", found)
     say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, here(at)))

@@ -15,6 +15,7 @@ from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Unusable
+from scripts.usage import alone
 
 
 class Step(enum.StrEnum):
@@ -145,18 +146,13 @@ def hopper_verb(
 
 def _agree(step: Step | None, recorded: bool, given: dict[str, Any]) -> None:
     """Refuse an argument that would change nothing."""
-    taken = _OF_A_RECORD if recorded else _TAKEN[step]
-    names = [name for name in _ARGUMENTS if given[name] and name not in taken]
-    names = names if recorded else [name for name in names if name != "step"]
-    if names:
-        what = "RECORDED=1" if recorded else f"STEP={step.value if step else ''}"
-        raise Unusable(
-            "these arguments do not go together",
-            where=what,
-            expected=", ".join(_ARGUMENTS[name] for name in taken) + " beside it",
-            found=", ".join(_ARGUMENTS[name] for name in names),
-            next="leave one out: make help",
-        )
+    what, taken = f"STEP={step.value if step else ''}", _TAKEN[step]
+    if recorded:
+        what, taken = "RECORDED=1", _OF_A_RECORD
+    others = {name: given[arg] for arg, name in _ARGUMENTS.items()}
+    if not recorded:
+        del others["STEP"]
+    alone(what, others, [_ARGUMENTS[arg] for arg in taken])
 
 
 _ARGUMENTS = {

@@ -18,6 +18,7 @@ from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.files import one_run
+from scripts.usage import alone
 
 if TYPE_CHECKING:
     from scripts.kernels.report import Report
@@ -64,10 +65,15 @@ def kernels_verb(
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
 
+    given = {"UPDATE": update, "ALL": everything, "SHAPES": shapes, "JSON": as_data}
+    if flashinfer is not None:
+        alone("FLASHINFER=", given, ("SHAPES",))
+    elif update:
+        alone("UPDATE=1", given, ("UPDATE", "JSON"))
+    chosen = shapes_file.load(shapes or shapes_file.PATH)
     at = Checkout()
     tree = trees(at).fork.path
     companions = lockfile.load(at.lock).companions
-    chosen = shapes_file.load(shapes or shapes_file.PATH)
     if flashinfer is not None:
         moved(tree, companions, chosen, flashinfer)
         return

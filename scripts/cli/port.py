@@ -12,6 +12,7 @@ import typer
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import say
+from scripts.usage import alone
 
 
 class Format(Enum):
@@ -67,6 +68,8 @@ def port_verb(
     """
     from scripts.port.run import Wanted, port
 
+    if no_proof:
+        alone("NO_PROOF=1", {"PROOF": proof})
     wanted = Wanted(to, git, dry_run, not no_proof, proof, not no_history)
     _report(port(Checkout(), wanted), form)
 

@@ -11,6 +11,7 @@ import typer
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import say
+from scripts.usage import alone
 
 Builder = Annotated[
     str | None,
@@ -117,6 +118,7 @@ def release_verb(
 
     at = Checkout()
     if raise_number:
+        alone("NEXT=1", {"DRY_RUN": dry_run, "TAG": tag, "FILES_URL": files_url})
         lock = lockfile.load(at.lock)
         following = {"series.release": lock.release + 1, "series.released-tree": None}
         lockfile.update(at.lock, following)

@@ -12,6 +12,7 @@ from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
 from scripts.errors import Unusable
+from scripts.usage import alone
 
 
 @app.command("matrix", epilog="Example: python -m scripts matrix --recorded")
@@ -41,6 +42,8 @@ def matrix_verb(
     from scripts.selection import main, report, worlds
     from scripts.selection.matrix import trees
 
+    if recorded:
+        alone("RECORDED=1", {"UPDATE": update}, ("ALL", "JSON"))
     at = Checkout()
     if recorded:
         found, others = main.recorded(), worlds.recorded()
@@ -140,11 +143,11 @@ def doctor_verb(
         if not ok:
             raise typer.Exit(1)
         return
-    alone = {"GPU": gpu, "COUNT": count, "TP": tp, "CONTEXT": context, "SEQS": seqs}
-    alone |= {"TOKENS": tokens, "RECIPE": recipe}
-    alone |= {"KV": kv if kv != "auto" else None}
-    alone |= {"FORMAT": form if form != "text" else None}
-    if given := [name for name, value in alone.items() if value is not None]:
+    only = {"GPU": gpu, "COUNT": count, "TP": tp, "CONTEXT": context, "SEQS": seqs}
+    only |= {"TOKENS": tokens, "RECIPE": recipe}
+    only |= {"KV": kv if kv != "auto" else None}
+    only |= {"FORMAT": form if form != "text" else None}
+    if given := [name for name, value in only.items() if value is not None]:
         raise Unusable(
             "only a model has this",
             where=", ".join(f"{name}=" for name in given),

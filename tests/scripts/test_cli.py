@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from scripts import ROOT
-from scripts.cli import app
+from scripts.checkout import Checkout
+from scripts.cli import app, publish
+from scripts.errors import Unusable
 from tests.scripts.small import Small, git
 from tests.warm import warm
 
+SHAPES = "scripts/kernels/shapes.toml"
 VERBS = [c.name for c in app.registered_commands if c.name]
 
 
@@ -124,6 +128,41 @@ def test_usage_and_environment_exit_2(
     assert "mkdir -p README.md" not in done.stderr
     assert done.stdout == ""
     assert not list(tmp_path.iterdir()), "made ready for nothing"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["kernels", "--shapes", "nowhere.toml"], "nowhere.toml"),
+        # What would be left out in silence, or done in spite of the other.
+        (["matrix", "--recorded", "--update"], "RECORDED=1 UPDATE"),
+        (["footprint", "--recorded", "--update"], "RECORDED=1 UPDATE"),
+        (["cuda", "--recorded", "--update"], "RECORDED=1 UPDATE"),
+        (["cuda", "--recorded", "--python", "python3"], "RECORDED=1 PYTHON"),
+        (["hopper", "--recorded", "--step", "run"], "RECORDED=1 STEP"),
+        (["kernels", "--flashinfer", "0.7.1", "--update"], "FLASHINFER= UPDATE"),
+        (["kernels", "--flashinfer", "0.7.1", "--json"], "FLASHINFER= JSON"),
+        (["kernels", "--update", "--all"], "UPDATE=1 ALL"),
+        (["kernels", "--update", "--shapes", SHAPES], "UPDATE=1 SHAPES"),
+        (["release", "--next", "--dry-run"], "NEXT=1 DRY_RUN"),
+        (["port", "0.32.0", "--proof", "--no-proof"], "NO_PROOF=1 PROOF"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_what_cannot_be_done_together_is_refused_at_once(
+    given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SM12X_OFFLINE", "1")
+    monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
+    lock = (ROOT / "upstream.lock").read_bytes()
+    (tmp_path / "upstream.lock").write_bytes(lock)
+    monkeypatch.setattr(publish, "Checkout", lambda: Checkout(tmp_path))
+    done = CliRunner().invoke(app, given)
+    error = done.exception
+    assert isinstance(error, Unusable) and done.stdout == ""
+    assert said in f"{error.where} {error.found}"
+    assert (tmp_path / "upstream.lock").read_bytes() == lock
+    assert not (tmp_path / "cache").exists(), "made ready for nothing"
 
 
 @pytest.mark.parametrize(
@@ -247,8 +286,27 @@ def test_make_help_names_every_target() -> None:
     ],
 )  # fmt: skip
 def test_make_passes_what_it_is_given(given: list[str], run: str) -> None:
+    told = passed(*given)
+    assert told == shlex.split(f".venv/bin/python -m scripts {run}")
+
+
+def passed(*given: str) -> list[str]:
+    """What make would run, by its words."""
     done = make("--dry-run", *given)
     told = shlex.split(done.stdout.splitlines()[-1])
     held = ["exec", "env", "--block-signal=INT"]
-    told = told[3:] if told[:3] == held else told
-    assert told == shlex.split(f".venv/bin/python -m scripts {run}")
+    return told[3:] if told[:3] == held else told
+
+
+def test_make_passes_every_option_that_has_a_variable() -> None:
+    """A variable that one target knows would be left out of another in silence."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    call = r"\$\(call (?:opt|flag),(\w+),(--[\w-]+)\)"
+    usual = {option: name for name, option in re.findall(call, text)}
+    assert {"--shapes", "--out", "--before", "--json"} <= usual.keys()
+    commands = typer.main.get_command(app)
+    for name in VERBS:
+        command = commands.get_command(None, name)  # type: ignore[attr-defined]
+        options = {o for param in command.params for o in param.opts} & usual.keys()
+        told = passed(name, *(f"{usual[option]}=1" for option in options))
+        assert options <= {*told}, name
