@@ -133,6 +133,37 @@ def test_what_does_not_fit_says_what_would(tmp_path: Path) -> None:
     assert "vllm serve" not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("qwen3-30b-a3b", {"gpu": "5080"}),
+        ("qwen3-30b-a3b", {"gpu": "5090", "ranks": 3}),
+        ("deepseek-r1", {"gpu": "5070ti"}),
+        ("deepseek-r1", {"gpu": "pro6000", "count": 8, "kv": "nvfp4"}),
+    ],
+    ids=str,
+)
+def test_a_mend_points_where_what_would_fit_stands(
+    name: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    text, _ = diagnose(Given(write(tmp_path, name), **more))
+    before, heading, after = text.partition("What would fit")
+    mends = "see what would fit, above"
+    assert "would fit, below" not in text and mends not in before
+    assert heading and mends in after
+
+
+def test_no_mend_names_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.doctor.model.main.nearest", lambda *_: [])
+    folder = write(tmp_path, "qwen3-30b-a3b")
+    for more in ({"gpu": "5080"}, {"gpu": "5090", "ranks": 3}):
+        text, ok = diagnose(Given(folder, **more))  # type: ignore[arg-type]
+        assert not ok and "would fit, " not in text
+        assert "nothing that was tried would fit" in text
+
+
 def test_a_shorter_context_or_an_fp8_cache_is_nearer(tmp_path: Path) -> None:
     folder = write(tmp_path / "model", "qwen3-235b-a22b")
     given = Given(folder, gpu="pro6000", count=2, context=32768, form="json")
@@ -284,6 +315,25 @@ def test_a_wrong_call(given: dict[str, Any], expected: str, tmp_path: Path) -> N
 def test_no_gpu_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="which GPU is meant"):
         diagnose(Given(tiny(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected", "said", "gpu"),
+    [
+        ("12.1", "DGX Spark", "CAPABILITY=12.1 does not name a GPU: 1 of", "spark"),
+        ("9.0", "RTX PRO 6000, ", "CAPABILITY=9.0 does not name a GPU: none", "rtx-"),
+    ],
+)
+def test_a_capability_names_no_gpu(
+    capability: str, expected: str, said: str, gpu: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Unusable, match="which GPU is meant") as refusal:
+        diagnose(Given(tiny(tmp_path), capability=capability))
+    error = refusal.value
+    assert str(error.expected).startswith(expected) and said in str(error.found)
+    assert f" GPU={gpu}" in str(error.next)
+    # What it says to type next does.
+    assert diagnose(Given(tmp_path, gpu=str(error.next).rpartition("=")[2]))
 
 
 def test_no_model_there(tmp_path: Path) -> None:

@@ -109,13 +109,7 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int, Remark | None]:
     else:
         seen = gpus.own(facts)
         if seen is None:
-            raise Unusable(
-                "which GPU is meant is not known",
-                where="GPU=",
-                expected=", ".join(each.name for each in gpus.load()),
-                found="nothing, and this machine has none of them",
-                next=f"make doctor MODEL={given.quoted} GPU=5090",
-            )
+            raise _which(given)
         gpu, own, mixed = seen
     if given.capability not in (None, gpu.capability):
         raise Unusable(
@@ -135,6 +129,27 @@ def _gpu(given: Given, facts: Facts) -> tuple[Gpu, int, Remark | None]:
             next=f"make doctor MODEL={given.quoted} COUNT=2",
         )
     return gpu, count, mixed
+
+
+def _which(given: Given) -> Unusable:
+    """No GPU is named: a capability says neither its memory nor its bandwidth."""
+    table = gpus.load()
+    asked = given.capability
+    alike = [gpu for gpu in table if asked in (None, gpu.capability)]
+    found = "nothing, and this machine has none of them"
+    if asked is not None:
+        have = (
+            f"{len(alike)} of the list have it" if alike else "none of the list has it"
+        )
+        found += f"; CAPABILITY={asked} does not name a GPU: {have}"
+    meant = alike or table
+    return Unusable(
+        "which GPU is meant is not known",
+        where="GPU=",
+        expected=", ".join(gpu.name for gpu in meant),
+        found=found,
+        next=f"make doctor MODEL={given.quoted} GPU={meant[0].also[0]}",
+    )
 
 
 def _taken(given: Given, known: Known, found: assess.Assessment) -> None:

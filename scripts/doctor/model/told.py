@@ -35,9 +35,12 @@ class Answer:
     def remarks(self) -> list[Remark]:
         """Everything that is wrong, and what is worth knowing."""
         found = self.found
+        # Sections of findings come last.
+        way = "see what would fit, above" if self.others else _OTHER
+        other = f"{way}; or another quantization of the model"
         said = [
-            *(fault(f"it cannot run: {stop}", _WAY) for stop in found.stops),
-            *([] if found.fits or found.stops else [too_large(found)]),
+            *(fault(f"it cannot run: {stop}", other) for stop in found.stops),
+            *([] if found.fits or found.stops else [too_large(found, way)]),
             *([] if found.fits or self.others else [fault(_NOTHING, _OTHER)]),
             *found.remarks,
             *self.more,
@@ -71,7 +74,6 @@ class Answer:
 
 _NOTHING = "nothing that was tried would fit"
 _OTHER = "GPU= names another, COUNT= and TP= more of them"
-_WAY = "see what would fit, below; or another quantization of the model"
 
 
 @dataclass(frozen=True)
