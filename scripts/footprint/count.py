@@ -18,6 +18,7 @@ from scripts.console import note
 from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python
 from scripts.errors import Finding
 from scripts.files import write
+from scripts.footprint import cutlass
 from scripts.footprint.models import TENSOR_PARALLEL, Model
 from scripts.selection.ask import INSIDE
 from scripts.selection.matrix import Tree, Trees
@@ -29,7 +30,11 @@ _COUNT = INSIDE / "expert_bytes.py"
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What vLLM makes of one layer; see `scripts/inside/expert_bytes.py`."""
+    """What vLLM makes of one layer; see `scripts/inside/expert_bytes.py`.
+
+    Attributes:
+        scratch: Bytes that all layers share; of CUTLASS, `cutlass.at_least`.
+    """
 
     chosen: str = ""
     said: str = ""
@@ -90,9 +95,18 @@ def rows(both: Trees, models: tuple[Model, ...]) -> tuple[Row, ...]:
     ]
     fork, upstream = (_ask(tree, cases) for tree in (both.fork, both.upstream))
     return tuple(
-        Row(model, ranks, mine, theirs)
+        Row(model, ranks, whole(model, ranks, mine), whole(model, ranks, theirs))
         for (model, ranks), mine, theirs in zip(wanted, fork, upstream, strict=True)
     )
+
+
+def whole(model: Model, tensor_parallel: int, answer: Answer) -> Answer:
+    """The answer with what CUTLASS allocates in C++, which vLLM cannot tell."""
+    size = model.rank(tensor_parallel)
+    if answer.stopped or size is None or not answer.chosen.startswith(cutlass.BACKEND):
+        return answer
+    unseen = cutlass.at_least(model, size, TOKENS)
+    return msgspec.structs.replace(answer, scratch=answer.scratch + unseen)
 
 
 def _ask(tree: Tree, cases: list[dict[str, Any]]) -> list[Answer]:

@@ -32,6 +32,10 @@ class Model(msgspec.Struct, frozen=True, rename="kebab"):
     intermediate: int
     activation: str
 
+    @property
+    def gated(self) -> bool:
+        return not self.activation.endswith("no_mul")
+
     def rank(self, tensor_parallel: int) -> int | None:
         """Intermediate size of one rank; None where it does not divide."""
         whole, rest = divmod(self.intermediate, tensor_parallel)
