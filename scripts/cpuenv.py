@@ -8,6 +8,7 @@ than a gigabyte; vLLM itself is not in it.
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from scripts.files import one_run, write
 REQUIREMENTS = ROOT / "tests" / "series" / "requirements-cpu.txt"
 FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer.txt"
 _TORCH = "torch=="
+_OTHERS = re.compile(r"satisfies the requirement (\S+) \(from versions: (?!none\))")
+"""What pip says where the index has other versions alone."""
 
 
 def asked_with(
@@ -123,8 +126,12 @@ def _made(home: Path, fill: Callable[[Path], None]) -> Path:
             shutil.rmtree(home)
         note(f"making the CPU environment in {home}, once")
         base = getattr(sys, "_base_executable", sys.executable)
-        _run([base, "-m", "venv", str(home)], home)
-        fill(home)
+        try:
+            _run([base, "-m", "venv", str(home)], home)
+            fill(home)
+        except Unusable:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
         write(ready, b"")
     return python
 
@@ -137,9 +144,13 @@ def _pip(home: Path, *arguments: str) -> None:
 def _run(command: list[str], home: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        reached = _OTHERS.search(said)
         raise Unusable(
             "the CPU environment cannot be made",
             where=str(home),
-            found=(done.stderr or done.stdout).strip()[-1500:],
-            next="see that the package index is reached; then run it again",
+            found=said[-1500:],
+            next=f"the index was reached, and has no {reached[1]}: name another version"
+            if reached
+            else "see that the package index is reached; then run it again",
         )

@@ -60,17 +60,18 @@ def kernels_verb(
     """
     from scripts import reports
     from scripts.cpuenv import flashinfer_python
-    from scripts.kernels import cost, cubin, report, sweep, table
+    from scripts.kernels import cost, cubin, releases, report, sweep, table
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
 
+    chosen = shapes_file.load(shapes or shapes_file.PATH)
     given = {"UPDATE": update, "ALL": everything, "SHAPES": shapes, "JSON": as_data}
     if flashinfer is not None:
         alone("FLASHINFER=", given, ("SHAPES",))
+        releases.requirements(flashinfer)  # refused before gigabytes are made
     elif update:
         alone("UPDATE=1", given, ("UPDATE", "JSON"))
-    chosen = shapes_file.load(shapes or shapes_file.PATH)
     at = Checkout()
     tree = trees(at).fork.path
     companions = lockfile.load(at.lock).companions

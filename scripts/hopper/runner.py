@@ -45,19 +45,16 @@ def prepared(
         Finding: A kernel cannot be compiled, translated or assembled.
         Unusable: The environment or the tools cannot be had.
     """
-    from scripts.cpuenv import flashinfer_python
+    from scripts.cpuenv import FLASHINFER, flashinfer_python
     from scripts.kernels.releases import requirements
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
 
     lock = lockfile.load(at.lock)
-    tree = trees(at).fork.path
     pinned = lock.companions["flashinfer-python"]
-    python = (
-        flashinfer_python()
-        if release == pinned
-        else flashinfer_python(requirements(release))
-    )
+    packages = FLASHINFER if release == pinned else requirements(release)
+    tree = trees(at).fork.path
+    python = flashinfer_python(packages)
     beside = environment(python, {**lock.companions, "flashinfer-python": release})
     inputs = prepare.Inputs(
         beside,

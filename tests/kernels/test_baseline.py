@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cpuenv, lock
+from scripts import lock
 from scripts.cli.kernels import held
 from scripts.errors import Unusable
 from scripts.kernels import baseline, releases, shapes, table
@@ -174,14 +174,3 @@ def test_another_release_of_flashinfer_is_told_in_one_line() -> None:
         "1 kernels of both, 1 new, 1 no longer reached; "
         "1 figures moved, 1 beyond the bounds"
     )
-
-
-def test_only_flashinfer_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SM12X_CACHE", str(tmp_path))
-    pinned = cpuenv.FLASHINFER.read_text(encoding="utf-8").splitlines()
-    other = releases.requirements("0.7.1").read_text(encoding="utf-8").splitlines()
-    moved = [(a, b) for a, b in zip(pinned, other, strict=True) if a != b]
-    pin = f"flashinfer-python=={lock.load().companions['flashinfer-python']}"
-    assert moved == [(pin, "flashinfer-python==0.7.1")]

@@ -159,7 +159,7 @@ def test_no_mend_names_what_is_not_there(
     monkeypatch.setattr("scripts.doctor.model.main.nearest", lambda *_: [])
     folder = write(tmp_path, "qwen3-30b-a3b")
     for more in ({"gpu": "5080"}, {"gpu": "5090", "ranks": 3}):
-        text, ok = diagnose(Given(folder, **more))  # type: ignore[arg-type]
+        text, ok = diagnose(Given(folder, **more))
         assert not ok and "would fit, " not in text
         assert "nothing that was tried would fit" in text
 
