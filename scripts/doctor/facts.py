@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,12 @@ class Facts:
     nvcc: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     """Versions of the distributions that matter here, by normalised name."""
+    required: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What vLLM and FlashInfer require, as their metadata has it."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what they require, by normalised name."""
+    markers: Mapping[str, str] = field(default_factory=dict)
+    """Of this interpreter, as the markers of a requirement (PEP 508) name them."""
     torch: Mapping[str, Any] = field(default_factory=dict)
     """`version`, `cuda`, `capability` and `device` of the first, `capabilities` of all
     devices that it may use; or `error`."""

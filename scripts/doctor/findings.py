@@ -12,12 +12,14 @@ from packaging.version import Version
 from scripts.doctor.device import device
 from scripts.doctor.facts import Facts
 from scripts.doctor.remark import Remark, fault, note, version
+from scripts.doctor.required import required
 from scripts.lock import Lock
 from scripts.selection.cases import SWITCH
 
 MIN_CUDA = Version("13.0")
 """FlashInfer's B12xMoEWrapper refuses an older one."""
 _DSL = "nvidia-cutlass-dsl"
+_KERNELS = ("flashinfer-cubin", "flashinfer-jit-cache")
 _ALIASES = (
     *("flashinfer-b12x", "flashinfer-cudnn", "flashinfer-trtllm"),
     *("flashinfer-cutlass", "cutlass", "marlin", "emulation"),
@@ -52,9 +54,18 @@ def remarks(facts: Facts, lock: Lock, series: Mapping[str, str]) -> list[Remark]
             if pin in lock.companions
             for r in ask(facts, lock)
         ),
+        *required(facts, _judged(facts, lock)),
         *_b12x(facts),
         *_settings(facts),
     ]
+
+
+def _judged(facts: Facts, lock: Lock) -> set[str]:
+    """What the findings above tell of, whatever the metadata asks for."""
+    # Of a PyTorch that works they do not tell which version it should be.
+    works = bool(facts.torch.get("cuda"))
+    own = {"flashinfer-python", _DSL, *(() if works else ("torch",))}
+    return {*own & lock.companions.keys(), *_KERNELS}
 
 
 def nvcc_version(said: str | None) -> Version | None:
@@ -138,7 +149,7 @@ def _flashinfer(facts: Facts, lock: Lock) -> Iterator[Remark]:
     if found != pinned:
         why = f". {lock.own[name].why}" if name in lock.own else ""
         yield fault(f"FlashInfer is {found}; the series is for {pinned}{why}", install)
-    for other in ("flashinfer-cubin", "flashinfer-jit-cache"):
+    for other in _KERNELS:
         # FlashInfer refuses to be imported beside another version of these.
         there = facts.packages.get(other)
         if there and there.partition("+")[0] != found:

@@ -66,6 +66,61 @@ def packages() -> dict[str, str]:
     return found
 
 
+def normal(name: str) -> str:
+    """A distribution's name as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements() -> dict[str, Any]:
+    """What is required, and what there is of it; judged by the doctor, not here."""
+    wanted = required()
+    return {"required": wanted, "beside": beside(wanted), "markers": markers()}
+
+
+def required() -> dict[str, list[str]]:
+    """What vLLM and FlashInfer require, by their own metadata; unread."""
+    found = {}
+    for name in ("vllm", "flashinfer-python"):
+        try:
+            found[name] = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def beside(wanted: dict[str, list[str]]) -> dict[str, str]:
+    """Versions of the distributions that are required; the first on the path counts."""
+    rows = (row for rows in wanted.values() for row in rows)
+    names = {normal(m[0]) for row in rows if (m := re.match(r"[\w.-]+", row))}
+    found: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        name = normal(each.metadata["Name"] or "")
+        if name in names:
+            found.setdefault(name, each.version)
+    return found
+
+
+def markers() -> dict[str, str]:
+    """This interpreter, as PEP 508 names what a marker may ask."""
+    own = sys.implementation.version
+    version = f"{own.major}.{own.minor}.{own.micro}"
+    if own.releaselevel != "final":
+        version += f"{own.releaselevel[0]}{own.serial}"
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": version,
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
 def output(*command: str) -> str | None:
     """What a program says, however it ends; None where there is none."""
     program = shutil.which(command[0])
@@ -173,6 +228,8 @@ def main() -> int:
         "gpus": asked("nvidia-smi", gpus, []),
         "nvcc": nvcc.splitlines()[-1] if nvcc else None,
         "packages": asked("packages", packages, {}),
+        # All or nothing: without versions each requirement would seem to be amiss.
+        **asked("requirements", requirements, {}),
         "torch": torch(),
         "vllm": asked("vLLM's own files", vllm, {}),
         "b12x": asked("b12x", b12x, {}),

@@ -31,6 +31,32 @@ WELL = Facts(
         f"{DSL}-libs-base": LOCK.companions[DSL],
         f"{DSL}-libs-cu13": LOCK.companions[DSL],
     },
+    required={
+        "vllm": (
+            "apache-tvm-ffi==0.1.12",
+            f"torch=={LOCK.companions['torch']}",
+            "flashinfer-python[cu13]==0.7.2.post1",
+            "colorama; sys_platform == 'win32'",
+            "opencv; extra == 'video'",
+            "no requirement at all",
+        ),
+        "flashinfer-python": (
+            "apache-tvm-ffi<0.2,>=0.1.11",
+            "cuda-tile>=1.4.0",
+            "click",
+            "nvshmem4py; extra == 'cu13'",
+            f"{DSL}[cu13]>=99; extra == 'cu13'",
+            "safetensors; extra == 'b12x'",
+        ),
+    },
+    beside={
+        "apache-tvm-ffi": "0.1.12",
+        "cuda-tile": "1.5.0rc1",
+        "click": "8.1",
+        "nvshmem4py": "1",
+        "torch": f"{LOCK.companions['torch']}+cu130",
+    },
+    markers={"sys_platform": "linux"},
     torch={
         "version": "2.14.0+cu130",
         "cuda": "13.0",

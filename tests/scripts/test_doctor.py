@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.markers import default_environment
 
 from scripts import ROOT
 from scripts.doctor import render, selection
@@ -93,6 +94,30 @@ def test_looking_reads_the_wheel_s_bill(site: Path) -> None:
         *(site, "vllm", LOCK.local_version), **{"sboms/vllm-sm12x.cdx.json": bill}
     )
     assert look(sys.executable).vllm["patches"] == {"0001-x.patch": "cd"}
+
+
+def test_looking_reads_what_is_required(site: Path) -> None:
+    """By the metadata that lies there, and by no list of ours."""
+    asked = {
+        "vllm": ("new-thing>=2", "cuda-tile; sys_platform == 'nowhere'"),
+        "flashinfer_python": ("Cuda_Tile>=1.4", "nvidia-cudnn-frontend>=1.32"),
+    }
+    versions = {"vllm": LOCK.local_version, "flashinfer_python": "0.7.4"}
+    for name, rows in asked.items():
+        distribution(site, name, versions[name])
+        (meta,) = site.glob(f"{name}-*.dist-info/METADATA")
+        lines = "".join(f"Requires-Dist: {row}\n" for row in rows)
+        meta.write_text(meta.read_text("utf-8") + lines, encoding="utf-8")
+    distribution(site, "nvidia.cudnn_frontend", "1.31.0")
+    distribution(site, "cuda_tile", "1.4.0")
+    found = look(sys.executable)
+    assert found.beside == {"nvidia-cudnn-frontend": "1.31.0", "cuda-tile": "1.4.0"}
+    assert found.markers == default_environment()
+    said = [r.what for r in remarks(found, LOCK, SERIES) if "do not fit" in r.what]
+    assert said == [
+        "packages do not fit: new-thing is not installed, and vLLM asks for >=2; "
+        "nvidia-cudnn-frontend is 1.31.0, and FlashInfer asks for >=1.32"
+    ]
 
 
 def test_looking_at_a_gpu(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,11 +60,17 @@ PLANTED = {
         *(FAULT, "version mismatch", "sudo reboot"),
     ),
     "no torch": (
-        lambda w: replace(w, torch={"error": "ImportError: libcudart"}),
+        lambda w: replace(
+            put("beside", torch=None)(w), torch={"error": "ImportError: libcudart"}
+        ),
         *(FAULT, "libcudart", "pip install torch=="),
     ),
     "CPU torch": (
-        lambda w: replace(w, gpus=(), torch={"version": "2.14.0+cpu", "cuda": None}),
+        lambda w: replace(
+            put("beside", torch="2.13.0+cpu")(w),
+            gpus=(),
+            torch={"version": "2.13.0+cpu", "cuda": None},
+        ),
         *(FAULT, "has no CUDA", "pip uninstall -y torch && /venv/bin/python -m pip"),
     ),
     "CUDA 12": (
@@ -142,6 +148,21 @@ PLANTED = {
         ),
         *(FAULT, "b12x 1.5.1 is installed", "/venv/bin/python -m pip install --force"),
     ),
+    "packages that do not fit": (
+        lambda w: put("beside", **{"cuda-tile": None, "apache-tvm-ffi": "0.2.0"})(w),
+        *(
+            FAULT,
+            "do not fit: apache-tvm-ffi is 0.2.0, and vLLM asks for ==0.1.12 and "
+            "FlashInfer asks for <0.2,>=0.1.11; cuda-tile is not installed, and "
+            "FlashInfer asks for >=1.4.0",
+            "pip install apache-tvm-ffi==0.1.12 'apache-tvm-ffi<0.2,>=0.1.11' "
+            "'cuda-tile>=1.4.0'",
+        ),
+    ),
+    "another PyTorch": (
+        put("beside", torch="2.13.0+cu130"),
+        *(FAULT, "torch is 2.13.0+cu130, and vLLM asks for ==", "install torch=="),
+    ),
     "bad switch": (
         put("settings", VLLM_SM12X_AUTO_SELECT="yes"),
         *(FAULT, "is none of all, moe, linear, none", "unset"),
@@ -170,6 +191,11 @@ def test_a_well_machine_has_no_findings() -> None:
     # What is set to its default changes nothing.
     calm = put("settings", VLLM_BATCH_INVARIANT="0", VLLM_SM12X_AUTO_SELECT="all")
     assert remarks(calm(WELL), LOCK, SERIES) == []
+
+
+def test_an_extra_that_vllm_asks_for_is_judged() -> None:
+    (found,) = remarks(put("beside", nvshmem4py=None)(WELL), LOCK, SERIES)
+    assert "nvshmem4py is not installed, and FlashInfer asks for it" in found.what
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.scripts.doctor_help import LOCK, SERIES, WELL
 from tests.scripts.test_doctor_findings import PLANTED
 
 Plant = Callable[[Facts], Facts]
-SPEC = re.compile(r"\'?([a-z0-9-]+)(?:\[\w+\])?==([\w.]+)\'?")
+SPEC = re.compile(r"\'?([a-z0-9-]+)(?:\[\w+\])?[=>]=([\w.]+)\'?")
 TO_DO = (
     "nothing, to look only",
     "install driver 580 or newer",
