@@ -97,6 +97,7 @@ def mutants_verb(
     for key in found.unused:
         note(f"problem: equivalent.toml argues for {key}, which no mutant needs")
     if update:
-        record.save({**record.load(), **found.patches})
+        kept = record.load() if numbers else {}
+        record.save({**kept, **found.patches})
     if found.unused or not found.enough:
         raise typer.Exit(1)
