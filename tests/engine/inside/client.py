@@ -74,10 +74,12 @@ def main(folder: Path, out: Path, log: Path) -> None:
         client = OpenAI(base_url=server.url("/v1"), api_key="none", max_retries=0)
         talked(rows, server, client)
         reloaded(rows, server, client)
+    # While it ends, upstream's API server may call its engine dead, which it stopped.
+    until_its_end, ending, _ = server.said().partition("[shutdown]")
     rows.add(
-        "server: end", "no traceback in its log",
-        f"{server.said().count('Traceback')} tracebacks",
-        "Traceback" not in server.said(),
+        "server: end", "no traceback in its log before it was asked to end",
+        f"{until_its_end.count('Traceback')} tracebacks",
+        bool(ending) and "Traceback" not in until_its_end,
     )  # fmt: skip
     out.write_text(json.dumps(rows), encoding="utf-8")
 
