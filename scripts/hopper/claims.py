@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts import ROOT
+from scripts.errors import Finding
 from scripts.hopper.complete import missing
+from scripts.hopper.facts import untrue
 from scripts.hopper.judge import AT_TIES, broken, table
 from scripts.inside import hopper_cases as cases
 
@@ -26,8 +28,19 @@ Record = Mapping[str, Any]
 
 
 def section() -> str:
-    """README's, in one line."""
+    """README's, in one line.
+
+    Raises:
+        Finding: README has none.
+    """
     text = README.read_text(encoding="utf-8")
+    if SECTION not in text:
+        raise Finding(
+            "README has no section on the kernels",
+            where=README.name,
+            expected=SECTION,
+            next="write it again, or let scripts/hopper/claims.py know its new heading",
+        )
     return " ".join(text.split(SECTION)[1].split("\n## ")[0].split())
 
 
@@ -43,10 +56,13 @@ def contradicted(records: Sequence[Record], required: str, readme: str) -> list[
     found = []
     for record in records:
         of = record["machine"]["flashinfer-python"]
-        lines = broken(record) + missing(record, whole=of == required)
+        whole = of == required
+        lines = untrue(record, None) + broken(record) + missing(record, whole)
+        left = [name for name in cases.PAIR if name not in record["parts"]]
+        lines += [f"{name}: it was not run" for name in left if whole]
         lines += _errors(record, readme)
         found += [f"flashinfer-python {of}: {line}" for line in lines]
-    if len(records) == 1:
+    if found or len(records) == 1:
         return found
     said = [*sentences(records)]
     found += [f"README does not say: {one}" for one in said if one not in readme]

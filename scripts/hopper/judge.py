@@ -91,7 +91,7 @@ def _short(row: Row) -> str:
 def _instructions(row: Row, _: Any) -> Iterator[str]:
     planted = str(row["what"]).startswith("planted: ")
     wrong, asked = _number(row["wrong"]), _number(row["cases"])
-    if planted and not wrong >= 1:
+    if planted and not 1 <= wrong <= asked:
         yield "no check sees the planted fault"
     if not planted and not (wrong == 0 and asked >= _FEWEST):
         yield "not exact"

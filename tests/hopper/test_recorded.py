@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from scripts import lock
 from scripts.cli import app
+from scripts.errors import Finding
 from scripts.hopper import claims, complete, judge, record
 
 RECORDS = record.recorded()
@@ -102,3 +104,37 @@ def test_where_bits_repeat_and_where_not(found: record.Record) -> None:
         same = row["runs"].startswith("100 of 100")
         assert same == (row["regime"] in judge.SAME_BITS), row
         assert (row["kernel-double"] == 0) == same
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (("parts", "ranks"), "ranks: it was not run"),
+        (("parts", "ranks_race"), "ranks_race: it was not run"),
+        (("parts", "seed"), "seed: it was not run"),
+        (("machine", "driver"), "machine: driver is None"),
+        (("bundle", "rows"), "bundle: it does not say which rows"),
+    ],
+)
+def test_what_a_record_lacks_is_seen(where: tuple[str, str], said: str) -> None:
+    other = deepcopy(RECORDS)
+    del other[-1][where[0]][where[1]]
+    found = claims.contradicted(other, REQUIRED, SECTION)
+    assert any(line.startswith(f"flashinfer-python 0.7.4: {said}") for line in found)
+
+
+def test_a_day_that_is_none_is_seen() -> None:
+    other = deepcopy(RECORDS)
+    other[0]["machine"]["date"] = "2099-13-77"
+    [line] = claims.contradicted(other, REQUIRED, SECTION)
+    assert "date is '2099-13-77', no day" in line
+
+
+def test_a_readme_without_the_section_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# Another\n", encoding="utf-8")
+    monkeypatch.setattr(claims, "README", readme)
+    with pytest.raises(Finding, match="no section on the kernels"):
+        claims.section()
