@@ -30,6 +30,13 @@ COLUMNS = hopper_cases.COLUMNS["models"]
 MAX_TOKENS = 8192
 MANY = 2048
 """Tokens; FlashInfer's gated kernel takes longer slices from there on."""
+_WITHIN = (
+    "_DIRECT_MICRO_CUTOVER_PAIRS",
+    "_SM120_NVFP4_DIRECT_MICRO_CUTOVER_PAIRS",
+    "_STATIC_DEFERRED_INIT_MIN_PAIRS",
+    "_STATIC_MERGED_GROUPS_MIN_PAIRS",
+)
+"""FlashInfer's names of the first number of pairs that is handled in another way."""
 
 
 def counts(built: layers.Built) -> dict[int, bool]:
@@ -38,16 +45,17 @@ def counts(built: layers.Built) -> dict[int, bool]:
     True at a cut, where other rows are looked at, too.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
-    kernel's tiles as the fork's class asks its functions.
+    kernel's tiles as the fork's class asks its functions, and within direct micro and
+    static by those of its numbers of pairs that the release has.
     """
     from flashinfer.fused_moe.cute_dsl.blackwell_sm12x import moe_dispatch
 
     key = built.experts.b12x_warmup_provider._workspace_key()
     pairs = moe_dispatch._MICRO_COMPACT_CUTOVER_PAIRS_MULTI_TOPK
-    direct = moe_dispatch._DIRECT_MICRO_CUTOVER_PAIRS
-    cuts = {1, moe_dispatch._MICRO_MAX_TOKENS, pairs // key.top_k}
-    cuts |= {(direct - 1) // key.top_k, key.static_tokens(), *key.dynamic_tokens()}
-    cuts |= {MANY}
+    within = [getattr(moe_dispatch, name, 1) for name in _WITHIN]
+    cuts = {1, moe_dispatch._MICRO_MAX_TOKENS, pairs // key.top_k, MANY}
+    cuts |= {(first - 1) // key.top_k for first in within}
+    cuts |= {key.static_tokens(), *key.dynamic_tokens()}
     found = sorted({n + d for n in cuts for d in (-1, 0, 1)})
     return {n: n in cuts for n in found if 1 <= n <= MAX_TOKENS}
 
