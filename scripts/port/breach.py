@@ -31,6 +31,8 @@ class Breach:
     severe: bool = True
     vague: bool = False
     """Whether all that is known is that upstream changed it."""
+    parameter: str = ""
+    """Of the name, where that is what it lacks: a patch that waits may bring it."""
 
 
 @dataclass(frozen=True)

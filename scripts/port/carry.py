@@ -123,7 +123,11 @@ def _judged(
     fault of upstream's.
     """
     own = {name for part in files if not part.state.carried for name in brought(part)}
-    mine = [o for o in found if not (waiting.brings(o.name) or o.name in own)]
+    mine = [
+        one
+        for one in found
+        if not any(waiting.brings(n) or n in own for n in (one.name, one.parameter))
+    ]
     judged = []
     for part in files:
         here = [one for one in mine if one.path == part.path]

@@ -209,7 +209,7 @@ def _needed(
 ) -> Iterator[Dependent]:
     names = first.changed | {name for _, name in first.brought}
     for one in found:
-        if one.name in names and not one.vague:
+        if {one.name, one.parameter} & names and not one.vague:
             yield Dependent(later.name, one.path, one.name)
 
 

@@ -7,6 +7,7 @@ where the patch itself changes what a name is, whoever else uses that name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -33,6 +34,8 @@ from scripts.port.undefined import undefined
 from scripts.port.used import How, Use
 from scripts.port.uses import uses
 from scripts.port.vanished import vanished
+
+_PARAMETER = re.compile(r"has no parameter (\w+)")
 
 
 def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
@@ -123,7 +126,9 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
             if use.how is How.IMPORTED and use.start:
                 name = use.start.name or use.start.module.rpartition(".")[2]
             what = f"{use.text} {change.what}{where}"
-            yield Breach(part.path, use.row, name, what, change.severe)
+            made = Breach(part.path, use.row, name, what, change.severe)
+            parameter = _PARAMETER.match(change.what)
+            yield replace(made, parameter=parameter[1]) if parameter else made
 
 
 def _vaguely(use: Use, was: Found, now: Found, part: FileResult) -> bool:
