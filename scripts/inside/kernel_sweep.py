@@ -32,6 +32,7 @@ SETTINGS = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_TARGET_DEVICE": "cpu",
 }
+_NAMED = "flashinfer_cutedsl_sm12x"
 # A tile has 64 rows at least: of more than that, the first and the last of each.
 _ROWS = [*range(1, 65), *(m for n in range(64, 512, 64) for m in (n + 1, n + 64))]
 _ROWS += range(576, 8193, 64)
@@ -78,6 +79,12 @@ class Sweep:
         self.compile(chosen, real, arch)
         self.say("done")
 
+    def backend(self, case: dict[str, Any]) -> str:
+        """Which --moe-backend a case is for."""
+        if case["backend"] != "auto" or not self.request.get("by-name"):
+            return str(case["backend"])
+        return "b12x" if case["method"].startswith("W4A16") else _NAMED
+
     def experts(self, model: dict[str, Any]) -> None:
         """Every kernel of the model's experts, at each number of ranks."""
         import kernel_calls
@@ -90,7 +97,7 @@ class Sweep:
             where = {"model": model["name"], "layer": "moe", "w4a16": w4a16, **case}
             try:
                 chosen, call = kernel_calls.moe(
-                    model, size, limit, case["method"], case["backend"]
+                    model, size, limit, case["method"], self.backend(case)
                 )
             except ValueError as e:
                 self.say("refused", **where, text=str(e)[:600])

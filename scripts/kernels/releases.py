@@ -140,7 +140,7 @@ def compare(
     made = []
     for flashinfer, python in pythons.items():
         wanted = {**companions, _PROJECT: flashinfer}
-        inputs = sweep.Inputs(environment(python, wanted), tree, shapes)
+        inputs = sweep.Inputs(environment(python, wanted), tree, shapes, by_name=True)
         events = sweep.run(inputs)
         made.append(report.build(inputs, events, cubin.Tools.of(python)))
     old, new = made[0], made[-1]

@@ -51,6 +51,8 @@ class Inputs:
     limits: Limits = Limits()
     everything: bool = False
     """Kernels that differ in the number of tokens alone, too."""
+    by_name: bool = False
+    """MoE kernels are named, as of a release that automatic selection leaves."""
     entry: Path = ENTRY
     store: Path | None = None
 
@@ -72,6 +74,7 @@ class Inputs:
             "salt": f"{arch}-{self.salt()}",
             "limits": vars(self.limits),
             "all": self.everything,
+            "by-name": self.by_name,
             "share": [(every := _architectures(self)).index(arch), len(every)],
             "models": [model.request() for model in self.shapes.models],
         }
