@@ -92,10 +92,8 @@ def hopper_verb(
     some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
     pinned = lockfile.load(at.lock)
-    series, required = (
-        here(at, cases.TESTS),
-        pinned.companions["flashinfer-python"],
-    )
+    series = here(at, cases.TESTS)
+    required = pinned.companions["flashinfer-python"]
     if recorded:
         found = record.recorded(only=flashinfer)
         say(

@@ -17,7 +17,7 @@ from itertools import takewhile
 from scripts.port.breach import Breach, Side
 from scripts.port.counting import Spot, Target, spots
 from scripts.port.definitions import Definition, Sort
-from scripts.port.modules import module
+from scripts.port.modules import rewritten
 from scripts.port.states import FileResult
 from scripts.series.replay import Entry
 
@@ -59,13 +59,8 @@ def _changed(part: FileResult) -> Iterator[str]:
     """Classes and functions at the top that the patch changes, as it was made."""
     assert part.base is not None
     data = part.theirs.data if part.theirs else b""
-    before, after = module(part.path, part.base.data), module(part.path, data)
-    if before is None or after is None:
-        return
-    for name, chunks in after.places.items():
-        was = [chunk.source for chunk in before.places.get(name, ())]
-        if was and was != [chunk.source for chunk in chunks]:
-            yield name
+    for _, name, _, _ in rewritten(part.path, part.base.data, data):
+        yield name
 
 
 def _of_name(

@@ -201,3 +201,22 @@ def _bound(
             continue
         for made in defined(found, chunk.path, chunk.source):
             yield made.name
+
+
+def rewritten(
+    path: str, before: bytes, after: bytes
+) -> Iterator[tuple[Module, str, list[bytes], list[bytes]]]:
+    """What stands at the top of a file in both, and reads otherwise.
+
+    Yields:
+        The file after it, a name, and its statements before and after; nothing of a
+        file that does not parse.
+    """
+    old, new = module(path, before), module(path, after)
+    if old is None or new is None:
+        return
+    for name, chunks in new.places.items():
+        was = [chunk.source for chunk in old.places.get(name, ())]
+        now = [chunk.source for chunk in chunks]
+        if was and was != now:
+            yield new, name, was, now

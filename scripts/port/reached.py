@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from scripts.port.breach import Breach, Side
 from scripts.port.definitions import ENUMS, Definition, Sort
 from scripts.port.library import Library
-from scripts.port.modules import module
+from scripts.port.modules import module, rewritten
 from scripts.port.scopes import dotted
 from scripts.port.states import FileResult
 
@@ -91,14 +91,9 @@ def _longer(part: FileResult) -> Iterator[str]:
     """Collections, enums and literal types at the top that the patch adds to."""
     assert part.base is not None
     data = part.theirs.data if part.theirs else b""
-    before, after = module(part.path, part.base.data), module(part.path, data)
-    if before is None or after is None:
-        return
-    for name, chunks in after.places.items():
-        was = [chunk.source for chunk in before.places.get(name, ())]
-        now = [chunk.source for chunk in chunks]
+    for after, name, was, now in rewritten(part.path, part.base.data, data):
         # One statement of its own; `__all__` is of every file.
-        if len(was) != 1 or len(now) != 1 or was == now or name.startswith("__"):
+        if len(was) != 1 or len(now) != 1 or name.startswith("__"):
             continue
         made = after.get(name)
         if made is not None and _collects(made, now[0]):

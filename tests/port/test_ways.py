@@ -32,7 +32,7 @@ from tests.port.releases import (
     go,
     release,
 )
-from tests.port.test_dead_ends import HOME, last_line, moved_away
+from tests.port.test_dead_ends import DOCS, HOME, last_line, moved_away
 from tests.port.test_trials import CUDA, PINS
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import upstream
@@ -40,7 +40,6 @@ from tests.scripts.small_files import upstream
 pytestmark = pytest.mark.usefixtures("machine")
 
 TAKEN = {KERNEL: ('    "marlin",\n', '    "marlin",\n    "sm12x",\n')}
-DOCS = {"docs/backends.md": ("- cutlass\n", "- cutlass\n- new\n")}
 
 
 def reverted(small: Small) -> Checkout:
