@@ -57,8 +57,8 @@ doctor: .venv/.tools ## This machine and its vLLM, or with MODEL=folder that mod
 patch-installed: .venv/.tools ## The series into an installed vLLM (PYTHON=/path/to/python REVERT=1) | make patch-installed PYTHON=/opt/venv/bin/python
 	@$(run) patch-installed $(call opt,PYTHON,--python) $(call flag,REVERT,--revert) $(call flag,FORCE,--force)
 
-verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/... KEY=public.pem) | make verify-wheel WHEEL=dist/vllm-...whl
-	@$(run) verify-wheel $(call opt,WHEEL,) $(call opt,KEY,--key)
+verify-wheel: .venv/.tools ## Derive a wheel again from the lock and print what differs (WHEEL=dist/...) | make verify-wheel WHEEL=dist/vllm-...whl
+	@$(run) verify-wheel $(call opt,WHEEL,)
 
 takes-matrix = half a minute for trees that it has asked before, else minutes, and some gigabytes the first time; RECORDED=1 at once
 matrix: says/matrix .venv/.tools ## What vLLM selects for NVFP4 layers, fork beside upstream (RECORDED=1 ALL=1 JSON=1 UPDATE=1) | make matrix RECORDED=1
@@ -164,13 +164,10 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 
 ## What is published
 
-.PHONY: release provenance reproduce
+.PHONY: release reproduce
 takes-release = as long as make check with DRY_RUN=1; a whole one was not timed
-release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, provenance, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= BUILDER_ID= OUT=) | make release DRY_RUN=1
-	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,BUILDER_ID,--builder-id) $(call opt,OUT,--out)
-
-provenance: .venv/.tools ## The unsigned in-toto statement beside a built file (WHEEL=dist/... PREDICATE=file BUILDER_ID=) | make provenance WHEEL=dist/vllm-...whl
-	@$(run) provenance "$(WHEEL)" $(call opt,PREDICATE,--predicate) $(call opt,BUILDER_ID,--builder-id)
+release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= OUT=) | make release DRY_RUN=1
+	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,OUT,--out)
 
 reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file) | make reproduce WHEEL=vllm-...whl
 	@$(run) reproduce "$(WHEEL)"

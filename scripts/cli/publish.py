@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on what is published: provenance, reproduce, release."""
+"""Verbs on what is published: reproduce, release."""
 
 from __future__ import annotations
 
@@ -12,52 +12,6 @@ from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import say
 from scripts.usage import alone
-
-Builder = Annotated[
-    str | None,
-    typer.Option(
-        "--builder-id",
-        envvar="BUILDER_ID",
-        help="URI of who builds, such as a workflow's address; local if absent.",
-    ),
-]
-
-
-@app.command(
-    "provenance",
-    epilog="Example: python -m scripts provenance "
-    "dist/vllm-0.33.0+sm12x.1-cp38-abi3-manylinux_2_28_x86_64.whl",
-)
-def provenance_verb(
-    built: Annotated[
-        Path,
-        typer.Argument(exists=True, dir_okay=False, help="A wheel, or the sdist."),
-    ],
-    builder: Builder = None,
-    predicate: Annotated[
-        Path | None,
-        typer.Option(help="Write the predicate alone here too, for a signing tool."),
-    ] = None,
-) -> None:
-    """Write the unsigned in-toto statement beside a built file.
-
-    It is SLSA provenance v1; docs/provenance.md says what is in it and how it
-    is signed. The commit is named only where the checkout is clean.
-    """
-    from scripts import lock as lockfile
-    from scripts.publish import provenance
-    from scripts.publish.build import arch_or_sdist, origin
-    from scripts.series import folder
-
-    at = Checkout()
-    lock = lockfile.load(at.lock)
-    arch = arch_or_sdist(lock, built)
-    patches = folder.load(at.patches)
-    made = provenance.save(built, lock, patches, origin(at, builder), arch)
-    say(str(made))
-    if predicate is not None:
-        provenance.save_predicate(made, predicate)
-        say(str(predicate))
 
 
 @app.command(
@@ -98,7 +52,6 @@ def release_verb(
         str,
         typer.Option(help="Where the files will lie, for the index; here if empty."),
     ] = "",
-    builder: Builder = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(
         "dist"
     ),
@@ -109,8 +62,8 @@ def release_verb(
 ) -> None:
     """Make everything that is published, each file verified; nothing is pushed.
 
-    Both wheels, the sdist, bills of materials, provenance, checksums and a
-    static package index. What is in dist/ already and passes is kept. The
+    Both wheels, the sdist, bills of materials, checksums and a static package
+    index. What is in dist/ already and passes is kept. The
     change log is written first; commit it and run this again.
     """
     from scripts import lock as lockfile
@@ -124,6 +77,6 @@ def release_verb(
         lockfile.update(at.lock, following)
         say(f"upstream.lock: {lockfile.load(at.lock).release_version}; commit it")
         return
-    wanted = Wanted(dry_run, tag, files_url, builder, out)
+    wanted = Wanted(dry_run, tag, files_url, out)
     for text in release(at, wanted):
         say(text)

@@ -78,30 +78,16 @@ def verify_verb(
             help="The wheel; the only one in dist/ if absent.",
         ),
     ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="Public key (PEM) that must have signed the provenance.",
-        ),
-    ] = None,
 ) -> None:
     """Derive a wheel again from the lock and print what differs.
 
     Ten lines: the kind of wheel, what differs first, by file, and where all of it is.
-    A provenance statement beside it, NAME.whl.intoto.jsonl, is held against
-    the same inputs; with --key one of them has to be signed by that key.
     """
-    from dataclasses import replace
-
     from scripts import lock as lockfile
     from scripts.fetch import obtain
     from scripts.files import write
-    from scripts.publish.attestation import Expected, check
-    from scripts.publish.provenance import path_of
     from scripts.series import folder
-    from scripts.wheel.inputs import arch_of, base_of
+    from scripts.wheel.inputs import base_of
     from scripts.wheel.verify import verify
 
     if wheel is None:
@@ -120,10 +106,6 @@ def verify_verb(
     patches = folder.load(at.patches)
     base = obtain(base_of(lock, wheel))
     report = verify(wheel, lock, patches, base, obtain(lock.sdist))
-    expected = Expected(wheel, lock, patches, arch_of(lock, wheel), at)
-    beside = check(expected, path_of(wheel), key)
-    differences = (*report.differences, *beside.differences)
-    report = replace(report, differences=differences, provenance=beside.words)
     say(str(report))
     if not report.ok:
         whole = at.build / "reports" / "verify-wheel.txt"

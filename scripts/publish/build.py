@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from scripts.checkout import Checkout
 from scripts.errors import Unusable
 from scripts.fetch import obtain
-from scripts.files import digest, one_run
+from scripts.files import one_run
 from scripts.lock import Lock
-from scripts.publish.provenance import LOCAL, Origin
-from scripts.publish.repository import Repository
 from scripts.series.mailbox import Patch
 from scripts.wheel import archive, overlay
 from scripts.wheel.inputs import arch_of, patched_tree, require_tree
@@ -44,12 +41,6 @@ def arch_or_sdist(lock: Lock, built: Path) -> str | None:
         found=built.name,
         next="name a file of dist/: make wheel or make sdist writes one",
     )
-
-
-def origin(at: Checkout, builder: str | None) -> Origin:
-    """Lock, commit and builder for a statement."""
-    commit = Repository(at.root).commit()
-    return Origin(digest(at.lock), commit, builder or LOCAL)
 
 
 def build(

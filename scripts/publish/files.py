@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import digest, write
-from scripts.lock import Artifact, Lock
-from scripts.publish import build, provenance
-from scripts.publish.attestation import Expected, check
-from scripts.publish.envelope import Signed, lines
+from scripts.lock import Lock
+from scripts.publish import build
 from scripts.publish.index import metadata_of
-from scripts.publish.provenance import Origin
 from scripts.series.mailbox import Patch
 from scripts.wheel.metadata import SBOM
 
@@ -34,7 +30,6 @@ class Kind(Enum):
     """The wheel's own bill of materials, CycloneDX, for whoever has no wheel."""
     METADATA = "metadata"
     """The wheel's METADATA, for the index (PEP 658)."""
-    PROVENANCE = "provenance"
     SUMS = "checksums"
 
 
@@ -68,10 +63,8 @@ class File:
 class Maker:
     """Makes the files of one architecture, or of the source archive."""
 
-    at: Checkout
     lock: Lock
     patches: Sequence[Patch]
-    origin: Origin
     out: Path
 
     def files(self, arch: str | None) -> Iterator[File]:
@@ -81,8 +74,7 @@ class Maker:
             arch: None for the source archive.
 
         Raises:
-            Finding: What was built does not pass its own check, or a signed
-                statement is there and is another build's.
+            Finding: What was built does not pass its own check.
         """
         path, made = self._built(arch)
         kind = Kind.WHEEL if arch else Kind.SDIST
@@ -93,7 +85,6 @@ class Maker:
                 name = f"vllm-{self.lock.local_version}.dist-info/sboms/{SBOM}"
                 yield self._beside(first, ".cdx.json", z.read(name), Kind.SBOM)
             yield self._beside(first, ".metadata", metadata_of(path), Kind.METADATA)
-        yield self._statement(first)
 
     def _built(self, arch: str | None) -> tuple[Path, Made]:
         path = self.out / build.name(self.lock, arch)
@@ -129,24 +120,6 @@ class Maker:
             made = Made.BUILT
         return _file(path, kind, made, of.arch)
 
-    def _statement(self, of: File) -> File:
-        path = provenance.path_of(of.path)
-        if path.is_file() and any(x.signed is not Signed.NOT for x in lines(path)):
-            held = Expected(of.path, self.lock, self.patches, of.arch, self.at)
-            if faults := check(held, path).differences:
-                raise Finding(
-                    "the signed statement is of another build",
-                    where=str(path),
-                    found="\n".join(map(str, faults)),
-                    next="move it away, and run this again",
-                )
-            return _file(path, Kind.PROVENANCE, Made.KEPT, of.arch)
-        value = provenance.statement(
-            self.lock, self.patches, _artifact(of), self.origin, of.arch
-        )
-        data = provenance.line(value)
-        return self._beside(of, provenance.SUFFIX, data, Kind.PROVENANCE)
-
 
 def sums(files: Sequence[File], out: Path) -> File:
     """Write SHA256SUMS, as `sha256sum --check` reads it."""
@@ -162,7 +135,3 @@ def sums(files: Sequence[File], out: Path) -> File:
 
 def _file(path: Path, kind: Kind, made: Made, arch: str | None) -> File:
     return File(path, kind, made, arch, path.stat().st_size, digest(path))
-
-
-def _artifact(file: File) -> Artifact:
-    return Artifact(file.name, file.size, file.sha256)

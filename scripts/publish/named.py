@@ -9,12 +9,9 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.errors import Finding, Unusable
 from scripts.lock import parse
-from scripts.publish.envelope import lines
-from scripts.publish.provenance import path_of
 from scripts.publish.repository import Repository, tag_of
 from scripts.wheel.notice import NAME as NOTICE
 
@@ -86,21 +83,6 @@ def commit_with(here: Repository, version: str, named: Named | None) -> str | No
     for commit in here.changed_inputs():
         if _series(here, commit) == named and _makes(here, commit, version):
             return commit
-    return None
-
-
-def commit_said(published: Path) -> str | None:
-    """The commit that the statement beside a file names; only said, not looked at."""
-    bundle = path_of(published)
-    for line in lines(bundle) if bundle.is_file() else []:
-        value: Any = line.statement or {}
-        for key in ("predicate", "buildDefinition", "resolvedDependencies"):
-            value = value.get(key) if isinstance(value, dict) else None
-        for needed in value if isinstance(value, list) else []:
-            found = needed.get("digest") if isinstance(needed, dict) else None
-            commit = found.get("gitCommit") if isinstance(found, dict) else None
-            if isinstance(commit, str) and re.fullmatch("[0-9a-f]{40}", commit):
-                return commit
     return None
 
 

@@ -57,11 +57,6 @@ class Repository:
         """
         return self.git.text("status", "--porcelain").splitlines()
 
-    def commit(self) -> str | None:
-        """HEAD, if the files here are exactly its; else None."""
-        head = self.head()
-        return head if head and not self.edits() else None
-
     def tag(self, version: str) -> str | None:
         """Commit of a release's tag."""
         if not self.exists():

@@ -23,7 +23,7 @@ from scripts.errors import Unusable
 from scripts.files import digest
 from scripts.lock import Lock
 from scripts.publish import build, differ
-from scripts.publish.named import Named, commit_said, commit_with, named_in
+from scripts.publish.named import Named, commit_with, named_in
 from scripts.publish.repository import Repository, tag_of
 from scripts.series import folder
 from scripts.series.mailbox import Patch
@@ -134,7 +134,7 @@ def _same_series(
         expected, found = f"version {lock.local_version}", [f"version {version}"]
     if named is not None and named != ours:
         found += named.against(ours)
-    there = commit_said(published) or (tag_of(version) if ".dev" not in version else "")
+    there = tag_of(version) if ".dev" not in version else ""
     raise Unusable(
         "this checkout does not make that file",
         where=str(published),

@@ -17,7 +17,6 @@ from scripts.errors import Finding
 from scripts.files import one_run, write
 from scripts.lock import Lock
 from scripts.publish import build, changelog, index
-from scripts.publish.build import origin
 from scripts.publish.changes import Changes, between
 from scripts.publish.files import SUMS, File, Kind, Maker, sums
 from scripts.publish.obstacles import obstacles
@@ -34,8 +33,6 @@ class Wanted:
     tag: bool = False
     files_url: str = ""
     """Where the files will lie, for the index."""
-    builder: str | None = None
-    """URI of the builder, for the statements."""
     out: Path = Path("dist")
 
 
@@ -71,7 +68,7 @@ def release(at: Checkout, wanted: Wanted) -> Iterator[str]:
     if log is not None or not recorded:
         _record(at, lock, log)
     with one_run(at.build / ".release.lock", "make release"):
-        files = yield from _files(at, lock, patches, wanted)
+        files = yield from _files(lock, patches, wanted)
     yield from _tag(at, lock, wanted)
     _report(at, lock, files)
 
@@ -131,8 +128,8 @@ def _plan(lock: Lock, wanted: Wanted, log: str | None) -> Iterator[str]:
             "is there, and would be verified" if (wanted.out / name).is_file() else ""
         )
         yield f"{wanted.out / name}: {there or 'would be built'}"
-        more = [".cdx.json", ".metadata"] if arch else []
-        yield f"  and beside it: {', '.join([*more, '.intoto.jsonl'])}"
+        if arch:
+            yield "  and beside it: .cdx.json, .metadata"
     yield f"{wanted.out / SUMS}, {wanted.out / index.FOLDER}/: would be written"
     tag = "would be made here" if wanted.tag else "would not be made without TAG=1"
     yield f"the tag {tag}; nothing is pushed"
@@ -143,9 +140,9 @@ def _arches(lock: Lock) -> list[str | None]:
 
 
 def _files(
-    at: Checkout, lock: Lock, patches: Sequence[Patch], wanted: Wanted
+    lock: Lock, patches: Sequence[Patch], wanted: Wanted
 ) -> Generator[str, None, list[File]]:
-    maker = Maker(at, lock, patches, origin(at, wanted.builder), wanted.out)
+    maker = Maker(lock, patches, wanted.out)
     files: list[File] = []
     for arch in _arches(lock):
         note(f"{build.name(lock, arch)} ...")

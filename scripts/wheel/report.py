@@ -39,8 +39,6 @@ class What(Enum):
     """The bill of materials does not name exactly the inputs."""
     NOTICE = "notice"
     """The notice of modification leaves something out."""
-    PROVENANCE = "provenance"
-    """The statement beside the file says something else than lock and series."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,6 @@ class Report:
     """What kind of wheel this is, in words."""
     next: str = ""
     """What to do with one that differs."""
-    provenance: str = ""
-    """What was found beside the wheel, one line; empty if nobody looked."""
 
     @property
     def ok(self) -> bool:
@@ -101,14 +97,12 @@ class Report:
 
     def __str__(self) -> str:
         """The kind, how much differs, the first difference of each of five files."""
-        beside = [self.provenance] if self.provenance else []
         if self.ok:
-            first = (
+            return (
                 f"ok: {self.wheel}: {self.members:,} members, {self.untouched:,} of "
                 f"upstream untouched ({self.compiled} compiled), {self.patched} as in "
                 f"the patched tree, {self.removed} removed; RECORD right for all"
             )
-            return "\n".join([first, *beside])
         files = list(dict.fromkeys(d.file for d in self.differences))
         kinds = Counter(d.what.value for d in self.differences)
         counted = ", ".join(f"{count} {what}" for what, count in kinds.most_common())
@@ -119,7 +113,7 @@ class Report:
         ]
         if len(files) > _SHOWN:
             lines[-1] += f"; {len(files) - _SHOWN} more places"
-        return "\n".join([*lines, *beside, f"next: {self.next}"])
+        return "\n".join([*lines, f"next: {self.next}"])
 
     def _first(self, files: list[str]) -> list[Difference]:
         """One of each file as far as they go, then more of them, file by file."""

@@ -3,24 +3,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    generate_private_key,
-)
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import CryptoSigner
-
 from scripts.checkout import Checkout
 from scripts.lock import update
-from scripts.publish.envelope import PAYLOAD_TYPE
 from scripts.publish.run import Wanted, release
 from tests.scripts.check_help import renew_table
 from tests.scripts.small import Small, git
@@ -79,41 +67,3 @@ def shop(small: Small) -> Shop:
     made = Shop(small)
     made.commit("start")
     return made
-
-
-def key() -> EllipticCurvePrivateKey:
-    """A key of the kind that cosign makes."""
-    return generate_private_key(SECP256R1())
-
-
-def public(private: EllipticCurvePrivateKey, path: Path) -> Path:
-    """Write its public half, PEM."""
-    form = PublicFormat.SubjectPublicKeyInfo
-    path.write_bytes(private.public_key().public_bytes(Encoding.PEM, form))
-    return path
-
-
-def sign(
-    bundle: Path,
-    private: EllipticCurvePrivateKey,
-    change: Callable[[dict[str, Any]], object] = lambda envelope: None,
-    *,
-    sigstore: bool = False,
-) -> None:
-    """Put the bundle's statement into a signed envelope.
-
-    Args:
-        bundle: Rewritten.
-        private: The key.
-        change: Alters the finished envelope.
-        sigstore: Wrap it as a Sigstore bundle does.
-    """
-    envelope = Envelope(bundle.read_bytes().strip(), PAYLOAD_TYPE, {})
-    envelope.sign(CryptoSigner(private))
-    value = envelope.to_dict()
-    change(value)
-    whole = {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}
-    bundle.write_text(
-        json.dumps(whole | {"dsseEnvelope": value} if sigstore else value) + "\n",
-        encoding="utf-8",
-    )

@@ -34,7 +34,6 @@ PAGES = (
     "docs/fp8-moe.md",
     "docs/hopper.md",
     "docs/packagers.md",
-    "docs/provenance.md",
     "findings/README.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
 )
