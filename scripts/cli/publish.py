@@ -29,8 +29,8 @@ def reproduce_verb(
 ) -> None:
     """Build a published wheel or sdist again and compare, byte for byte.
 
-    A file of another series exits 2 and names the commit to check out. What
-    differs is listed, and diffoscope's words follow where it is installed.
+    A file of another series exits 2 and names the commit to check out. Where a
+    wheel differs is said by verify-wheel, of an sdist by each file.
     """
     from scripts.publish.reproduce import reproduce
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from packaging.utils import (
@@ -19,14 +20,18 @@ from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
 from scripts.console import note
-from scripts.errors import Unusable
+from scripts.errors import ForkError, Unusable
 from scripts.files import digest
 from scripts.lock import Lock
-from scripts.publish import build, differ
+from scripts.publish import build
 from scripts.publish.named import Named, commit_with, named_in
 from scripts.publish.repository import Repository, tag_of
+from scripts.sdist import members
 from scripts.series import folder
+from scripts.series.check.problem import printable
 from scripts.series.mailbox import Patch
+
+_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -90,18 +95,52 @@ def reproduce(at: Checkout, published: Path) -> Answer:
     shutil.rmtree(out, ignore_errors=True)
     ours = build.build(lock, patches, arch, out)
     theirs_sum, ours_sum = digest(published), digest(ours)
-    same = theirs_sum == ours_sum
-    found: tuple[str, ...] = ()
-    if same:
+    if theirs_sum == ours_sum:
         shutil.rmtree(out)
+        answer = Answer(published.name, True, theirs_sum, ours_sum)
     else:
         note("they differ; looking where")
-        found = tuple(differ.explain(lock, patches, published, ours, arch))
-    kept = None if same else str(ours)
-    answer = Answer(published.name, same, theirs_sum, ours_sum, found, kept)
+        found = tuple(_differences(lock, patches, published, ours, arch))
+        answer = Answer(published.name, False, theirs_sum, ours_sum, found, str(ours))
     data = {k: v for k, v in vars(answer).items() if k != "kept"}
-    reports.write(at, "reproduce", data | {"differences": list(found)})
+    reports.write(at, "reproduce", data | {"differences": list(answer.differences)})
     return answer
+
+
+def _differences(
+    lock: Lock, patches: Sequence[Patch], published: Path, ours: Path, arch: str | None
+) -> Iterator[str]:
+    """Where it differs: of a wheel verify-wheel says it, an sdist has only files."""
+    try:
+        if arch is not None:
+            report = build.verified(lock, patches, published, arch)
+            yield from str(report).splitlines()
+            yield "make verify-wheel WHEEL=... writes every difference down"
+        elif build.sdist_is_whole(lock, patches, published):
+            yield "the tar inside is the same, bytes and order: only the gzip differs"
+        else:
+            yield from _files(_contents(published), _contents(ours))
+    except ForkError as e:
+        yield str(e)
+
+
+def _contents(path: Path) -> dict[str, str]:
+    return {
+        m.path: f"mode {m.mode:o}, sha256 {sha256(m.data).hexdigest()}"
+        for m in members(path)
+    }
+
+
+def _files(published: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[str]:
+    different = sorted(k for k, _ in published.items() ^ ours.items())
+    names = list(dict.fromkeys(different))
+    for name in names[:_SHOWN]:
+        expected, found = (x.get(name, "no such file") for x in (ours, published))
+        yield f"content: {printable(name)}: expected {expected}, found {found}"
+    if len(names) > _SHOWN:
+        yield f"... and {len(names) - _SHOWN} more files"
+    if not names:
+        yield "the files inside are the same; order, owner or dates differ"
 
 
 def _version(published: Path) -> str:
