@@ -84,11 +84,12 @@ def hopper_verb(
     from scripts.cpuenv import FLASHINFER
     from scripts.hopper import claims, judge, packages, record, render, runner
     from scripts.inside import hopper_cases as cases
+    from scripts.inside import hopper_models
     from scripts.kernels import releases
     from scripts.series.identity import here
 
     _agree(step, recorded, dict(locals()))
-    only = _known("MODELS", models, [model.name for model in cases.models()])
+    only = _known("MODELS", models, [model.name for model in hopper_models.models()])
     some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
     pinned = lockfile.load(at.lock)

@@ -14,6 +14,7 @@ from scripts.hopper.complete import missing
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import AT_TIES, broken, table
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 
 README = ROOT / "README.md"
 SECTION = "## The kernels themselves, on a Hopper GPU"
@@ -84,11 +85,11 @@ def sentences(records: Sequence[Record]) -> Iterator[str]:
         f"12.0; at 12.1 {_WORDS[skipped['skipped']]} of the GEMM are skipped"
     )
     models = {row["model"] for row in table(new, "models")}
-    real = len(models - {"gpt-oss-like"})
+    few = [m.name for m in hopper_models.models() if m.few and m.name in models]
+    real = len(models - {"gpt-oss-like", *few})
     yield f"within {AT_TIES} in layers of {_WORDS[real]} real models and a gpt-oss-like"
-    ran = {(row["model"], row["ranks"]) for row in table(new, "models")}
-    if {(model.name, n) for model in cases.models() for n in model.ranks} <= ran:
-        yield "at each of 1, 2, 4 and 8 ranks that the size allows"
+    yield "at each of 1, 2, 4 and 8 ranks that the size allows"
+    yield f"and of {_WORDS[len(few)]} more at the fewest and the most of these"
     small, layers, spread = (
         max(_number(row.get(name, 0)) for r in records for row in table(r, part))
         for part, name in (
@@ -104,7 +105,7 @@ def sentences(records: Sequence[Record]) -> Iterator[str]:
     yield f"{cases.LAYERS} layers in one CUDA graph"
     yield f"two lanes ran {cases.LAYERS // 2} layers each"
     if split := table(new, "ranks"):
-        moes, linears = len(cases.SPLIT), len(cases.SPLIT_LINEAR)
+        moes, linears = len(hopper_models.SPLIT), len(hopper_models.SPLIT_LINEAR)
         yield f"{_WORDS[moes]} MoE layers and {_WORDS[linears]} linear ones"
         yield f"were {max(row['TP 2 to TP 1'] for row in split):.2f} apart"
     stops = [r for r in _unended(new, "synccheck") if "Barrier" in r["first report"]]

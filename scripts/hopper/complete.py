@@ -15,6 +15,7 @@ from typing import Any
 from scripts.hopper.judge import Row, table
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 from scripts.inside.hopper_rows import names, unfolded
 
 _SHOWN = 4
@@ -35,7 +36,9 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
     asked = [name for name in cases.PARTS if whole or name != "seed"]
     found = [f"{name}: it was not run" for name in asked if name not in record["parts"]]
     if whole:
-        left = [m.name for m in cases.models() if m.name not in bundle["models"]]
+        left = [
+            m.name for m in hopper_models.models() if m.name not in bundle["models"]
+        ]
         found += [f"models: the bundle has no {name}" for name in left]
         found += [
             f"seed: the bundle has no tests of {file} for {capability}"
@@ -115,7 +118,7 @@ def _kernels(row: Row) -> list[_Case]:
 
 
 def _models(record: Mapping[str, Any]) -> Iterator[_Case]:
-    for model in cases.models():
+    for model in hopper_models.models():
         if model.name not in record["bundle"]["models"]:
             continue
         for ranks in model.ranks if "rows" in record["bundle"] else ():
@@ -155,6 +158,6 @@ _CASES: dict[str, tuple[_Key, Callable[[Any], Iterable[_Case]]]] = {
     "seed": (_by("file", "capability"), _seed),
     "sanitizer": (_by("tool", "kind"), _all(cases.TOOLS, cases.KINDS)),
     "engine": (_by("how"), _all(cases.HOW)),
-    "ranks": (_by("layer", "tokens"), lambda _: cases.split()),
-    "ranks_race": (_by("kind"), _all(cases.SPLIT_KINDS)),
+    "ranks": (_by("layer", "tokens"), lambda _: hopper_models.split()),
+    "ranks_race": (_by("kind"), _all(hopper_models.SPLIT_KINDS)),
 }

@@ -33,6 +33,7 @@ from scripts.hopper import ptx, selftest
 from scripts.hopper.assemble import Tools
 from scripts.hopper.library import made
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
 from scripts.series.identity import Identity
@@ -211,9 +212,10 @@ def _copy(inputs: Inputs) -> None:
     python = shutil.ignore_patterns("__pycache__", "*.pyc", "*.so")
     for name in CODE:
         shutil.copytree(ROOT / name, out / "code" / name, ignore=python)
-    shapes = cases.SHAPES.relative_to(ROOT)
-    (out / "code" / shapes).parent.mkdir(parents=True)
-    shutil.copyfile(ROOT / shapes, out / "code" / shapes)
+    for path in hopper_models.FILES:
+        to = out / "code" / path.relative_to(ROOT)
+        to.parent.mkdir(parents=True)
+        shutil.copyfile(path, to)
     shutil.copyfile(RUN, out / "run.py")
     for name in ("vllm", "tests"):
         for path in sorted((inputs.tree / name).rglob("*")):

@@ -10,6 +10,7 @@ from scripts.hopper.judge import table
 from scripts.hopper.known import REPORTS
 from scripts.hopper.record import made_on
 from scripts.inside.hopper_cases import ALL_PADDED
+from scripts.inside.hopper_models import left_out, models
 from scripts.reports import of_series
 from scripts.selection.report import columns
 from scripts.series.identity import Identity
@@ -136,6 +137,21 @@ def _padded(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     return [["kernel", "of the output", *lines[0][2:]], *lines[1:]] if lines else []
 
 
+def _left_out(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    asked = record["bundle"].get("models", ())
+    lines = [[*line] for line in left_out()]
+    if "models" not in record["parts"]:
+        return []
+    others = [
+        [model.name, "all", "this bundle was prepared without it"]
+        for model in models()
+        if model.name not in asked
+    ]
+    gone = {name for name, *_ in others}
+    kept = [line for line in lines if line[0] not in gone]
+    return [["model", "not run", "why"], *kept, *others]
+
+
 def _linear(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     figures = ("rounded otherwise", "more than one step", "error")
     return grouped(table(record, "linear"), ("tile",), figures, "M")
@@ -168,6 +184,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "NVFP4 MoE kernels against reference and double, the largest of cases": _regimes,
     "Runs of the same input, 100 each": _determinism,
     "Layers of real models": _models,
+    "Layers of models that are not run": _left_out,
     "All rows padded (ids of -1)": _padded,
     "CUDA graphs of 48 layers on one workspace": _as_it_is("graphs"),
     "The b12x NVFP4 GEMM against FP64, the largest of the cases": _linear,

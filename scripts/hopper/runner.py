@@ -17,6 +17,7 @@ from scripts.hardware import gpu
 from scripts.hopper import prepare, record
 from scripts.hopper.judge import CAPABILITY
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 from scripts.series.identity import here
 
 RESULTS = "results*.json"
@@ -62,7 +63,7 @@ def prepared(
         here(at, cases.TESTS),
         prepare.wanted(parts),
         bundle,
-        models or tuple(model.name for model in cases.models()),
+        models or tuple(model.name for model in hopper_models.models()),
     )
     # Not with_suffix, which would take the last number of a release for one.
     held = bundle.with_name(f"{bundle.name}.lock")

@@ -7,11 +7,7 @@ there. No import but of the standard library.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 PARTS = (
     "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16",
@@ -211,84 +207,3 @@ shared memory, and 550 s were not enough for the other."""
 EAGER = "eager"
 HOW = (EAGER, "decode in CUDA graphs")
 """Ways of vLLM's engine."""
-
-RANKS = (1, 2, 4, 8)
-_BLOCK = 16
-
-
-@dataclass(frozen=True)
-class Model:
-    """The routed experts of a model, whole."""
-
-    name: str
-    experts: int
-    top_k: int
-    hidden: int
-    intermediate: int
-    activation: str = "silu"
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """Numbers of them that it is run with: each share is whole blocks of 16."""
-        return tuple(n for n in RANKS if self.intermediate % (n * _BLOCK) == 0)
-
-    @property
-    def sizes(self) -> dict[str, int | str]:
-        """As an entry of the shapes file has them."""
-        return {
-            "experts": self.experts,
-            "top-k": self.top_k,
-            "hidden": self.hidden,
-            "activation": self.activation,
-        }
-
-
-SHAPES = Path(__file__).parents[1] / "kernels" / "shapes.toml"
-SMALL = Model("small", 16, 4, 512, 256)
-FLASH_NEXT = Model("Qwen3.8-Flash-Next", 512, 10, 2560, 640)
-# Sizes that kernels take as they are, and one that is padded where it is halved.
-SPLIT = {
-    SMALL: (4, 40, 600),
-    Model("Qwen3-30B-A3B", 128, 8, 2048, 768): (1, 8, 64, 2048),
-    FLASH_NEXT: (1, 64, 1000),
-}
-"""Layers whose experts are split over two GPUs, and numbers of tokens."""
-SPLIT_LINEAR = ((512, 1024), (2048, 4096))
-SPLIT_TOKENS = (1, 64, 200)
-SPLIT_CHECKED = {SMALL: (4, 40)}
-"""Under racecheck, which follows each access to shared memory: what is clean alone."""
-SPLIT_KINDS = tuple(f"rank {rank} of 2: micro, static, dense" for rank in (0, 1))
-
-_MORE = (
-    Model("Qwen3-Next-80B-A3B", 512, 10, 2048, 512),
-    FLASH_NEXT,
-    # Its experts work on 1024 columns; that and 2688 are from memory.
-    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul"),
-    Model("GLM-4.6", 160, 8, 5120, 1536),
-    Model("MiniMax-M2", 256, 8, 3072, 1536),
-)
-
-
-def models() -> tuple[Model, ...]:
-    """Those of scripts/kernels/shapes.toml that the backend takes, and more."""
-    told = tomllib.loads(SHAPES.read_text(encoding="utf-8"))["model"]
-    return (*(_model(one) for one in told if one["hidden"] % 128 == 0), *_MORE)
-
-
-def _model(told: dict[str, Any]) -> Model:
-    return Model(
-        told["name"],
-        told["experts"],
-        told["top-k"],
-        told["hidden"],
-        told["intermediate"],
-        told["activation"],
-    )
-
-
-def split() -> Iterator[tuple[str, int]]:
-    """Layer and tokens of the part ranks."""
-    for model, counts in SPLIT.items():
-        yield from ((model.name, tokens) for tokens in counts)
-    for n, k in SPLIT_LINEAR:
-        yield from ((f"linear, {n} x {k}", tokens) for tokens in SPLIT_TOKENS)

@@ -12,6 +12,7 @@ from scripts.hopper.facts import KINDS, REPLACED
 from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 from scripts.inside.hopper_rows import folded, names
 from scripts.series.identity import Identity
 
@@ -33,7 +34,7 @@ BUNDLE = {
     **vars(SERIES),
     "ptxas": "13.5.37",
     "parts": {},
-    "models": [model.name for model in cases.models()],
+    "models": [model.name for model in hopper_models.models()],
     "tests": {c: dict.fromkeys(FILES, 24) for c in ("12.0", "12.1")},
     "replaced": dict.fromkeys(REPLACED, 2),
     "kinds": {"sm_120a": dict.fromkeys(KINDS, 3), "sm_121a": {}},
@@ -51,7 +52,7 @@ def _regimes() -> Iterator[list[Any]]:
 
 
 def _models() -> Iterator[list[Any]]:
-    for model in cases.models():
+    for model in hopper_models.models():
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]

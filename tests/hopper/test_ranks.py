@@ -18,6 +18,7 @@ from scripts import ROOT
 from scripts.hopper.complete import missing
 from scripts.hopper.judge import broken
 from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models
 from tests.hopper.runs import result
 
 RUN = """import json, os, pathlib, sys, time
@@ -80,15 +81,16 @@ def split() -> dict[str, Any]:
     """A run with the parts of two GPUs."""
     found = result()
     rows: list[list[Any]] = []
-    for model, counts in cases.SPLIT.items():
+    for model, counts in hopper_models.SPLIT.items():
         sizes = [model.top_k, model.intermediate, model.intermediate // 2]
         for tokens in counts:
             figures = [0.002, 0.0, 0.16, "the same"]
             rows.append([model.name, "static", tokens, *sizes, *figures])
-    for (n, k), m in itertools.product(cases.SPLIT_LINEAR, cases.SPLIT_TOKENS):
+    linears = itertools.product(hopper_models.SPLIT_LINEAR, hopper_models.SPLIT_TOKENS)
+    for (n, k), m in linears:
         figures = [0.002, 0.0, 0.003, "the same"]
         rows.append([f"linear, {n} x {k}", "dense", m, 1, k, k // 2, *figures])
-    race = [["racecheck", kind, 0, 0, 92, ""] for kind in cases.SPLIT_KINDS]
+    race = [["racecheck", kind, 0, 0, 92, ""] for kind in hopper_models.SPLIT_KINDS]
     for name, each in (("ranks", rows), ("ranks_race", race)):
         found["parts"][name] = {
             "of": [],
@@ -135,7 +137,7 @@ def test_a_case_of_two_gpus_that_is_not_there_is_named(part: str) -> None:
 
 def test_another_kernel_takes_other_codes_at_ties() -> None:
     """Of a layer that is too wide for it, direct micro has the ranks' halves alone."""
-    model = cases.SMALL
+    model = hopper_models.SMALL
     for size, why in ((640, 0), (512, 1)):
         found = split()
         columns = found["parts"]["ranks"]["columns"]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of real models, through vLLM and the fork's experts class.
 
-Sizes are those of scripts/kernels/shapes.toml and of the project's facts, with each
-number of ranks that they allow. Each is run at the numbers of tokens around every cut
-between kernels; at a cut also with padded rows (ids of -1), with one expert that takes
-every token, and with routing weights of zero.
+Models and numbers of ranks are those of scripts/inside/hopper_models.py. Each is run at
+the numbers of tokens around every cut between kernels; at a cut also with padded rows
+(ids of -1), with one expert that takes every token, and with routing weights of zero.
+Of a model of which few calls are run, there are the cuts alone, and those other rows at
+one token, at the static kernel's most and at the most of all.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from hopper_cases import (
     TO_ONE,
     WEIGHT_0,
     WHOLE,
-    models,
 )
+from hopper_models import models
 
 COLUMNS = hopper_cases.COLUMNS["models"]
 MAX_TOKENS = 8192
@@ -39,10 +40,11 @@ _WITHIN = (
 """FlashInfer's names of the first number of pairs that is handled in another way."""
 
 
-def counts(built: layers.Built) -> dict[int, bool]:
-    """Numbers of tokens: few, and below, at and above each cut between kernels.
+def counts(built: layers.Built, few: bool) -> dict[int, bool]:
+    """Numbers of tokens: one, and below, at and above each cut between kernels.
 
-    True at a cut, where other rows are looked at, too.
+    True at a cut, where other rows are looked at, too. With ``few`` the cuts alone,
+    other rows where the module says.
 
     The cuts are FlashInfer's: of micro by routed rows, of static and of the dynamic
     kernel's tiles as the fork's class asks its functions, and within direct micro and
@@ -56,8 +58,9 @@ def counts(built: layers.Built) -> dict[int, bool]:
     cuts = {1, moe_dispatch._MICRO_MAX_TOKENS, pairs // key.top_k, MANY}
     cuts |= {(first - 1) // key.top_k for first in within}
     cuts |= {key.static_tokens(), *key.dynamic_tokens()}
-    found = sorted({n + d for n in cuts for d in (-1, 0, 1)})
-    return {n: n in cuts for n in found if 1 <= n <= MAX_TOKENS}
+    ends = {1, key.static_tokens(), MAX_TOKENS} if few else cuts
+    found = cuts | ends if few else {n + d for n in cuts for d in (-1, 0, 1)}
+    return {n: n in ends for n in sorted(found) if 1 <= n <= MAX_TOKENS}
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
@@ -74,7 +77,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
             except (ValueError, NotImplementedError) as e:
                 yield [*head, f"refused: {e}", *[""] * 7]
                 continue
-            for tokens, more in counts(built).items():
+            for tokens, more in counts(built, model.few).items():
                 stage.recorder.fresh()
                 made = _tokens(stage, calls, built, tokens, more)
                 yield from ([*head, *row] for row in made)

@@ -22,7 +22,7 @@ import linear
 import models
 import pair
 import torch
-from hopper_cases import SPLIT, SPLIT_CHECKED, SPLIT_LINEAR, SPLIT_TOKENS
+from hopper_models import SPLIT, SPLIT_CHECKED, SPLIT_LINEAR, SPLIT_TOKENS, Model
 from models import MAX_TOKENS
 
 COLUMNS = hopper_cases.COLUMNS["ranks"]
@@ -81,7 +81,7 @@ def _reducer(stage: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def _moe(
-    stage: Any, reduce: Any, model: hopper_cases.Model, counts: tuple[int, ...]
+    stage: Any, reduce: Any, model: Model, counts: tuple[int, ...]
 ) -> Iterator[list[Any]]:
     sizes = model.sizes
     share = model.intermediate // RANKS

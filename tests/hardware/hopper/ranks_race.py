@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hopper_cases
+import hopper_models
 import pair
 import ranks
 import sanitizer
@@ -28,7 +29,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
     check = {pair.CHECK: "1"}
     with tempfile.TemporaryDirectory() as folder:
         said = pair.started(Path(folder), "ranks", stage.capability, command, **check)
-    for kind, text in zip(hopper_cases.SPLIT_KINDS, said, strict=True):
+    for kind, text in zip(hopper_models.SPLIT_KINDS, said, strict=True):
         yield [TOOL, kind, *read(text)]
 
 

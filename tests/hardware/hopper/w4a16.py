@@ -16,7 +16,8 @@ import hopper_cases
 import kernel_calls
 import layers
 import torch
-from hopper_cases import RUNS, W4A16_MODELS, W4A16_ROWS, W4A16_TOKENS, models
+from hopper_cases import RUNS, W4A16_MODELS, W4A16_ROWS, W4A16_TOKENS
+from hopper_models import models
 
 COLUMNS = hopper_cases.COLUMNS["w4a16"]
 MAX_TOKENS = 8192
