@@ -32,7 +32,7 @@ from scripts.files import write
 
 LIST = ROOT / "tests" / "evidence" / "upstream.toml"
 SWITCH, TRIAL = "vllm.utils.sm12x", "vllm.utils.cutedsl"
-DISPATCH = "vllm.model_executor.layers.fused_moe.flashinfer_sm12x_dispatch"
+DISPATCH = "vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_dispatch"
 IMPORTS = {
     "vllm": frozenset[str](),
     "vllm.engine.arg_utils": frozenset[str](),

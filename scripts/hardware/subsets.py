@@ -33,7 +33,7 @@ _MOE, _LINEAR = "tests/kernels/moe", "tests/kernels/quantization"
 SUBSETS = (
     Subset(
         "the seed's MoE tests",
-        (f"{_MOE}/test_cutedsl_sm12x_moe.py",),
+        (f"{_MOE}/test_flashinfer_cutedsl_sm12x_moe.py",),
         24,
         on_double="small_weights",
     ),
@@ -56,8 +56,8 @@ SUBSETS = (
     Subset(
         "the fork's other tests",
         (
-            f"{_MOE}/test_flashinfer_sm12x_warmup.py",
-            f"{_MOE}/test_flashinfer_sm12x_workspace.py",
+            f"{_MOE}/test_flashinfer_cutedsl_sm12x_warmup.py",
+            f"{_MOE}/test_flashinfer_cutedsl_sm12x_workspace.py",
             f"{_MOE}/test_nvfp4_sm12x_selection.py",
             f"{_LINEAR}/test_nvfp4_sm12x_linear.py",
             "tests/model_executor/test_b12x_warmup_draft.py",

@@ -61,10 +61,10 @@ def scratch(moe: dict[str, Any]) -> int | None:
 
     try:
         from vllm.model_executor.layers.fused_moe import (
-            flashinfer_sm12x_dispatch as dispatch,
+            flashinfer_cutedsl_sm12x_dispatch as dispatch,
         )
         from vllm.model_executor.layers.fused_moe import (
-            flashinfer_sm12x_workspace as workspace,
+            flashinfer_cutedsl_sm12x_workspace as workspace,
         )
     except ImportError:  # without the series
         return None

@@ -126,7 +126,9 @@ def scratch(cls: Any, config: Any) -> int:
     shared += max(0, prod(first) - config.max_num_tokens * config.hidden_dim) * 2
     if cls.__name__ != "FlashInferCuteDSLSM12xExperts":
         return shared
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace as ours
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_workspace as ours,
+    )
     from vllm.model_executor.layers.fused_moe.experts import (
         flashinfer_cutedsl_sm12x_moe as kernel,
     )

@@ -133,7 +133,7 @@ AGAIN = 4
 LAYERS = 48
 """In a CUDA graph."""
 TESTS = {
-    "tests/kernels/moe/test_cutedsl_sm12x_moe.py": "",
+    "tests/kernels/moe/test_flashinfer_cutedsl_sm12x_moe.py": "",
     "tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py": "b12x",
 }
 """Of the series, and pytest's -k for each: what the part seed runs."""

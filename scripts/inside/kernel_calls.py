@@ -149,7 +149,7 @@ class Experts:
 
     def warmup(self) -> list[int]:
         """The numbers of tokens that vLLM's own warm-up calls the layer with."""
-        from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+        from vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_warmup import (  # noqa: E501
             sm12x_moe_warmup_tokens,
         )
 

@@ -17,8 +17,8 @@ from scripts.series.mailbox import Patch
 LOCK = lockfile.load()
 PATCHES = folder.load()
 TESTED = next(iter(TESTS))
-OTHER = "tests/kernels/moe/test_cutedsl_sm12x_moe_cpu.py"
-HELPER = "tests/kernels/moe/nvfp4_sm12x_utils.py"
+OTHER = "tests/kernels/moe/test_flashinfer_cutedsl_sm12x_moe_cpu.py"
+HELPER = "tests/kernels/moe/flashinfer_cutedsl_sm12x_utils.py"
 CODE = "vllm/utils/flashinfer.py"
 PAGE = "docs/features/quantization/b12x.md"
 

@@ -74,9 +74,11 @@ class WorkerPart:
             layer each; ``scratch``: bytes of each workspace that layers share;
             ``shared``: tensors of it that lie in memory of other processes too.
         """
-        from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace
+        from vllm.model_executor.layers.fused_moe import (
+            flashinfer_cutedsl_sm12x_workspace as workspaces,
+        )
 
-        held = flashinfer_sm12x_workspace.current_sm12x_moe_workspace_slot()._workspaces
+        held = workspaces.current_sm12x_moe_workspace_slot()._workspaces
         layers = (m for m in self.get_model().modules() if hasattr(m, "w13_weight"))
         return {
             "process": os.getpid(),
@@ -123,7 +125,7 @@ def _kernels(model: Any) -> dict[str, list[str]]:
 
 def _wanted(model: Any) -> int:
     """Calls that the warm-up makes for layers of experts: equal layers share theirs."""
-    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+    from vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_warmup import (
         sm12x_moe_warmup_tokens,
     )
 

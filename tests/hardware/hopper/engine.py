@@ -53,7 +53,7 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 
 def _record(path: Path) -> None:
     """Reach what the engine's warm-up and its steps reach."""
-    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_warmup import (
+    from vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_warmup import (
         sm12x_moe_warmup_tokens,
     )
 

@@ -150,7 +150,7 @@ def _lanes(
 
 def _workspaces() -> list[Any]:
     """The shared workspaces that are alive, those of cases before included."""
-    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_workspace import (
+    from vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_workspace import (  # noqa: E501
         SM12xMoEWorkspace,
     )
 

@@ -117,7 +117,7 @@ def _cuda_is_cpu() -> Iterator[None]:
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "sm12x"))
     from cuda_is_cpu import CudaIsCpu
-    from tests.kernels.moe.nvfp4_sm12x_utils import Checkpoint
+    from tests.kernels.moe.flashinfer_cutedsl_sm12x_utils import Checkpoint
 
     nothing = SimpleNamespace(replay=lambda: None)
     with (

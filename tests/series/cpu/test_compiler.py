@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import cutlass.cute
 import pytest
-from tests.kernels.moe.nvfp4_sm12x_utils import make_config
+from tests.kernels.moe.flashinfer_cutedsl_sm12x_utils import make_config
 
 Select = Callable[..., str]
 

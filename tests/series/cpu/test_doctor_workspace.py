@@ -28,7 +28,9 @@ SHAPES = [
 
 
 def key(shape: Any, tokens: int) -> Any:
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace as m
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_workspace as m,
+    )
 
     return m.SM12xMoEWorkspaceKey(
         num_experts=shape.experts,
@@ -54,7 +56,9 @@ def storages(scratches: list[Any]) -> int:
 
 def held(shape: Any, tokens: int) -> int:
     """What the series has FlashInfer allocate."""
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace as m
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_workspace as m,
+    )
 
     made = m.SM12xMoEWorkspace(key(shape, tokens))
     return storages([made.static, *made.dynamic.values()])
@@ -70,7 +74,9 @@ def same(shape: Any, tokens: int) -> None:
 @pytest.mark.parametrize("tokens", [1, 256, 2048, 8192])
 @pytest.mark.parametrize("numbers", SHAPES, ids=str)
 def test_of_models(worker: None, numbers: tuple[Any, ...], tokens: int) -> None:
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_dispatch as m
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_dispatch as m,
+    )
 
     experts, top_k, hidden, size, gated = numbers
     padded = m.pad_sm12x_moe_intermediate_size(experts, hidden, size)
@@ -91,8 +97,12 @@ def test_of_models(worker: None, numbers: tuple[Any, ...], tokens: int) -> None:
     )
 )
 def test_of_any_shape(worker: None, it: Any) -> None:
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_dispatch as d
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace as m
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_dispatch as d,
+    )
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_workspace as m,
+    )
 
     top_k = min(it.top_k, it.experts)
     size = d.pad_sm12x_moe_intermediate_size(it.experts, it.hidden, it.size)

@@ -35,7 +35,9 @@ SILENT = ("activation", "device")
 
 def drop(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Make keys equal that differ in this field alone."""
-    from vllm.model_executor.layers.fused_moe import flashinfer_sm12x_workspace as m
+    from vllm.model_executor.layers.fused_moe import (
+        flashinfer_cutedsl_sm12x_workspace as m,
+    )
 
     cls = m.SM12xMoEWorkspaceKey
     left = [field.name for field in fields(cls) if field.name != name]

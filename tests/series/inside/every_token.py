@@ -44,7 +44,7 @@ MODELS: dict[str, tuple[int, int, int, int, str]] = {
 def _workspace(key: Any) -> dict[str, Any]:
     """The fork's scratch beside FlashInfer's own for the largest call, on meta."""
     import torch
-    from vllm.model_executor.layers.fused_moe.flashinfer_sm12x_workspace import (
+    from vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_workspace import (  # noqa: E501
         SM12xMoEWorkspace,
     )
 

@@ -70,7 +70,7 @@ def see_the_fold_refreshed(
     given = inputs(SHAPE, 100)
     run(experts, *given)
     (wrapper,) = wrappers
-    folded, state = getattr(wrapper, FOLD, None), experts.flashinfer_sm12x_state
+    folded, state = getattr(wrapper, FOLD, None), experts.flashinfer_cutedsl_sm12x_state
     assert folded is not None, "FlashInfer has renamed its product"
     before, address = folded.clone(), folded.data_ptr()
     assert launches[-1]["alpha"].data_ptr() == address
