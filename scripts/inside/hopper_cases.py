@@ -200,9 +200,11 @@ KINDS = (
     "static relu2", "dynamic relu2", "w4a16", "dense",
 )  # fmt: skip
 
-LEAST = {("racecheck", "dynamic gated"): "dynamic gated, least"}
+LEAST = {
+    ("racecheck", kind): f"{kind}, least" for kind in ("dynamic gated", "dynamic relu2")
+}
 """Tool and kind: a smaller call of it in its place. racecheck follows each access to
-shared memory, and 550 s were not enough for the other."""
+shared memory, and 550 s were not always enough for the other."""
 
 EAGER = "eager"
 HOW = (EAGER, "decode in CUDA graphs")

@@ -35,9 +35,9 @@ _ONE = {
     # 96 rows an expert are the fewest for a tile of 128, which it is made for alone.
     "dynamic gated": [Case(2, 256, 256, 2, 96, 512)],
     # Twelve batches of one block's, one expert.
-    "dynamic gated, least": [Case(1, 128, 256, 1, 96, 512)],
+    "least": [Case(1, 128, 256, 1, 96, 512)],
 }
-_FEW = {"dynamic gated": (4, 128), "dynamic gated, least": (1, 64)}
+_FEW = {"dynamic gated": (4, 128), "least": (1, 64)}
 """Of a kind other blocks than ``BLOCKS``, and the most pairs of a static kernel."""
 _W4A16 = {"experts": 16, "top-k": 4, "hidden": 512, "activation": "silu"}
 
@@ -53,26 +53,28 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 def _moe(stage: Any, name: str) -> int:
     """Launches of the NVFP4 MoE kernel of that kind on FlashInfer's wrapper."""
     calls = layers.Calls().watch()
-    base = name.removesuffix(" relu2")
-    activation = "relu2" if name.endswith("relu2") else "silu"
-    times = 1 if base.startswith("dynamic") else 3
-    for case in _ONE[base]:
-        with stage.direct_micro(case.direct), _blocks(base):
+    kind, _, least = name.partition(", ")
+    base = kind.removesuffix(" relu2")
+    activation = "relu2" if kind != base else "silu"
+    dynamic = base.startswith("dynamic")
+    times = 1 if dynamic else 3
+    for case in _ONE[least or base]:
+        with stage.direct_micro(case.direct), _blocks(dynamic, least or base):
             regimes.launched(stage, calls, case, activation, "separate", times)
             found = layers.regime(stage)
-            if found.replace("_", " ") != base.partition(",")[0]:
+            if found.replace("_", " ") != base:
                 raise AssertionError(f"{name}: {found} was launched")
-    return times * len(_ONE[base])
+    return times * len(_ONE[least or base])
 
 
 @contextlib.contextmanager
-def _blocks(base: str) -> Iterator[None]:
+def _blocks(dynamic: bool, call: str) -> Iterator[None]:
     """Of the dynamic kernels few blocks: the others only poll what is instrumented."""
     from flashinfer.fused_moe.cute_dsl.blackwell_sm12x import moe_dispatch
 
-    blocks, pairs = _FEW.get(base, (BLOCKS, None))
+    blocks, pairs = _FEW.get(call, (BLOCKS, None))
     told: dict[str, Any] = {}
-    if base.startswith("dynamic"):
+    if dynamic:
         few = lambda _: blocks  # noqa: E731
         told = dict.fromkeys(("get_num_sm", "get_max_active_clusters"), few)
     if pairs is not None:
