@@ -26,9 +26,9 @@ class Model:
     hidden: int
     intermediate: int
     activation: str = "silu"
-    few: bool = False
-    """Whether it is run with the fewest and the most ranks alone, and with fewer
-    numbers of tokens: what bounds the time that a GPU is asked for."""
+    few: int = 0
+    """If any, it is run with that many ranks or the next, with the most, and with fewer
+    numbers of tokens: what bounds the GPU's time, and the memory to prepare in."""
 
     @property
     def shared(self) -> tuple[int, ...]:
@@ -38,8 +38,9 @@ class Model:
     @property
     def ranks(self) -> tuple[int, ...]:
         """Those that it is run with."""
-        shared = self.shared
-        return (shared[0], shared[-1]) if self.few else shared
+        if not self.few:
+            return self.shared
+        return next(n for n in self.shared if n >= self.few), self.shared[-1]
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -77,16 +78,16 @@ _MORE = (
     Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul"),
     Model("GLM-4.6", 160, 8, 5120, 1536),
     # THUDM/slime, scripts/models/kimi-k2.sh.
-    Model("Kimi-K2", 384, 8, 7168, 2048, few=True),
+    Model("Kimi-K2", 384, 8, 7168, 2048, few=4),
 )
 _OF_FOOTPRINT = {
-    "Qwen3-Next-80B-A3B": False,
-    "MiniMax-M2": False,
-    "Qwen3.5-397B-A17B": True,
-    "DeepSeek-V3": True,
-    "Gemma4-26B-A4B": True,
+    "Qwen3-Next-80B-A3B": 0,
+    "MiniMax-M2": 0,
+    "Qwen3.5-397B-A17B": 1,
+    "DeepSeek-V3": 4,
+    "Gemma4-26B-A4B": 1,
 }
-"""Names there, and whether few of their calls are run."""
+"""Names there, and the fewest ranks where few of their calls are run."""
 _HIDDEN = 128
 """FlashInfer takes multiples of it."""
 OTHERS = {
@@ -118,8 +119,11 @@ def left_out() -> Iterator[tuple[str, str, str]]:
                 why = f"{model.intermediate} / {n} is no whole blocks of {_BLOCK}"
                 yield model.name, f"{n} ranks", why
         if model.few:
-            between = " and ".join(str(n) for n in model.shared[1:-1])
-            why = "time of the GPU: the fewest and the most ranks are run"
+            between, run = (
+                " and ".join(str(n) for n in model.shared if (n in model.ranks) == ran)
+                for ran in (False, True)
+            )
+            why = f"time and memory: it is run with {run}"
             yield model.name, f"{between} ranks; tokens beside the cuts", why
 
 
@@ -130,7 +134,7 @@ def _told(path: Path) -> list[dict[str, Any]]:
     return told
 
 
-def _model(told: dict[str, Any], few: bool = False) -> Model:
+def _model(told: dict[str, Any], few: int = 0) -> Model:
     return Model(
         told["name"],
         told["experts"],

@@ -40,7 +40,7 @@ _WITHIN = (
 """FlashInfer's names of the first number of pairs that is handled in another way."""
 
 
-def counts(built: layers.Built, few: bool) -> dict[int, bool]:
+def counts(built: layers.Built, few: int) -> dict[int, bool]:
     """Numbers of tokens: one, and below, at and above each cut between kernels.
 
     True at a cut, where other rows are looked at, too. With ``few`` the cuts alone,
