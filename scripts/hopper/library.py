@@ -66,7 +66,8 @@ def _library(
                 "a kernel cannot be translated for Hopper",
                 where=f"{what['kind']} {what['detail']}",
                 found=str(e),
-                next="teach scripts/hopper/ptx.py an exact replacement",
+                next="add it to scripts/hopper/has.ptx if ptxas takes it for sm_90a; "
+                "else teach scripts/hopper/ptx.py an exact replacement",
             ) from e
         translated = abi.kept(sm_90a.text) if keep_abi else sm_90a.text
         # To assemble takes longer than all else here.
@@ -91,6 +92,14 @@ def _library(
 def _made_with(tools: Tools) -> str:
     """Digest of what makes a library of what was compiled."""
     total = hashlib.sha256(tools.version.encode())
-    for path in (ptx.__file__, STATEMENTS, abi.__file__, ptx.HELPERS, SHIM, ASSEMBLE):
+    for path in (
+        ptx.__file__,
+        STATEMENTS,
+        abi.__file__,
+        ptx.HELPERS,
+        ptx.HAS,
+        SHIM,
+        ASSEMBLE,
+    ):
         total.update(Path(path).read_bytes())
     return total.hexdigest()[:16]

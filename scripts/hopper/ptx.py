@@ -3,8 +3,10 @@
 
 Hopper lacks a few instructions that FlashInfer's SM12x kernels use. Each is replaced by
 a call of one of the functions in helpers.ptx, or by two instructions; nothing else of a
-kernel changes. Semantics are those of NVIDIA's "Parallel Thread Execution ISA", version
-9: mma with block scaling, cvt, and the packed f32x2 arithmetic.
+kernel changes. What stays is in has.ptx, by name, modifiers and operands, which ptxas
+takes for sm_90a; an instruction that is neither there nor replaced is an error.
+Semantics are those of NVIDIA's "Parallel Thread Execution ISA", version 9: mma with
+block scaling, cvt, and the packed f32x2 arithmetic.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from scripts.hopper.statements import Statement, Untranslatable, statements
 
 HELPERS = Path(__file__).with_name("helpers.ptx")
+HAS = Path(__file__).with_name("has.ptx")
 SOURCES = ("sm_120a", "sm_121a")
 TARGET = "sm_90a"
 
@@ -27,12 +31,6 @@ _MMA = (
 )
 _TO_E2M1 = "cvt.rn.satfinite.e2m1x2.f32"
 _FROM_E2M1 = "cvt.rn.f16x2.e2m1x2"
-# What an instruction that came after sm_90 has in its name. Not the whole of PTX: what
-# is in no line here, ptxas refuses by name.
-_LATER = re.compile(
-    r"tcgen05|\.kind::|\.block_scale|\.scale_vec|e2m1|e2m3|e3m2|ue8m0|ue4m3|f32x2"
-    r"|\.scaled::|s2f6|clusterlaunchcontrol|\.b6x16|\.b4x16"
-)
 _SET_TO_0 = re.compile(r"mov\.[bsu](?:16|32)\s+(%?[\w$]+)\s*,\s*0\s*;")
 
 
@@ -88,15 +86,29 @@ def _instead(one: Statement, zeros: frozenset[str], counts: Counter[str]) -> str
         # have enough of Hopper's.
         counts["setmaxnreg"] += 1
         return f"/* {name} is left out */"
-    if not _LATER.search(name):
+    if not name:
         return None
     replace = _KNOWN.get(name) or _packed(name)
     if replace is None:
-        raise Untranslatable(f"{name} is not known: {one.text}")
+        if (shapes := there().get(name)) is None:
+            raise Untranslatable(f"{name} is not known: {one.text}")
+        if one.shape not in shapes:
+            raise Untranslatable(f"{name} has other operands than known: {one.text}")
+        return None
     if one.guard:
         raise Untranslatable(f"{name} has a guard: {one.text}")
     counts[name] += 1
     return replace(one, zeros)
+
+
+@cache
+def there() -> dict[str, frozenset[tuple[int, ...]]]:
+    """Instructions that Hopper has, and the shapes of their operands."""
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for one in statements(HAS.read_text(encoding="utf-8")):
+        if one.name:
+            found.setdefault(one.name, set()).add(one.shape)
+    return {name: frozenset(shapes) for name, shapes in found.items()}
 
 
 def _zeros(read: list[Statement]) -> frozenset[str]:

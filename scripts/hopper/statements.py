@@ -34,6 +34,7 @@ _INSTRUCTION = re.compile(
     r"(?P<guard>@!?[\w%$]+\s+)?(?P<name>[a-z][\w.:]*)(?P<operands>[^\w.:;][^;]*)?;"
 )
 _BRACED = re.compile(r"\{[^{}]*\}")
+_OPERAND = re.compile(r"\s*(?:\{([^{}]*)\}|(\[[^\[\]]*\])|([^][,{}()]+?))\s*(?:,|$)")
 _NAME = r"%?[\w$]+(?:\.[\w$]+)*"
 _GROUP = re.compile(rf"\s*(?:\{{([^{{}}]*)\}}|({_NAME}))\s*(?:,|$)")
 
@@ -58,6 +59,23 @@ class Statement:
         """Registers, and whatever else has a name."""
         rest = f"{self.guard} {self.operands}" if self.name else self.text
         return frozenset(re.findall(r"%?[\w$]+", rest))
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Of each operand how many elements its braces have; 1 without, 0 of addresses.
+
+        Raises:
+            Untranslatable: One is something else.
+        """
+        found: list[int] = []
+        at, text = 0, self.operands.strip()
+        while at < len(text):
+            one = _OPERAND.match(text, at)
+            if one is None:
+                raise Untranslatable(f"operands that are not known: {self.text}")
+            found.append(0 if one[2] else (one[1] or "").count(",") + 1)
+            at = one.end()
+        return tuple(found)
 
     def groups(self) -> list[list[str]]:
         """Operands: of each its name, or those in its braces.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from scripts.errors import Finding
 from scripts.hopper import abi, ptx, selftest
 from scripts.hopper.assemble import Tools, assemble
-from scripts.hopper.statements import Untranslatable
+from scripts.hopper.statements import Untranslatable, statements
 
 SOURCE = selftest.SOURCE.read_text(encoding="utf-8")
 MMA = ptx._MMA
@@ -53,12 +54,64 @@ def test_what_hopper_has_stays_to_the_letter() -> None:
         "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%rd1], 32;",
         "min.f32x2 %rd1, %rd2, %rd3;",
         "mul.rz.f32x2 %rd1, %rd2, %rd3;",
+        # Of no table of what is newer than Hopper.
+        "frobnicate;",
+        "redux.sync.max.f32 %r1, %r2, -1;",
+        "cvt.rs.satfinite.f16x2.f32 %r1, %r2, %r3, %r4;",
+        "ld.global.v8.b32 {%r1, %r2, %r3, %r4, %r5, %r6, %r7, %r8}, [%rd1];",
+        "st.global.v8.f32 [%rd1], {%r1, %r2, %r3, %r4, %r5, %r6, %r7, %r8};",
+        "st.bulk.weak.shared::cta [%rd1], 64, 0;",
+        "ldmatrix.sync.aligned.m16n16.x1.trans.shared.b8 {%r1, %r2}, [%r3];",
+        "add.f32.bf16 %r1, %rs1, %r2;",
+        "call (%r1), f, (%r2);",
+        "mov\n.b32 %r1, %r2;",
     ],
 )
 def test_what_is_not_known_is_named(statement: str) -> None:
-    name = re.escape(statement.split(" ")[0])
-    with pytest.raises(Untranslatable, match=name):
+    name = re.escape(re.split(r"[\s;]", statement)[0])
+    with pytest.raises(Untranslatable, match=f"{name} is not known"):
         ptx.translate(module(statement))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "max.f32 %r1, %r2, %r3, %r4;",
+        "min.f32 %r1, %r2, %r3, %r4;",
+        "ld.global.b32 %r1, [%rd1], %rd2;",
+        "ld.global.v4.f32 %r1, [%rd1];",
+        "mov.b64 %rd1, {%rs1, %rs2, %rs3, %rs4};",
+        "ret %r1;",
+        "bar.sync;",
+    ],
+)
+def test_what_has_other_operands_is_named(statement: str) -> None:
+    """As has what came to a name later, or none that ptxas knows."""
+    with pytest.raises(Untranslatable, match="has other operands than known"):
+        ptx.translate(module(statement))
+
+
+def test_operands_that_are_none_are_named() -> None:
+    with pytest.raises(Untranslatable, match="operands that are not known"):
+        ptx.translate(module("ld.global.b32 %r1, [[%rd1]];"))
+
+
+@pytest.mark.slow
+def test_ptxas_takes_every_instruction_that_stays(tmp_path: Path) -> None:
+    """And would name one that Hopper lacks."""
+    assert len(ptx.there()) > 200
+    assert not any(ptx._KNOWN.get(name) or ptx._packed(name) for name in ptx.there())
+    assemble(Tools.found(), ptx.HAS, tmp_path / "has.cubin")
+    text = ptx.HAS.read_text(encoding="utf-8")
+    for statement in (
+        "max.f32 %r1, %r2, %r3, %r4;",
+        "ld.global.v8.b32 {%r1, %r2, %r3, %r4, %r5, %r6, %r7, %r8}, [%d1];",
+        "redux.sync.max.f32 %r1, %r2, -1;",
+    ):
+        more = tmp_path / "more.ptx"
+        more.write_text(text.replace("$end:", f"{statement}\n$end:"), encoding="utf-8")
+        with pytest.raises(Finding, match="ptxas refuses"):
+            assemble(Tools.found(), more, tmp_path / "more.cubin")
 
 
 OPERANDS = (
@@ -95,8 +148,10 @@ OPERANDS = (
 )
 def test_a_register_that_may_not_be_0_is_no_selector(before: str) -> None:
     text = module(f"{before}\n{MMA} {OPERANDS.format(*['%rs1'] * 4)}")
-    with pytest.raises(Untranslatable, match=r"selector|no statement"):
+    with pytest.raises(Untranslatable, match=r"selector|no statement|not known"):
         ptx.translate(text)
+    with contextlib.suppress(Untranslatable):
+        assert ptx._zeros([*statements(text)]) == set()
 
 
 @pytest.mark.parametrize("at", range(4))
