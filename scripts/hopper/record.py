@@ -26,8 +26,8 @@ _KEYS: dict[str, dict[str, type]] = {
     "bundle": {"tree": str, "kinds": dict, "replaced": dict},
     "parts": {},
 }
-_OLD = {"models": [*COLUMNS["models"][:-1]]}
-"""Columns before "runs apart" was among them."""
+_OLD = {"ranks_race": [name for name in COLUMNS["ranks_race"] if name != "kernels"]}
+"""Columns before "kernels" was among them."""
 _CELL = (str, int, float)
 _SHOWN = 40
 

@@ -114,7 +114,7 @@ COLUMNS = {
         "to the reference",
         "bits on the ranks",
     ),
-    "ranks_race": _REPORTS,
+    "ranks_race": (*_REPORTS[:2], "kernels", *_REPORTS[2:]),
 }
 """Of the rows of a part; what scripts/hopper reads them by."""
 
@@ -138,18 +138,17 @@ TESTS = {
 }
 """Of the series, and pytest's -k for each: what the part seed runs."""
 
-_MMA = (
-    "all pairs of values, at every place of k",
-    "all scales of both sides",
-    "random tiles, every lane",
-)
-_TO_E2M1 = ("ties, their neighbours, zeros, infinities, NaN", "both nibbles")
-INSTRUCTIONS = (
-    *(("mma", what) for what in _MMA),
-    *(("to_e2m1", what) for what in _TO_E2M1),
-    ("from_e2m1", "all bytes"),
-    ("packed", "mul, add and fma of pairs"),
-)
+_TILE = 16 * 8
+INSTRUCTIONS = {
+    ("mma", "all pairs of values, at every place of k"): 16 * 16 * _TILE,
+    ("mma", "all scales of both sides"): 127 * _TILE,
+    ("mma", "random tiles, every lane"): 512 * _TILE,
+    ("to_e2m1", "ties, their neighbours, zeros, infinities, NaN"): 128,
+    ("to_e2m1", "both nibbles"): 64,
+    ("from_e2m1", "all bytes"): 256,
+    ("packed", "mul, add and fma of pairs"): 4096 * 3 * 2,
+}
+"""Of each check of a replaced instruction how many numbers it looks at."""
 
 GATED = ("silu", "gelu_tanh", "swigluoai_uninterleave")
 ACTIVATIONS = (*GATED, "relu2")

@@ -70,7 +70,7 @@ SPLIT_LINEAR = ((512, 1024), (2048, 4096))
 SPLIT_TOKENS = (1, 64, 200)
 SPLIT_CHECKED = {SMALL: (4, 40)}
 """Under racecheck, which follows each access to shared memory: what is clean alone."""
-SPLIT_KINDS = tuple(f"rank {rank} of 2: micro, static, dense" for rank in (0, 1))
+SPLIT_KINDS = tuple(f"rank {rank} of 2" for rank in (0, 1))
 
 _MORE = (
     FLASH_NEXT,

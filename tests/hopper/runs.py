@@ -13,6 +13,7 @@ from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
 from scripts.inside import hopper_models
+from scripts.inside.hopper_calls import launches
 from scripts.inside.hopper_rows import folded, names
 from scripts.series.identity import Identity
 
@@ -74,7 +75,7 @@ def _rows() -> dict[str, list[list[Any]]]:
     planted = [name.partition(": ") for name in PLANTED]
     return {
         "instructions": [
-            *([*case, 512, 0] for case in cases.INSTRUCTIONS),
+            *([*case, count, 0] for case, count in cases.INSTRUCTIONS.items()),
             *([kernel, f"planted: {fault}", 3, 2] for kernel, _, fault in planted),
         ],
         "regimes": [*_regimes()],
@@ -105,7 +106,7 @@ def _rows() -> dict[str, list[list[Any]]]:
             for left in [SKIPPED.get((file, capability), 0)]
         ],
         "sanitizer": [
-            [tool, kind, 0, 0, 3, ""]
+            [tool, kind, 0, 0, launches(kind), ""]
             for tool, kind in itertools.product(cases.TOOLS, cases.KINDS)
         ],
         "engine": [[how, "tokens [1]"] for how in cases.HOW],

@@ -90,7 +90,10 @@ def split() -> dict[str, Any]:
     for (n, k), m in linears:
         figures = [0.002, 0.0, 0.003, "the same"]
         rows.append([f"linear, {n} x {k}", "dense", m, 1, k, k // 2, *figures])
-    race = [["racecheck", kind, 0, 0, 92, ""] for kind in hopper_models.SPLIT_KINDS]
+    race = [
+        ["racecheck", kind, "115 static", 0, 0, 115, ""]
+        for kind in hopper_models.SPLIT_KINDS
+    ]
     for name, each in (("ranks", rows), ("ranks_race", race)):
         found["parts"][name] = {
             "of": [],

@@ -93,3 +93,15 @@ def test_kinds_may_be_run_apart(
     monkeypatch.setattr(sanitizer, "_one", one)
     rows = list(sanitizer.rows(ROOT, "12.0", ["dynamic gated"]))
     assert sorted(rows) == [[tool, "dynamic gated"] for tool in sorted(sanitizer.TOOLS)]
+
+
+def test_a_rank_says_what_it_launched(sanitizer: ModuleType) -> None:
+    """No formula: what did not get so far has no number."""
+    rows = "ranks  1.0  small  direct_micro  4\n" * 5
+    ended = "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n"
+    launched = f"{sanitizer.SAID}23 dense, 23 direct_micro, 23 static\n"
+    told = "23 dense, 23 direct_micro, 23 static"
+    assert sanitizer.read_rank(rows + launched + ended) == [told, 0, 0, 69, ""]
+    assert sanitizer.read_rank(rows + launched)[:4] == [told, -1, -1, 69]
+    *counts, why = sanitizer.read_rank(rows + ended)
+    assert counts == [""] * 4 and why.startswith("did not run: ranks  1.0")

@@ -238,7 +238,10 @@ def rows(bundle: Path) -> list[list[Any]]:
         wrong = {}
         for (entry, what), check in CHECKS.items():
             if name == "right":
-                found.append([entry, what, *check(module, what)])
+                asked, wrong_ones = check(module, what)
+                if asked != hopper_cases.INSTRUCTIONS[entry, what]:
+                    raise AssertionError(f"{entry}, {what}: {asked} were looked at")
+                found.append([entry, what, asked, wrong_ones])
             elif entry == kernel:
                 wrong[what] = check(module, what)[1]
         if wrong:

@@ -14,29 +14,16 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import hopper_calls
 import layers
 import linear
 import regimes
 import torch
 import w4a16
 from hopper_cases import KINDS, LEAST
-from regimes import Case
 
 COLUMNS = ("kind", "launches")
-_SMALL = regimes.SMALL
-_LEAST = 257
-"""Tokens that take the dynamic kernel with 4 experts for each."""
 BLOCKS = 16
-_ONE = {
-    "micro": [Case(*_SMALL, tokens, 2048, direct=False) for tokens in (1, 4, 8)],
-    "direct micro": [Case(*_SMALL, tokens, 2048) for tokens in (1, 4)],
-    "static": [Case(*_SMALL, 40, 2048)],
-    "dynamic": [Case(4, 256, 640, 4, _LEAST, 512)],
-    # 96 rows an expert are the fewest for a tile of 128, which it is made for alone.
-    "dynamic gated": [Case(2, 256, 256, 2, 96, 512)],
-    # Twelve batches of one block's, one expert.
-    "least": [Case(1, 128, 256, 1, 96, 512)],
-}
 _FEW = {"dynamic gated": (4, 128), "least": (1, 64)}
 """Of a kind other blocks than ``BLOCKS``, and the most pairs of a static kernel."""
 _W4A16 = {"experts": 16, "top-k": 4, "hidden": 512, "activation": "silu"}
@@ -57,14 +44,15 @@ def _moe(stage: Any, name: str) -> int:
     base = kind.removesuffix(" relu2")
     activation = "relu2" if kind != base else "silu"
     dynamic = base.startswith("dynamic")
-    times = 1 if dynamic else 3
-    for case in _ONE[least or base]:
+    count, times = 0, hopper_calls.times(name)
+    for case in hopper_calls.KINDS[least or base]:
         with stage.direct_micro(case.direct), _blocks(dynamic, least or base):
             regimes.launched(stage, calls, case, activation, "separate", times)
+            count += times
             found = layers.regime(stage)
             if found.replace("_", " ") != base:
                 raise AssertionError(f"{name}: {found} was launched")
-    return times * len(_ONE[least or base])
+    return count
 
 
 @contextlib.contextmanager
@@ -88,20 +76,21 @@ def _blocks(dynamic: bool, call: str) -> Iterator[None]:
 def _w4a16(stage: Any) -> int:
     """Launches of the native b12x W4A16 MoE, of a layer that vLLM made."""
     built = layers.build(stage, _W4A16, 256, 512, layers.NATIVE, "W4A16_NVFP4")
-    calls = (1, 40)
-    for tokens in calls:
+    count = 0
+    for tokens in hopper_calls.W4A16:
         stage.recorder.fresh()
         w4a16.called(stage, built, *layers.inputs(stage, _W4A16, tokens))
         kinds = {stage.recorder.jobs[key].kind for key in stage.recorder.hit}
         if "w4a16" not in kinds:
             raise AssertionError(f"w4a16: {kinds} were launched")
+        count += 1
     stage.synchronize()
-    return len(calls)
+    return count
 
 
 def _dense(stage: Any) -> int:
     count = 0
-    for m in (9, 65):
+    for m in hopper_calls.DENSE:
         a = linear._operand(stage, m, 512, seed=m)
         b = linear._operand(stage, 384, 512, seed=384)
         linear.call(stage, a, b)

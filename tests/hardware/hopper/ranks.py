@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,20 +22,27 @@ import layers
 import linear
 import models
 import pair
+import sanitizer
 import torch
+from hopper_calls import REPLAYS
 from hopper_models import SPLIT, SPLIT_CHECKED, SPLIT_LINEAR, SPLIT_TOKENS, Model
 from models import MAX_TOKENS
 
 COLUMNS = hopper_cases.COLUMNS["ranks"]
 RANKS = 2
-REPLAYS = 20
+LAUNCHED: Counter[str] = Counter()
+"""Of each kernel, by this process."""
 _NOT_CALLED = ("ncclCommSuspend", "ncclCommResume")
 
 
 def rows(stage: Any) -> Iterator[list[Any]]:
     """Rows of both ranks as one; of this rank, where this is one of two processes."""
     if stage.recording or pair.RANK is not None:
-        yield from shares(stage, pair.CHECK in os.environ)
+        check = pair.CHECK in os.environ
+        yield from shares(stage, check)
+        if check and not stage.recording:
+            told = (f"{n} {name}" for name, n in sorted(LAUNCHED.items()))
+            print(sanitizer.SAID + ", ".join(told), flush=True)
         return
     for one, other in zip(*pair.both("ranks", stage.capability), strict=True):
         alike = "the same" if one[-1] == other[-1] else "others"
@@ -95,15 +103,17 @@ def _moe(
 
         stage.recorder.fresh()
         want = run(whole)
+        LAUNCHED[layers.regime(stage)] += 1
         stage.recorder.fresh()
         run(mine)
-        head = [model.name, layers.regime(stage), tokens, model.top_k]
+        LAUNCHED[kernel := layers.regime(stage)] += 1
+        head = [model.name, kernel, tokens, model.top_k]
         head += [model.intermediate, share]
         if stage.recording:
             yield head
             continue
         exact = layers.reference(whole, *given)
-        yield [*head, *_summed(lambda: run(mine), reduce, want, exact)]
+        yield [*head, *_summed(kernel, lambda: run(mine), reduce, want, exact)]
 
 
 def cut(whole: torch.Tensor, like: torch.Tensor, rank: int) -> torch.Tensor:
@@ -156,13 +166,14 @@ def _linear(stage: Any, reduce: Any, n: int, k: int) -> Iterator[list[Any]]:
         want = linear.call(stage, x, weight)
         both = share(x), share(weight)
         linear.call(stage, *both)
+        LAUNCHED["dense"] += 2
         head = [f"linear, {n} x {k}", "dense", m, 1, k, k // RANKS]
         if stage.recording:
             yield head
             continue
         exact = linear.exact(x, weight)
         run = _call(stage, both)
-        yield [*head, *_summed(run, reduce, want, exact)]
+        yield [*head, *_summed("dense", run, reduce, want, exact)]
 
 
 def _call(stage: Any, both: Any) -> Callable[[], torch.Tensor]:
@@ -170,6 +181,7 @@ def _call(stage: Any, both: Any) -> Callable[[], torch.Tensor]:
 
 
 def _summed(
+    kernel: str,
     run: Callable[[], torch.Tensor],
     reduce: Callable[[torch.Tensor], torch.Tensor],
     want: torch.Tensor,
@@ -177,6 +189,7 @@ def _summed(
 ) -> list[Any]:
     """The ranks' sum in a graph: to one rank, to itself, to the reference, its bits."""
     eager = reduce(run()).clone()
+    LAUNCHED[kernel] += 1
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -185,6 +198,7 @@ def _summed(
     for _ in range(REPLAYS):
         out.zero_()
         graph.replay()
+        LAUNCHED[kernel] += 1
         torch.cuda.synchronize()
         far = max(far, layers.apart(out, eager))
     bits = out.cpu().view(torch.int16).numpy().tobytes()

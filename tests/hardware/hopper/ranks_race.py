@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,12 +29,4 @@ def rows(stage: Any) -> Iterator[list[Any]]:
     with tempfile.TemporaryDirectory() as folder:
         said = pair.started(Path(folder), "ranks", stage.capability, command, **check)
     for kind, text in zip(hopper_models.SPLIT_KINDS, said, strict=True):
-        yield [TOOL, kind, *read(text)]
-
-
-def read(said: str) -> list[Any]:
-    """Errors, warnings, launches and hazards of one rank's output."""
-    launches = len(re.findall(r"^ranks  \d", said, re.M)) * (ranks.REPLAYS + 3)
-    found = sanitizer._HAZARDS.search(said)
-    counts = [int(found[2]), int(found[3])] if found else [-1, -1]
-    return [*counts, launches, "" if counts == [0, 0] else sanitizer._hazards(said)]
+        yield [TOOL, kind, *sanitizer.read_rank(text)]

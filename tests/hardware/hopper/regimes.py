@@ -11,7 +11,6 @@ tile alone, of 128 rows: ``_select_dynamic_tile_m`` asks whether it is gated.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import hopper_cases
@@ -19,43 +18,10 @@ import layers
 import torch
 from contract import b12x_numerics as num
 from contract.problem import Problem, to_mma
+from hopper_calls import CASES, Case
 from hopper_cases import ACTIVATIONS, RUNS, SCALES
 
 COLUMNS = hopper_cases.COLUMNS["regimes"]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A size, and a number of tokens that takes one kernel of it."""
-
-    experts: int
-    hidden: int
-    intermediate: int
-    top_k: int
-    tokens: int
-    max_tokens: int
-    direct: bool = True
-
-
-SMALL = (16, 512, 256, 4)
-WIDE = (16, 512, 640, 4)
-MANY = (128, 256, 256, 8)
-CASES = (
-    Case(*SMALL, 1, 2048),
-    Case(*SMALL, 4, 2048),
-    Case(*SMALL, 1, 2048, direct=False),
-    Case(*SMALL, 4, 2048, direct=False),
-    Case(*SMALL, 8, 2048, direct=False),
-    Case(*SMALL, 40, 2048),
-    Case(*SMALL, 256, 2048),
-    Case(*SMALL, 512, 2048),
-    Case(*SMALL, 2048, 2048),
-    Case(*SMALL, 4096, 4096),
-    Case(*WIDE, 512, 2048),
-    Case(*MANY, 150, 200),
-    Case(*MANY, 300, 512),
-    Case(*MANY, 600, 1024),
-)
 
 
 def cases() -> Iterator[tuple[Case, str, str]]:

@@ -32,6 +32,9 @@ _HAZARDS = re.compile(
     r"RACECHECK SUMMARY: (\d+) hazards? displayed \((\d+) errors?, (\d+)"
 )
 _REPORT = re.compile(r"^========= (\S.*)\n=========     at (\S+)", re.M)
+SAID = "launched: "
+"""Before what a rank prints of its launches, as 2 static, 3 dense."""
+_OF_A_RANK = re.compile(rf"^{SAID}(.*)$", re.M)
 _LAUNCHES = re.compile(r"^kinds  .*  (\d+)$", re.M)
 CUT = 900
 """Characters of a report: scripts/hopper/known.py knows that there may be more."""
@@ -95,6 +98,20 @@ def read(tool: str, said: str) -> list[Any]:
         finished = "ERROR SUMMARY: " in said
         counts = [reports.total() if finished else -1, 0]
     return [*counts, int(launches[1]), told]
+
+
+def read_rank(said: str) -> list[Any]:
+    """Launches of each kernel, errors, warnings, launches, hazards of a rank's output.
+
+    Launches are those that the rank counted, each replay of a graph among them.
+    """
+    told = _OF_A_RANK.search(said)
+    if told is None:
+        return ["", "", "", "", "did not run: " + said.strip()[-600:]]
+    found = _HAZARDS.search(said)
+    counts = [int(found[2]), int(found[3])] if found else [-1, -1]
+    launches = sum(map(int, re.findall(r"(\d+) ", told[1])))
+    return [told[1], *counts, launches, "" if counts == [0, 0] else _hazards(said)]
 
 
 def _hazards(said: str) -> str:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small calls of ``make hopper``: cases of each kernel, launches under a tool.
+
+No import but of the standard library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """A size, and a number of tokens that takes one kernel of it."""
+
+    experts: int
+    hidden: int
+    intermediate: int
+    top_k: int
+    tokens: int
+    max_tokens: int
+    direct: bool = True
+
+
+_SMALL = (16, 512, 256, 4)
+_WIDE = (16, 512, 640, 4)
+_MANY = (128, 256, 256, 8)
+CASES = (
+    Case(*_SMALL, 1, 2048),
+    Case(*_SMALL, 4, 2048),
+    Case(*_SMALL, 1, 2048, direct=False),
+    Case(*_SMALL, 4, 2048, direct=False),
+    Case(*_SMALL, 8, 2048, direct=False),
+    Case(*_SMALL, 40, 2048),
+    Case(*_SMALL, 256, 2048),
+    Case(*_SMALL, 512, 2048),
+    Case(*_SMALL, 2048, 2048),
+    Case(*_SMALL, 4096, 4096),
+    Case(*_WIDE, 512, 2048),
+    Case(*_MANY, 150, 200),
+    Case(*_MANY, 300, 512),
+    Case(*_MANY, 600, 1024),
+)
+"""Of the part regimes: each activation and kind of scales has all of them."""
+
+_LEAST = 257
+"""Tokens that take the dynamic kernel with 4 experts for each."""
+KINDS = {
+    "micro": [Case(*_SMALL, tokens, 2048, direct=False) for tokens in (1, 4, 8)],
+    "direct micro": [Case(*_SMALL, tokens, 2048) for tokens in (1, 4)],
+    "static": [Case(*_SMALL, 40, 2048)],
+    "dynamic": [Case(4, 256, 640, 4, _LEAST, 512)],
+    # 96 rows an expert are the fewest for a tile of 128, which it is made for alone.
+    "dynamic gated": [Case(2, 256, 256, 2, 96, 512)],
+    # Twelve batches of one block's, one expert.
+    "least": [Case(1, 128, 256, 1, 96, 512)],
+}
+"""Calls of the MoE kernels that compute-sanitizer looks at; relu2 has the same."""
+W4A16 = (1, 40)
+DENSE = (9, 65)
+"""Tokens of the calls of the other two kinds."""
+_TIMES = 3
+"""Of each call of a kernel that is quick under a tool."""
+
+
+def times(kind: str) -> int:
+    """How often each call of a MoE kernel is made."""
+    return 1 if kind.startswith("dynamic") else _TIMES
+
+
+def launches(kind: str) -> int:
+    """Of the kernel, by which compute-sanitizer sees it come to its end."""
+    if kind in ("w4a16", "dense"):
+        return len({"w4a16": W4A16, "dense": DENSE}[kind])
+    kind, _, least = kind.partition(", ")
+    return times(kind) * len(KINDS[least or kind.removesuffix(" relu2")])
+
+
+REPLAYS = 20
+"""Of the graph in which a rank runs its share of a layer."""
+SPLIT_LAUNCHES = 1 + 2 + REPLAYS
+"""Of the whole layer one, of a rank's share two before its graph's replays."""
