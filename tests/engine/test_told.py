@@ -13,7 +13,7 @@ import pytest
 from tests.engine.place import INSIDE, RAY
 
 sys.path.append(str(INSIDE))
-from told import commands, quoted, seen
+from told import commands, failed_rank, quoted, seen
 
 LINE = "world_size=2 rank=1 local_rank=0 ... backend=nccl"
 SAID = "(Worker pid=7) world_size=2 rank=1 local_rank=0 method=tcp://a:1 backend=gloo"
@@ -52,6 +52,26 @@ def test_what_to_type_is_found_whole() -> None:
         assert words[words.index("--node-rank") + 1] == str(number)
     with pytest.raises(ValueError, match="values to unpack"):
         commands("Three")
+
+
+@pytest.mark.parametrize(
+    ("log", "printed"),
+    [
+        (["(EngineCore pid=1) ERROR 1 [a.py:3] Worker proc VllmWorker-1 died "
+          "unexpectedly (exit code: -9), shutting down executor."] * 2, 0),
+        (["(Worker_TP1 pid=2) ERROR 1 [a.py:3] ValueError: planted",
+          "(Worker_TP0 pid=1) ERROR 1 [a.py:3] RuntimeError: cancelled"], 0),
+        (["(Worker pid=2) INFO 1 [a.py:3] said",
+          "(Worker pid=2) ERROR 1 [a.py:3] vllm.NoError: planted",
+          "(Worker pid=2) ERROR 1 [a.py:3] torch.OutOfMemoryError: planted"], 1),
+        (["(EngineCore pid=1) ERROR 1 [a.py:3] Exception: fixed text"], None),
+    ],
+    ids=["died", "refused", "of a module", "none"],
+)  # fmt: skip
+def test_the_command_finds_the_rank_that_failed_first(
+    log: list[str], printed: int | None
+) -> None:
+    assert failed_rank(log) == ([] if printed is None else [log[printed]])
 
 
 @pytest.mark.upstream

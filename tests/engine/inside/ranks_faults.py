@@ -21,9 +21,12 @@ from model import write
 from offline import generate, prompts
 from other_rank import NAME
 from ranks import NAMED, SIZES, TWO, WHOLE, tiny
-from rows import Rows
+from rows import Rows, line_of
 from split import LIMIT, Split, by_fork, heard, started
-from told import logged, quoted, seen
+from told import failed_rank, logged, places, quoted, seen
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.engine.utils import wait_for_engine_startup
+from vllm.v1.executor.multiproc_executor import MultiprocExecutor, WorkerProc
 
 OLD, OTHER = "0.7.0", "0.7.2.post1"
 CAPABILITY = "12.1"
@@ -37,6 +40,18 @@ DIED, ALIKE, APART = (
         "Ranks may run NVFP4 layers",
     )
 )
+NOT_STARTED, DEAD = (
+    quoted(start).partition("...")[0].strip()
+    for start in ("Engine core initialization", "EngineCore encountered")
+)
+# Where vLLM drops the rank and the reason, in the page's order.
+DROPS = (
+    (WorkerProc.worker_main, '"WorkerProc failed to start."'),
+    (WorkerProc.wait_for_ready, '"WorkerProc initialization failed'),
+    (wait_for_engine_startup, '"Engine core initialization failed.'),
+    (MultiprocExecutor.start_worker_monitor, '"Worker proc %s died'),
+    (EngineDeadError, '"EngineCore encountered an issue.'),
+)
 
 
 def main(folder: Path, out: Path) -> None:
@@ -46,6 +61,7 @@ def main(folder: Path, out: Path) -> None:
     checkpoint = write(
         folder / "ranks faults", tiny(SIZES[WHOLE], Format.MODELOPT)
     )  # fmt: skip
+    dropped(rows)
     dead(rows, checkpoint)
     alone_refused(rows, checkpoint)
     told_apart(rows, folder, checkpoint)
@@ -106,6 +122,33 @@ def runs(process: int) -> bool:
         return False
 
 
+def dropped(rows: Rows) -> None:
+    lines = [line_of(function, words) for function, words in DROPS]
+    missing = [line for line in lines if line not in places()]
+    rows.add(
+        "where vLLM drops a rank's name and reason",
+        "the lines of its source that docs/gpu-owners.md names",
+        f"{len(lines) - len(missing)} of {len(lines)}"
+        + "".join(f"; not {line}" for line in missing),
+        lines == places(),
+    )  # fmt: skip
+
+
+def caller(rows: Rows, step: str, found: Attempt, text: str, *words: str) -> None:
+    """One row: what the caller gets, and what the page's command prints of the log."""
+    shown = failed_rank(found.lines)
+    got = [each for each in words if each in found.error]
+    rows.add(
+        f"{step}: for the caller",
+        f"its error is {text} with neither of {', '.join(words)}; the command that "
+        "docs/gpu-owners.md has for the log prints one line with all",
+        f"{found.error[:80] or 'no error'}, with {', '.join(got) or 'neither'}; log: "
+        f"{said(shown)}",
+        text in found.error and not got
+        and len(shown) == 1 and all(each in shown[0] for each in words),
+    )  # fmt: skip
+
+
 def dead(rows: Rows, checkpoint: Path) -> None:
     """One dies; that the ranks are alike was said before."""
     found = attempted(checkpoint, {"dies": True})
@@ -118,6 +161,7 @@ def dead(rows: Rows, checkpoint: Path) -> None:
         bool(found.error) and len(named) == 1 and len(found.processes) == 2
         and not found.alive() and found.seconds < LIMIT,
     )  # fmt: skip
+    caller(rows, "a rank that dies", found, DEAD, "VllmWorker-1", "exit code: -9")
     alike = seen(ALIKE, found.lines)
     rows.add(
         "ranks that are alike", "the log says so once, at start",
@@ -138,6 +182,10 @@ def alone_refused(rows: Rows, checkpoint: Path) -> None:
         f"it alone says why, and the start ends within {LIMIT:.0f} s",
         f"{found.error[:80] or 'no error'}; log: {said(named)}",
         bool(found.error and named) and not others and found.seconds < LIMIT,
+    )  # fmt: skip
+    caller(
+        rows, "a rank that refuses", found, NOT_STARTED, "Worker_TP1",
+        f"flashinfer-python {OLD} is older",
     )  # fmt: skip
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +39,24 @@ def commands(section: str) -> list[str]:
         rf"^## {re.escape(section)}$(.*?)(?=^## |\Z)", text, re.M | re.S
     )
     return re.findall(r"^```\n(.*?)^```$", part, re.M | re.S)
+
+
+def failed_rank(log: Sequence[str]) -> list[str]:
+    """What the page's command for a rank that failed prints of a log."""
+    (command,) = commands("When a rank is silent")
+    with tempfile.TemporaryDirectory() as folder:
+        text = "\n".join(log) + "\n"
+        Path(folder, "vllm.log").write_text(text, encoding="utf-8")
+        # grep's own code is 1 where it finds nothing.
+        done = subprocess.run(
+            command, shell=True, cwd=folder, check=False, stdout=subprocess.PIPE
+        )
+    return done.stdout.decode(errors="replace").splitlines()
+
+
+def places() -> list[str]:
+    """The lines of vLLM's source that the page names, as ``vllm/...py:LINE``."""
+    return re.findall(r"vllm/[\w/]+\.py:\d+", PAGE.read_text(encoding="utf-8"))
 
 
 def seen(
