@@ -102,7 +102,8 @@ def hopper_verb(
             if as_data
             else "\n\n".join(render.as_text(one, series) for one in found)
         )
-        if why := claims.contradicted(found, required, claims.section()):
+        why = record.altered() + claims.contradicted(found, required, claims.section())
+        if why:
             for line in why:
                 note(f"contradicted: {line}")
             raise typer.Exit(1)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came out of `make hopper` on a Hopper GPU, one file a FlashInfer release."""
+"""What came out of `make hopper` on a Hopper GPU, one file a FlashInfer release.
+
+SHA256SUMS beside them has each as STEP=record wrote it: what was changed by hand since,
+within all bounds, is no measurement.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 from scripts import ROOT
 from scripts.errors import Finding, Unusable
-from scripts.files import write
+from scripts.files import digest, write
 from scripts.hopper.complete import missing
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
@@ -18,6 +22,7 @@ from scripts.inside.hopper_cases import COLUMNS
 from scripts.series.identity import Identity
 
 FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"
+SUMS = "SHA256SUMS"
 Record = Mapping[str, Any]
 _KEYS: dict[str, dict[str, type]] = {
     "machine": dict.fromkeys(
@@ -113,6 +118,28 @@ def recorded(folder: Path = FOLDER, only: str | None = None) -> list[dict[str, A
             next="make hopper on a machine with a Hopper GPU, then STEP=record",
         )
     return sorted(found, key=lambda record: Version(release(record)))
+
+
+def altered(folder: Path = FOLDER) -> list[str]:
+    """Records that are not as STEP=record wrote them, a line each."""
+    sums, there = _sums(folder), {path.name for path in folder.glob("*.json")}
+    lines = [
+        f"{name}: {SUMS} names it, and it is gone" for name in sums if name not in there
+    ]
+    lines += [f"{name}: it is not in {SUMS}" for name in sorted(there - sums.keys())]
+    lines += [
+        f"{name}: not as STEP=record wrote it, whose sha256 is {told}"
+        for name, told in sums.items()
+        if name in there and digest(folder / name) != told
+    ]
+    return lines
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    path = folder / SUMS
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    pairs = (line.split(maxsplit=1) for line in text.splitlines())
+    return {name: told for told, name in pairs}
 
 
 def release(record: Record) -> str:
@@ -212,4 +239,7 @@ def save(
     text = head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"
     path = folder / f"flashinfer-{release(record)}.json"
     write(path, text.encode())
+    sums = {**_sums(folder), path.name: digest(path)}
+    lines = [f"{told}  {name}\n" for name, told in sorted(sums.items())]
+    write(folder / SUMS, "".join(lines).encode())
     return path
