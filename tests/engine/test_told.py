@@ -54,6 +54,21 @@ def test_what_to_type_is_found_whole() -> None:
         commands("Three")
 
 
+def test_machines_export_the_same_with_ray_and_without() -> None:
+    """Ray's workers have the variables of the shell of `ray start`."""
+
+    def exported(section: str, program: str) -> list[list[str]]:
+        blocks = (b for b in commands(section) if program in b and "export" in b)
+        return [
+            [line for line in b.splitlines() if line.startswith("export")]
+            for b in blocks
+        ]
+
+    without = exported("Two DGX Sparks, without Ray", "vllm serve")
+    assert exported("Two DGX Sparks, with Ray", "ray start") == without
+    assert len(without) == 2
+
+
 @pytest.mark.parametrize(
     ("log", "printed"),
     [
