@@ -19,6 +19,8 @@ run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 # As it was given, whatever quotes, spaces and dollars are in it.
 opt = $(if $($(1)),$(2) '$(subst ','\'',$($(1)))')
+# Each of the words in it.
+opts = $(foreach f,$($(1)),$(2) '$(subst ','\'',$(f))')
 # How long it takes, on two cores, is said before all else; README has the same words.
 says/%:
 	@echo "make $* takes $(takes-$*)" >&2
@@ -197,7 +199,7 @@ cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/pat
 
 takes-hopper = long with STEP=prepare, and no whole run was timed; RECORDED=1 at once
 hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
-	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(foreach f,$(RESULTS),--results $(f)) $(call flag,JSON,--json)
+	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(call opts,RESULTS,--results) $(call flag,JSON,--json)
 
 takes-evidence = some fourteen minutes for a series that it has not seen, seconds after
 evidence: says/evidence .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown

@@ -81,11 +81,9 @@ def hopper_verb(
     """
     from scripts import lock as lockfile
     from scripts import reports
-    from scripts.cpuenv import FLASHINFER
     from scripts.hopper import claims, judge, packages, record, render, runner
     from scripts.inside import hopper_cases as cases
     from scripts.inside import hopper_models
-    from scripts.kernels import releases
     from scripts.series.identity import here
 
     _agree(step, recorded, dict(locals()))
@@ -111,7 +109,7 @@ def hopper_verb(
     release = flashinfer or required
     bundle = at.build / "hopper" / release
     if step is Step.packages:
-        of = FLASHINFER if release == required else releases.requirements(release)
+        of = runner.packages_of(release, pinned)
         out = at.build / "hopper" / f"packages-{release}"
         for path in packages.pack(out, release, of):
             note(str(path))

@@ -126,11 +126,12 @@ def read(text: str) -> Facts:
     return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)
 
 
-def look(python: str) -> Facts:
+def look(python: str, again: str = "make doctor") -> Facts:
     """Start `python` and let it look around.
 
     Args:
         python: Path or name of the interpreter that runs vLLM, or would.
+        again: The command that takes another, as PYTHON=.
 
     Raises:
         Unusable: It cannot be run, or says something else.
@@ -141,7 +142,7 @@ def look(python: str) -> Facts:
             "the Python cannot be run",
             where=python,
             expected="an executable file, or a name on PATH",
-            next="make doctor PYTHON=/path/to/venv/bin/python",
+            next=f"{again} PYTHON=/path/to/venv/bin/python",
         )
     try:
         done = subprocess.run(
@@ -160,5 +161,5 @@ def look(python: str) -> Facts:
             where=program,
             expected="a Python 3.10 or newer that starts",
             found=(said or str(e)).strip()[-1000:],
-            next="make doctor PYTHON=/path/to/venv/bin/python",
+            next=f"{again} PYTHON=/path/to/venv/bin/python",
         ) from e

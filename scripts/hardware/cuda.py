@@ -51,7 +51,7 @@ def measured(at: Checkout, python: str) -> Measured:
     """
     from scripts.selection.matrix import trees
 
-    gpu.found(python)
+    gpu.found(python, "make cuda")
     base = trees(at).upstream.path
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "cuda.json"

@@ -12,13 +12,13 @@ SM12X = ("12.0", "12.1")
 """Compute capabilities that the b12x kernels are compiled for."""
 
 
-def found(python: str = sys.executable) -> Gpu:
-    """The first GPU that the driver names.
+def found(python: str = sys.executable, again: str = "make doctor") -> Gpu:
+    """The first GPU that the driver names; arguments as of ``look``.
 
     Raises:
-        Unusable: There is none.
+        Unusable: There is none, or no such Python.
     """
-    gpus = look(python).gpus
+    gpus = look(python, again).gpus
     if not gpus:
         raise Unusable(
             "there is no NVIDIA GPU here",

@@ -46,16 +46,13 @@ def prepared(
         Finding: A kernel cannot be compiled, translated or assembled.
         Unusable: The environment or the tools cannot be had.
     """
-    from scripts.cpuenv import FLASHINFER, flashinfer_python
-    from scripts.kernels.releases import requirements
+    from scripts.cpuenv import flashinfer_python
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
 
     lock = lockfile.load(at.lock)
-    pinned = lock.companions["flashinfer-python"]
-    packages = FLASHINFER if release == pinned else requirements(release)
     tree = trees(at).fork.path
-    python = flashinfer_python(packages)
+    python = flashinfer_python(packages_of(release, lock))
     beside = environment(python, {**lock.companions, "flashinfer-python": release})
     inputs = prepare.Inputs(
         beside,
@@ -75,6 +72,19 @@ def prepared(
     return made
 
 
+def packages_of(release: str, lock: lockfile.Lock) -> Path:
+    """The requirements file of a FlashInfer release and what comes with it.
+
+    Raises:
+        Unusable: There is no such release.
+    """
+    from scripts.cpuenv import FLASHINFER
+    from scripts.kernels.releases import requirements
+
+    required = lock.companions["flashinfer-python"]
+    return FLASHINFER if release == required else requirements(release)
+
+
 def run(
     bundle: Path,
     python: str,
@@ -85,13 +95,9 @@ def run(
 
     Raises:
         Finding: It crashed, or came to no result.
-        Unusable: There is no such GPU, or no bundle.
+        Unusable: There is no such Python, no such GPU, or no bundle.
     """
-    if not (bundle / prepare.MANIFEST).is_file():
-        raise Unusable(
-            "there is no bundle", where=str(bundle), next="make hopper STEP=prepare"
-        )
-    seen = gpu.found(python)
+    seen = gpu.found(python, "make hopper STEP=run")
     if seen.capability != CAPABILITY:
         raise Unusable(
             "the translated kernels are for Hopper: nothing was run",
@@ -99,6 +105,10 @@ def run(
             expected=f"compute capability {CAPABILITY}",
             found=seen.capability,
             next="on an SM12x GPU the kernels run as they are: make test-sm12x",
+        )
+    if not (bundle / prepare.MANIFEST).is_file():
+        raise Unusable(
+            "there is no bundle", where=str(bundle), next="make hopper STEP=prepare"
         )
     out, log = bundle / "results.json", bundle / LOG
     out.unlink(missing_ok=True)

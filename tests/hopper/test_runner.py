@@ -23,7 +23,7 @@ from tests.hopper.runs import RELEASE, SERIES, changed, result
 
 @pytest.fixture
 def hopper_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "found", lambda _: Gpu("H200", "9.0", "580", "9"))
+    monkeypatch.setattr(gpu, "found", lambda *_: Gpu("H200", "9.0", "580", "9"))
 
 
 def bundle(folder: Path, script: str) -> Path:
@@ -35,14 +35,23 @@ def bundle(folder: Path, script: str) -> Path:
 def test_no_gpu_no_bundle_no_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(gpu, "found", lambda *_: Gpu("H200", "9.0", "580", "9"))
     with pytest.raises(Unusable, match="no bundle"):
         runner.run(tmp_path, "python3")
     with pytest.raises(Unusable, match="no result"):
         runner.found(tmp_path)
     (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(gpu, "found", lambda _: Gpu("RTX", "12.0", "580", "9"))
+    monkeypatch.setattr(gpu, "found", lambda *_: Gpu("RTX", "12.0", "580", "9"))
     with pytest.raises(Unusable, match="nothing was run"):
         runner.run(tmp_path, "python3")
+
+
+def test_a_python_that_is_not_there_is_named_first(tmp_path: Path) -> None:
+    """Without a bundle and without a GPU, too."""
+    with pytest.raises(Unusable, match="the Python cannot be run") as refusal:
+        runner.run(tmp_path, "/nosuch/python")
+    text = str(refusal.value)
+    assert "/nosuch/python" in text and "make hopper STEP=run PYTHON=" in text
 
 
 WRITES = """
