@@ -134,21 +134,21 @@ bot-rehearsal: says/bot-rehearsal .venv/.dev ## The bot from an older release to
 ## What packagers take (docs/packagers.md)
 
 .PHONY: export-debian export-rpm export-nix export-arch export-conda merge-series unmerge-series packager-tools browser-tools
-around = $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force)
+exported = $(run) $@ $(call opt,BEFORE,--before) $(call opt,AFTER,--after) $(call opt,OUT,--out) $(call flag,FORCE,--force) $(call opt,MAINTAINER,--maintainer)
 export-debian: .venv/.tools ## build/export/debian: a 3.0 (quilt) debian/ (BEFORE=dir AFTER=dir OUT=dir MAINTAINER="Name <address>") | make export-debian AFTER=../vllm/debian/patches
-	@$(run) export-debian $(around) $(call opt,MAINTAINER,--maintainer)
+	@$(exported)
 
 export-rpm: .venv/.tools ## build/export/rpm: patches, a list to include, a spec (BEFORE= AFTER= OUT=) | make export-rpm OUT=SOURCES
-	@$(run) export-rpm $(around)
+	@$(exported)
 
 export-nix: .venv/.tools ## build/export/nix: an expression with hash, patches, override (BEFORE= AFTER= OUT=) | make export-nix OUT=pkgs/vllm-sm12x
-	@$(run) export-nix $(around)
+	@$(exported)
 
 export-arch: .venv/.tools ## build/export/arch: a PKGBUILD (BEFORE= AFTER= OUT=) | make export-arch AFTER=my-patches
-	@$(run) export-arch $(around)
+	@$(exported)
 
 export-conda: .venv/.tools ## build/export/conda: a recipe.yaml (BEFORE= AFTER= OUT=) | make export-conda OUT=recipe
-	@$(run) export-conda $(around)
+	@$(exported)
 
 merge-series: .venv/.tools ## The series into a quilt folder of yours (DIR=debian/patches BEHIND=yours.patch) | make merge-series DIR=debian/patches
 	@$(run) merge-series $(call opt,DIR,) $(call opt,BEHIND,--behind)

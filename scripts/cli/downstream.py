@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import say
-
-if TYPE_CHECKING:
-    from scripts.downstream.formats import Wanted
+from scripts.usage import alone
 
 Before = Annotated[
     Path | None,
@@ -34,85 +32,57 @@ Force = Annotated[
 Folder = Annotated[Path, typer.Argument(help="The folder that has your series.")]
 
 
-def _export(wanted: Wanted) -> None:
-    from scripts.downstream.formats import export
+@app.command(
+    "export-debian",
+    help="Write debian/ of a 3.0 (quilt) source package, and upstream's archive.\n\n"
+    "The patches have DEP-3 headers made of their trailers. docs/packagers.md "
+    "has the session that builds and unpacks the source package.",
+    epilog="Example: python -m scripts export-debian --after ../vllm/debian/patches",
+)
+@app.command(
+    "export-rpm",
+    help="Write the patches, a list of them to include, and a spec file.",
+    epilog="Example: python -m scripts export-rpm --out SOURCES",
+)
+@app.command(
+    "export-nix",
+    help="Write an expression with the source's hash, the patches and an override.",
+    epilog="Example: python -m scripts export-nix --out pkgs/vllm-sm12x",
+)
+@app.command(
+    "export-arch",
+    help="Write a PKGBUILD with sources, digests and prepare().",
+    epilog="Example: python -m scripts export-arch --after my-patches",
+)
+@app.command(
+    "export-conda",
+    help="Write a recipe of schema version 1 with the source and the patches.",
+    epilog="Example: python -m scripts export-conda --out recipe",
+)
+def export_verb(
+    called: typer.Context,
+    before: Before = None,
+    after: After = None,
+    out: Out = None,
+    maintainer: Annotated[
+        str | None,
+        typer.Option(help="Name <address>, for Debian's control and changelog."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write the series as a distribution takes it; the verb names the format."""
+    from scripts.downstream.formats import Format, Wanted, export
 
-    done = export(Checkout(), wanted)
+    form = Format(str(called.info_name).removeprefix("export-"))
+    if form is not Format.DEBIAN:
+        alone(f"export-{form.value}", {"MAINTAINER": maintainer})
+    done = export(Checkout(), Wanted(form, before, after, out, maintainer, force))
     theirs = f", {done.theirs} of them yours" if done.theirs else ""
     say(f"{os.path.relpath(done.path)}: {done.patches} patches{theirs}")
     same = (
         "no longer the lock's: your patches are in it" if done.theirs else "the lock's"
     )
     say(f"tree {done.tree} ({same})")
-
-
-@app.command(
-    "export-debian",
-    epilog="Example: python -m scripts export-debian --after ../vllm/debian/patches",
-)
-def debian_verb(
-    before: Before = None,
-    after: After = None,
-    out: Out = None,
-    maintainer: Annotated[
-        str | None, typer.Option(help="Name <address>, for control and changelog.")
-    ] = None,
-    force: Force = False,
-) -> None:
-    """Write debian/ of a 3.0 (quilt) source package, and upstream's archive.
-
-    The patches have DEP-3 headers made of their trailers. docs/packagers.md
-    has the session that builds and unpacks the source package.
-    """
-    from scripts.downstream.formats import Format, Wanted
-
-    _export(Wanted(Format.DEBIAN, before, after, out, maintainer, force))
-
-
-@app.command("export-rpm", epilog="Example: python -m scripts export-rpm --out SOURCES")
-def rpm_verb(
-    before: Before = None, after: After = None, out: Out = None, force: Force = False
-) -> None:
-    """Write the patches, a list of them to include, and a spec file."""
-    from scripts.downstream.formats import Format, Wanted
-
-    _export(Wanted(Format.RPM, before, after, out, force=force))
-
-
-@app.command(
-    "export-nix", epilog="Example: python -m scripts export-nix --out pkgs/vllm-sm12x"
-)
-def nix_verb(
-    before: Before = None, after: After = None, out: Out = None, force: Force = False
-) -> None:
-    """Write an expression with the source's hash, the patches and an override."""
-    from scripts.downstream.formats import Format, Wanted
-
-    _export(Wanted(Format.NIX, before, after, out, force=force))
-
-
-@app.command(
-    "export-arch", epilog="Example: python -m scripts export-arch --after my-patches"
-)
-def arch_verb(
-    before: Before = None, after: After = None, out: Out = None, force: Force = False
-) -> None:
-    """Write a PKGBUILD with sources, digests and prepare()."""
-    from scripts.downstream.formats import Format, Wanted
-
-    _export(Wanted(Format.ARCH, before, after, out, force=force))
-
-
-@app.command(
-    "export-conda", epilog="Example: python -m scripts export-conda --out recipe"
-)
-def conda_verb(
-    before: Before = None, after: After = None, out: Out = None, force: Force = False
-) -> None:
-    """Write a recipe of schema version 1 with the source and the patches."""
-    from scripts.downstream.formats import Format, Wanted
-
-    _export(Wanted(Format.CONDA, before, after, out, force=force))
 
 
 @app.command(

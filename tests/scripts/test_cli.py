@@ -143,6 +143,7 @@ def test_usage_and_environment_exit_2(
         (["kernels", "--flashinfer", "0.7.1", "--json"], "FLASHINFER= JSON"),
         (["kernels", "--update", "--all"], "UPDATE=1 ALL"),
         (["kernels", "--update", "--shapes", SHAPES], "UPDATE=1 SHAPES"),
+        (["export-rpm", "--maintainer", "Ada <a@b>"], "export-rpm MAINTAINER"),
         (["release", "--next", "--dry-run"], "NEXT=1 DRY_RUN"),
         (["port", "0.32.0", "--proof", "--no-proof"], "NO_PROOF=1 PROOF"),
     ],
