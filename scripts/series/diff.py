@@ -17,7 +17,6 @@ class Hunk:
     old_start: int
     old_count: int
     new_start: int
-    new_count: int
     lines: tuple[bytes, ...]
     at: int
     """Line of the `@@` in the patch file, from 1."""
@@ -105,7 +104,7 @@ def _hunk(r: Reader) -> Hunk:
         if not line.endswith(b"\n"):
             raise r.fail("the patch is cut off", "a newline at the end of the line")
         lines.append(r.take())
-    return Hunk(int(a), old, int(c), new, tuple(lines), at)
+    return Hunk(int(a), old, int(c), tuple(lines), at)
 
 
 def parse_file(r: Reader) -> FilePatch:
@@ -130,10 +129,7 @@ def parse_file(r: Reader) -> FilePatch:
     if re.match(rb"(?:\w+ file mode|old mode|index \S+) 160000$", r.peek().rstrip()):
         raise r.fail("a submodule cannot be in the series", "files", path)
     modes: dict[bytes, int] = {}
-    words = (
-        rb"(old mode|new mode|new file mode|deleted file mode) (100644|100755|120000)\n"
-    )
-    while mode := re.fullmatch(words, r.peek()):
+    while mode := _MODE.fullmatch(r.peek()):
         modes[mode[1]] = int(mode[2], 8)
         r.take()
     created, deleted = modes.get(b"new file mode"), modes.get(b"deleted file mode")

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from scripts.index import open_index
 from tests.scripts.doctor_help import LOCK, SERIES, WELL
 from tests.scripts.test_doctor_findings import PLANTED
 
-Plant = Callable[[Facts], Facts]
 SPEC = re.compile(r"\'?([a-z0-9-]+)(?:\[\w+\])?[=>]=([\w.]+)\'?")
 TO_DO = (
     "nothing, to look only",
