@@ -99,13 +99,16 @@ def sweep(folder: Path, name: str = "*") -> int:
 
 
 @contextmanager
-def one_run(path: Path, verb: str, *, wait: bool = False) -> Iterator[None]:
+def one_run(path: Path, verb: str, *, wait: bool = False) -> Iterator[int]:
     """Hold `path` as a lock; the kernel frees it however the run ends.
 
     Args:
         path: The lock file, made if it is not there and never removed.
         verb: What this run does, shown to the one that is turned away.
         wait: Wait for the other run instead of giving up.
+
+    Yields:
+        The lock's descriptor, for a program that goes on with it.
 
     Raises:
         Unusable: Another run holds the lock, and `wait` is false.
@@ -136,6 +139,6 @@ def one_run(path: Path, verb: str, *, wait: bool = False) -> Iterator[None]:
         os.ftruncate(fd, 0)
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         os.pwrite(fd, f"{verb}, process {os.getpid()}, since {now}\n".encode(), 0)
-        yield
+        yield fd
     finally:
         os.close(fd)

@@ -140,7 +140,10 @@ def wheel_source_verb(
     ] = False,
     out: Out = Path("dist"),
 ) -> None:
-    """Run upstream's own build on the patched tree, for 12.0a and 12.1a."""
+    """Run upstream's own build on the patched tree, for 12.0a and 12.1a.
+
+    With --dry-run its tools are looked at and the script is printed.
+    """
     from scripts.fetch import obtain
     from scripts.files import one_run
     from scripts.wheel import archive, source
@@ -150,16 +153,13 @@ def wheel_source_verb(
     work = at.build / "source"
     with one_run(work / ".archive.lock", "make wheel-source"):
         packed = archive.build(lock, patches, obtain(lock.sdist), work)
-    built = source.build(
-        lock,
-        packed,
-        out,
-        work,
-        python=python,
-        dry_run=dry_run,
-        target_device=target_device,
-    )
-    say(str(built))
+    with one_run(work / ".lock", "make wheel-source") as held:
+        ready = source.plan(
+            *(lock, packed, out, work), python=python, target_device=target_device
+        )
+        if not dry_run:
+            source.run(ready, held)
+    say(str(ready))
 
 
 @app.command(

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.errors import Unusable
+from scripts import interpreter
 from scripts.selection.ask import INSIDE
 
 _SECONDS = 180
@@ -109,23 +106,6 @@ def pointed_at(*gpus: Gpu) -> str:
     return way if known else f"{way}, N being what nvidia-smi -L gives the one you mean"
 
 
-def read(text: str) -> Facts:
-    """Read what `look_around.py` has printed.
-
-    Raises:
-        ValueError: It is not that.
-    """
-    told = json.loads(text)
-    gpus = tuple(
-        Gpu(
-            *(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"]),
-            g["index"],
-        )
-        for g in told.pop("gpus")
-    )
-    return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)
-
-
 def look(python: str, again: str = "make doctor") -> Facts:
     """Start `python` and let it look around.
 
@@ -136,30 +116,13 @@ def look(python: str, again: str = "make doctor") -> Facts:
     Raises:
         Unusable: It cannot be run, or says something else.
     """
-    program = shutil.which(python)
-    if program is None:
-        raise Unusable(
-            "the Python cannot be run",
-            where=python,
-            expected="an executable file, or a name on PATH",
-            next=f"{again} PYTHON=/path/to/venv/bin/python",
+    script = str(INSIDE / "look_around.py")
+    told = interpreter.ask(python, script, again=again, seconds=_SECONDS)
+    gpus = tuple(
+        Gpu(
+            *(g["name"], g["compute_cap"], g["driver_version"], g["memory.total"]),
+            g["index"],
         )
-    try:
-        done = subprocess.run(
-            [program, str(INSIDE / "look_around.py")],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=True,
-        )
-        return read(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as e:
-        said = getattr(e, "stderr", None)
-        raise Unusable(
-            "the Python does not say what it has",
-            where=program,
-            expected="a Python 3.10 or newer that starts",
-            found=(said or str(e)).strip()[-1000:],
-            next=f"{again} PYTHON=/path/to/venv/bin/python",
-        ) from e
+        for g in told.pop("gpus")
+    )
+    return Facts(gpus=gpus, trouble=tuple(told.pop("trouble")), **told)

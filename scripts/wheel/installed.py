@@ -7,13 +7,11 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from scripts import interpreter
 from scripts.errors import Unusable
 from scripts.files import MAKE_ROOM
 
@@ -36,7 +34,6 @@ except m.PackageNotFoundError:
 s = u.find_spec("vllm")
 print(json.dumps({**said, "origin": s.origin if s else None}))
 """
-_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def find(python: str) -> Installed:
             installed as files of its own (editable, shadowed, no RECORD, behind
             a link that leaves the environment).
     """
-    said = _ask(python)
+    said = interpreter.ask(python, "-c", _PROBE, again="make patch-installed")
     if "site" not in said:
         raise Unusable(
             "there is no vLLM in the environment of this Python",
@@ -136,39 +133,6 @@ def _require_inside(root: Path, folders: Iterable[Path]) -> None:
             next="install vLLM there as files of its own (uv pip install "
             "--link-mode=copy --reinstall-package vllm), then run this again",
         )
-
-
-def _ask(python: str) -> dict[str, Any]:
-    program = shutil.which(python)
-    if program is None:
-        raise Unusable(
-            "the Python cannot be run",
-            where=python,
-            expected="an executable file, or a name on PATH",
-            found="a folder" if Path(python).is_dir() else "none",
-            next="make patch-installed PYTHON=/path/to/venv/bin/python",
-        )
-    try:
-        done = subprocess.run(
-            [program, "-c", _PROBE],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_SECONDS,
-            check=True,
-        )
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as e:
-        stderr = getattr(e, "stderr", None)
-        raise Unusable(
-            "the Python does not say where its packages are",
-            where=python,
-            expected="a Python 3.11 or newer that starts",
-            found=(stderr or str(e)).strip()[-1000:],
-            next="make patch-installed PYTHON=... with one that starts",
-        ) from e
-    return said
 
 
 def _is_editable(direct_url: str | None) -> bool:

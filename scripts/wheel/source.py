@@ -4,56 +4,53 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from packaging.utils import parse_wheel_filename
+from typing import NoReturn
 
 from scripts.console import note
-from scripts.errors import Finding, Unusable
-from scripts.files import MAKE_ROOM, digest, one_run, sync_dir, write
+from scripts.errors import Unusable
+from scripts.files import MAKE_ROOM, digest, write
 from scripts.lock import Lock
 from scripts.wheel import buildtools
 from scripts.wheel.archive import unpack
-from scripts.wheel.buildenv import BOTH, Environment, compose, launcher_of, machine
+from scripts.wheel.buildenv import BOTH, added, kept, machine
 
 DEVICES = ("cuda", "empty")
 _PART = ".part-"
 # No index and no dependencies: nothing may bring another torch.
-_PIP = ("--no-index", "--no-deps", "--no-build-isolation")
+_PIP = ("--verbose", "--no-index", "--no-deps", "--no-build-isolation")
 
 
 @dataclass(frozen=True)
-class Build:
-    """What was run, or would be."""
+class Plan:
+    """What is run; `str` of it is a script for sh that does the same."""
 
     tree: Path
-    command: tuple[str, ...]
-    environment: Environment
-    wheel: Path | None
-    """None for a dry run."""
+    script: str
+    """Upstream's build, then the wheel to its place, whole."""
+    added: dict[str, str]
+    variables: dict[str, str]
+    """All of the environment, what is added included."""
 
     def __str__(self) -> str:
-        if self.wheel:
-            return str(self.wheel)
-        added = (f"{k}={v}" for k, v in sorted(self.environment.added.items()))
-        return "\n".join([*added, " ".join(self.command)])
+        rows = (f"export {k}={shlex.quote(v)}" for k, v in sorted(self.added.items()))
+        return "\n".join([*rows, self.script])
 
 
-def build(
+def plan(
     lock: Lock,
     archive: Path,
     out_dir: Path,
     work: Path,
     *,
     python: str,
-    dry_run: bool = False,
     target_device: str = "cuda",
-) -> Build:
-    """Build a wheel from the patched source archive.
+) -> Plan:
+    """Make ready to build a wheel from the patched source archive.
 
     The archive is unpacked below `work` and stays there, so that another run
     on the same archive compiles only what is missing.
@@ -65,13 +62,12 @@ def build(
         work: Folder for tree and objects, `build/source`.
         python: The interpreter to build with; it has torch and upstream's
             build requirements, nothing is installed into it.
-        dry_run: Check the tools and say what would be run.
         target_device: `cuda`, or `empty` for a wheel without compiled files.
 
     Raises:
-        Finding: The archive must not be used, or upstream's build failed.
-        Unusable: Tools are missing or too old (all are named), `work` cannot
-            be written, or another run is at work in it.
+        Finding: The archive must not be used.
+        Unusable: Tools are missing or too old (all are named), or `work` cannot
+            be written.
     """
     if target_device not in DEVICES:
         raise Unusable(
@@ -80,35 +76,47 @@ def build(
             found=target_device,
             next="make wheel-source TARGET_DEVICE=cuda",
         )
-    base = dict(os.environ)
-    with one_run(work / ".lock", "wheel-source"):
-        tree = prepare(archive, work)
-        if dry_run:
-            device = target_device or "no device"
-            note(f"plan: {python} -m pip wheel {' '.join(_PIP)} {tree}")
-            note(f"for {device}, {BOTH}, of {archive.name}; then the tools it needs:")
-        found = buildtools.require(tree, python, base, target_device)
-        path = f"{found.bin}:{base.get('PATH', '')}"
-        which = {n: shutil.which(n, path=path) for n in ("sccache", "ccache")}
-        environment = compose(
-            base,
-            lock,
-            machine(),
-            launcher=launcher_of(base, which),
-            target_device=target_device,
-            nvcc=found.nvcc,
-            path=found.bin,
-        )
-        for line in environment.words:
-            note(line)
-        made = Path(tempfile.mkdtemp(prefix=f"wheel{_PART}", dir=work))
-        pip = [found.program, "-m", "pip", "wheel", "--verbose", *_PIP]
-        command = (*pip, "--wheel-dir", str(made), str(tree))
-        try:
-            wheel = None if dry_run else _run(lock, command, environment, made, out_dir)
-        finally:
-            shutil.rmtree(made)
-    return Build(tree, command, environment, wheel)
+    tree = prepare(archive, work)
+    note(f"plan: {python} -m pip wheel {' '.join(_PIP)} {tree}")
+    note(f"for {target_device}, {BOTH}, of {archive.name}; it needs these tools:")
+    found = buildtools.require(tree, python, os.environ, target_device)
+    more = added(
+        os.environ,
+        lock,
+        machine(),
+        target_device=target_device,
+        nvcc=found.nvcc,
+        first=found.bin,
+    )
+    made, out = work.absolute() / f"wheel{_PART}made", out_dir.absolute()
+    pip = (found.program, "-m", "pip", "wheel", *_PIP, "--wheel-dir", str(made))
+    script = [
+        "made=" + shlex.quote(str(made)),
+        "out=" + shlex.quote(str(out)),
+        f'part="$out/.wheel{_PART}source"',
+        'rm -rf "$made" "$part"',
+        # Words of the build are progress.
+        f"{shlex.join((*pip, str(tree)))} >&2",
+        # Over another file system a move is a copy, which may be cut off.
+        'mkdir -p "$part"',
+        'mv "$made"/*.whl "$part"/',
+        'mv -v "$part"/*.whl "$out"/',
+        'rmdir "$made" "$part"',
+    ]
+    return Plan(tree, "\n".join(script), more, {**kept(os.environ), **more})
+
+
+def run(made_ready: Plan, held: int) -> NoReturn:
+    """Become the build, which ends with pip's own exit code.
+
+    Args:
+        made_ready: What to run.
+        held: The lock on the tree, which the build keeps.
+    """
+    note("if it runs out of memory: MAX_JOBS=1 make wheel-source")
+    os.set_inheritable(held, True)
+    command = ["sh", "-euc", made_ready.script]
+    os.execve("/bin/sh", command, made_ready.variables)
 
 
 def prepare(archive: Path, work: Path) -> Path:
@@ -146,41 +154,3 @@ def prepare(archive: Path, work: Path) -> Path:
         ) from e
     write(stamp, sha256.encode("ascii"))
     return tree
-
-
-def _run(
-    lock: Lock,
-    command: tuple[str, ...],
-    environment: Environment,
-    made: Path,
-    out_dir: Path,
-) -> Path:
-    # Words of the build are progress: they go to stderr.
-    done = subprocess.run(
-        command, env=dict(environment.variables), stdout=2, check=False
-    )
-    wheels = list(made.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise Finding(
-            f"upstream's build ended with exit code {done.returncode}",
-            where=command[-1],
-            found="its words are above",
-            next="MAX_JOBS=1 make wheel-source, if it ran out of memory",
-        )
-    _, version, _, _ = parse_wheel_filename(wheels[0].name)
-    if str(version) != lock.local_version:
-        raise Finding(
-            "the wheel has another version",
-            where=wheels[0].name,
-            expected=lock.local_version,
-            found=str(version),
-            next="make check; then make wheel-source on a clean build/source",
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    part = out_dir / f".{wheels[0].name}{_PART}"
-    shutil.copyfile(wheels[0], part)
-    with part.open("rb") as f:
-        os.fsync(f.fileno())
-    part.replace(out_dir / wheels[0].name)
-    sync_dir(out_dir)
-    return out_dir / wheels[0].name

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from scripts import ROOT
+from scripts.wheel.source import Plan
 
 GOOD = {
     "nvcc": "Cuda compilation tools, release 13.0, V13.0.88",
@@ -52,3 +58,25 @@ def fake_torch(site: Path, version: str, cuda: str | None) -> None:
 
 def site_of(venv: Path) -> Path:
     return next(venv.glob("lib/python*/site-packages"))
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from scripts.files import one_run
+from scripts.wheel.source import Plan, run
+
+with one_run(Path(sys.argv[1]), "a test") as held:
+    run(Plan(Path(), *json.load(sys.stdin)), held)
+"""
+
+
+def become(plan: Plan, lock: Path) -> subprocess.CompletedProcess[str]:
+    """A process that holds the lock and becomes the build."""
+    return subprocess.run(
+        [sys.executable, "-c", RUN, lock],
+        cwd=ROOT,
+        input=json.dumps([plan.script, plan.added, plan.variables]),
+        stdout=subprocess.PIPE,
+        text=True,
+    )

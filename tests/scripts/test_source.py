@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from scripts.sdist import members
 from scripts.series import folder
 from scripts.wheel import archive, source
 from scripts.wheel.buildenv import BOTH
+from scripts.wheel.source import Plan
 from tests.scripts.small import Small
+from tests.scripts.source_help import become
 
 
 def test_tree_is_kept_until_the_archive_changes(small: Small, tmp_path: Path) -> None:
@@ -49,11 +52,7 @@ def test_a_dry_run_says_its_plan_before_it_asks_for_tools(
     path = archive.build(small.lock, folder.load(small.patches), small.sdist, tmp_path)
     python = str(tmp_path / "no-python")
     with pytest.raises(Unusable) as e:
-        source.build(
-            *(small.lock, path, tmp_path, tmp_path / "work"),
-            python=python,
-            dry_run=True,
-        )
+        source.plan(*(small.lock, path, tmp_path, tmp_path / "work"), python=python)
     assert python in str(e.value)
     said = capsys.readouterr().err
     assert f"plan: {python} -m pip wheel " in said
@@ -62,7 +61,7 @@ def test_a_dry_run_says_its_plan_before_it_asks_for_tools(
 
 def test_unknown_device_is_refused(small: Small, tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="not built here"):
-        source.build(
+        source.plan(
             small.lock,
             small.sdist,
             tmp_path,
@@ -70,3 +69,10 @@ def test_unknown_device_is_refused(small: Small, tmp_path: Path) -> None:
             python=sys.executable,
             target_device="rocm",
         )
+
+
+def test_the_build_keeps_the_lock_and_ends_as_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    script = f"flock --nonblock {lock} echo free || echo held by $GIVEN; exit 3"
+    done = become(Plan(tmp_path, script, {}, dict(os.environ, GIVEN="it")), lock)
+    assert (done.stdout, done.returncode) == ("held by it\n", 3)

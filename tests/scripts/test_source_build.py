@@ -14,13 +14,12 @@ from packaging.version import Version
 
 from scripts import fetch
 from scripts import lock as lock_file
-from scripts.errors import Finding
 from scripts.sdist import members
 from scripts.series import folder
 from scripts.wheel import archive, source
 from scripts.wheel.buildenv import architectures
 from tests.scripts.small import git
-from tests.scripts.source_help import GOOD, fake_torch, site_of, tools
+from tests.scripts.source_help import GOOD, become, fake_torch, site_of, tools
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def test_upstream_builds_the_empty_device(
     fake_torch(site_of(build_venv), "2.14.0", None)
     git(tmp_path, "init", "-q")  # a work tree around it must not matter
     lock = lock_file.load()
-    made = source.build(
+    made = source.plan(
         lock,
         patched,
         tmp_path / "dist",
@@ -104,10 +103,15 @@ def test_upstream_builds_the_empty_device(
         python=str(build_venv / "bin/python"),
         target_device="empty",
     )
-    assert made.wheel is not None
-    assert made.wheel.name.startswith(f"vllm-{lock.local_version}-")
+    (tmp_path / "dist/.wheel.part-source").mkdir(parents=True)
+    (tmp_path / "dist/.wheel.part-source/killed.whl").touch()
+    done = become(made, tmp_path / "lock")
+    assert done.returncode == 0
+    (wheel,) = (tmp_path / "dist").iterdir()
+    assert done.stdout.endswith(f"-> '{wheel}'\n") and done.stdout.count("\n") == 1
+    assert wheel.name.startswith(f"vllm-{lock.local_version}-")
     source_files = {m.path: m.data for m in members(patched)}
-    with zipfile.ZipFile(made.wheel) as z:
+    with zipfile.ZipFile(wheel) as z:
         names = set(z.namelist())
         info = f"vllm-{lock.local_version}.dist-info"
         assert f"Version: {lock.local_version}\n" in z.read(f"{info}/METADATA").decode()
@@ -159,22 +163,17 @@ def test_upstream_build_reaches_the_compiler(
     monkeypatch.setenv("PATH", f"{cuda}:{os.environ['PATH']}")
     monkeypatch.setenv("MAX_JOBS", "6")
 
-    def build(*, dry_run: bool) -> source.Build:
-        return source.build(
-            lock_file.load(),
-            patched,
-            tmp_path / "dist",
-            tmp_path / "work",
-            python=str(build_venv / "bin/python"),
-            dry_run=dry_run,
-        )
-
-    planned = build(dry_run=True)
-    assert "TORCH_CUDA_ARCH_LIST=12.0\n" in str(planned)
+    planned = source.plan(
+        lock_file.load(),
+        patched,
+        tmp_path / "dist",
+        tmp_path / "work",
+        python=str(build_venv / "bin/python"),
+    )
+    assert "export TORCH_CUDA_ARCH_LIST=12.0\n" in str(planned)
     before = (tmp_path / "nvcc.log").read_text(encoding="utf-8").splitlines()
     assert set(before) == {"--version"}, "a dry run compiles nothing"
-    with pytest.raises(Finding, match="upstream's build ended"):
-        build(dry_run=False)
+    assert become(planned, tmp_path / "lock").returncode == 1, "pip's own"
     assert not (tmp_path / "dist").exists()
     calls = (tmp_path / "nvcc.log").read_text(encoding="utf-8").splitlines()
     assert any("CMakeCUDACompilerId.cu" in call for call in calls)

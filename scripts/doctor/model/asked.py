@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts import interpreter
 from scripts.doctor.model.assess import Assessment, Row, stop_of
 from scripts.doctor.model.choose import Choice
 from scripts.doctor.model.known import Known
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import Item
 from scripts.doctor.remark import Remark, note
+from scripts.errors import Unusable
 from scripts.selection.ask import INSIDE, Answer
 
 _SECONDS = 600
@@ -60,20 +61,16 @@ def ask(python: str, it: Known, found: Assessment) -> Told | Remark:
         "moe": _moe(it, found),
     }
     try:
-        done = subprocess.run(
-            [python, str(INSIDE / "ask_model.py"), json.dumps(question)],
+        told = interpreter.ask(
+            *(python, str(INSIDE / "ask_model.py"), json.dumps(question)),
+            again="make doctor",
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=True,
+            seconds=_SECONDS,
         )
-        told = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip()
+    except Unusable as error:
+        said = str(error.found).splitlines()[-1][-200:]
         return note(
-            f"the vLLM of {python} could not be asked: {said[-200:].splitlines()[-1]}",
+            f"the vLLM of {python} could not be asked: {said}",
             "make doctor PYTHON=/path/to/venv/bin/python, without MODEL, looks at it",
         )
     answers = zip(shapes, told["linear"], strict=True)
