@@ -38,12 +38,11 @@ help: ## This list, in groups | make
 	  echo "error: $(BOOTSTRAP) is not Python 3.11 or newer; next: make BOOTSTRAP=python3.12 ..." >&2; exit 2; }
 	"$(BOOTSTRAP)" -m venv .venv
 
-.venv/.tools: requirements.txt | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $@
-
-.venv/.dev: requirements-dev.txt .venv/.tools
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# What a verb needs, and no more: tools, page (its plots), maintainer.
+.venv/.page: requirements/tools.txt
+.venv/.maintainer: requirements/page.txt requirements/tools.txt
+.venv/.%: requirements/%.txt | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 ## For an owner of an SM12x GPU
@@ -73,7 +72,7 @@ footprint: says/footprint .venv/.tools ## Bytes of NVFP4 experts of real models,
 test-sm12x: .venv/.tools ## For owners of an SM12x GPU: the wheel, its tests, the real kernel's errors (JSON=1 DOUBLE=1) | make test-sm12x
 	@$(run) test-sm12x $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
 
-bench-sm12x: .venv/.tools ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1) | make bench-sm12x MODEL=nvidia/Qwen3-30B-A3B-NVFP4
+bench-sm12x: .venv/.page ## For owners: layers and a model, each backend in turn (MODEL=name ROUNDS=3 JSON=1 DOUBLE=1) | make bench-sm12x MODEL=nvidia/Qwen3-30B-A3B-NVFP4
 	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
 
 kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= SHAPES= OUT=) | make kernel-cache ARCH=sm_120a SITE=/opt/venv/lib/python3.12/site-packages
@@ -106,29 +105,29 @@ apply: .venv/.tools ## build/vllm: the pin and one commit a patch (SOURCE=git UP
 export: .venv/.tools ## Commits of build/vllm into patches/, and the lock's tree id (FORCE=1) | make export
 	@$(run) export $(call flag,FORCE,--force)
 
-check: .venv/.dev ## Everything that can be said of the series without running it (JSON=1) | make check JSON=1
+check: .venv/.maintainer ## Everything that can be said of the series without running it (JSON=1) | make check JSON=1
 	@$(run) check $(call flag,JSON,--json)
 
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
 takes-port = some ten seconds with DRY_RUN=1, some twenty-five with NO_PROOF=1; its proof asks and tests the series there, and no whole one was timed
-port: says/port .venv/.dev ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
+port: says/port .venv/.maintainer ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
-port-continue: .venv/.dev ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
+port-continue: .venv/.maintainer ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
 	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 takes-carry-matrix = some ten minutes, most of it the cases made by hand
-carry-matrix: says/carry-matrix .venv/.dev ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
+carry-matrix: says/carry-matrix .venv/.maintainer ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.carry $(ARGS)
 
 takes-bot = seconds where nothing is new, with NO_PROOF=1 as long as make port; its long steps are make matrix, make kernels and the tests of the series, and no whole run was timed
-bot: says/bot .venv/.dev ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
+bot: says/bot .venv/.maintainer ## The new release's pull request, shown; APPLY=1 opens it (TO=0.34.0 NO_PROOF=1 AGAIN=1 MADE=1 REMOTE=origin BASE=main TAGS=url) | make bot TO=0.34.0 NO_PROOF=1
 	@$(run) bot $(call opt,TO,--to) $(call flag,APPLY,--apply) $(call flag,NO_PROOF,--no-proof) $(call flag,AGAIN,--again) $(call flag,MADE,--made) $(call opt,REMOTE,--remote) $(call opt,BASE,--base) $(call opt,TAGS,--tags)
 
 takes-bot-rehearsal = some eighty seconds of the processor, and two wheels of upstream's to download
-bot-rehearsal: says/bot-rehearsal .venv/.dev ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
+bot-rehearsal: says/bot-rehearsal .venv/.maintainer ## The bot from an older release to the pin, for real, without the long steps (ARGS="--release 0.32.0") | make bot-rehearsal ARGS="--release 0.32.0"
 	@$(held) .venv/bin/python -m tests.bench.rehearsal $(ARGS)
 
 ## What packagers take (docs/packagers.md)
@@ -168,7 +167,7 @@ browser-tools: ## The browser that the tests of the page run, from Debian's pack
 
 .PHONY: release reproduce
 takes-release = as long as make check with DRY_RUN=1; a whole one was not timed
-release: says/release .venv/.dev ## dist/: both wheels, sdist, SBOMs, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= OUT=) | make release DRY_RUN=1
+release: says/release .venv/.maintainer ## dist/: both wheels, sdist, SBOMs, sums, index; nothing is pushed (DRY_RUN=1 TAG=1 NEXT=1 FILES_URL= OUT=) | make release DRY_RUN=1
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,OUT,--out)
 
 reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file) | make reproduce WHEEL=vllm-...whl
@@ -180,14 +179,14 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
 takes-test = some thirty minutes with what it needs in the cache, longer the first time; each test is named as it ends
-test: says/test .venv/.dev ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
+test: says/test .venv/.maintainer ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)
 
 takes-test-fast = some three minutes
-test-fast: says/test-fast .venv/.dev ## The tests for every edit: no upstream archive, no build | make test-fast
+test-fast: says/test-fast .venv/.maintainer ## The tests for every edit: no upstream archive, no build | make test-fast
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.dev ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
+lint: .venv/.maintainer ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
 	.venv/bin/pre-commit run --all-files
 
 takes-kernels = some six minutes the first time, seconds from the cache
@@ -202,22 +201,22 @@ hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(call opts,RESULTS,--results) $(call flag,JSON,--json)
 
 takes-evidence = some fourteen minutes for a series that it has not seen, seconds after
-evidence: says/evidence .venv/.tools ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
+evidence: says/evidence .venv/.maintainer ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown
 	@$(run) evidence $(call opt,FORMAT,--format) $(call flag,JSON,--json) $(call opt,PROCESSES,--processes)
 
 takes-mutants = some forty minutes for a series that it has not seen, on a machine that did much else; an interrupted one resumes
-mutants: says/mutants .venv/.tools ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
+mutants: says/mutants .venv/.maintainer ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
 takes-engine = some six minutes for one process once its environment is there, some gigabytes; the parts that split a model some eight for ranks, six for data, three for faults, two for nodes and nine for ray, on a machine that did much else
-engine: says/engine .venv/.dev ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
+engine: says/engine .venv/.maintainer ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
 	@$(held) .venv/bin/python -m tests.engine $(ARGS)
 
 takes-bench = some time, as each side runs several times; a whole one was not timed
-bench: says/bench .venv/.dev ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
+bench: says/bench .venv/.maintainer ## Ratios: wheel, apply, patch-installed against the usual tools, both sides in one run | make bench
 	@$(held) .venv/bin/python -m tests.bench $(ARGS)
 
-site: .venv/.tools ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
+site: .venv/.page ## build/site/index.html: the series as a page, drawn from what the targets reported | make site
 	@$(run) site
 
 .PHONY: findings

@@ -22,8 +22,8 @@ from scripts.console import note
 from scripts.errors import Unusable
 from scripts.files import one_run, write
 
-REQUIREMENTS = ROOT / "tests" / "series" / "requirements-cpu.txt"
-FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer.txt"
+REQUIREMENTS = ROOT / "requirements" / "cpu.txt"
+FLASHINFER = ROOT / "requirements" / "flashinfer.txt"
 _TORCH = "torch=="
 _OTHERS = re.compile(r"satisfies the requirement (\S+) \(from versions: (?!none\))")
 """What pip says where the index has other versions alone."""

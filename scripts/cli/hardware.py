@@ -99,23 +99,25 @@ def bench_verb(
     are beside it, in bench-sm12x.html.
     """
     from scripts.hardware import owner
-
-    at = Checkout()
-    _told(at, "bench-sm12x", owner.bench(at, double, model, rounds), as_data)
-
-
-def _told(at: Checkout, name: str, found: dict[str, Any], as_data: bool) -> None:
-    from scripts.hardware import owner
     from scripts.site.hardware import bench_page
 
-    # What a double says is no report of the hardware.
-    real = found["machine"]["hardware"]
-    name = name if real else f"{name}-double"
-    reports.write(at, name, found)
-    if "sweep" in found:
-        page = at.build / "reports" / f"{name}.html"
-        write(page, bench_page(found))
-        note(f"plots: {page}")
+    at = Checkout()
+    found = owner.bench(at, double, model, rounds)
+    page = at.build / "reports" / f"{_name('bench-sm12x', found)}.html"
+    write(page, bench_page(found))
+    note(f"plots: {page}")
+    _told(at, "bench-sm12x", found, as_data)
+
+
+def _name(verb: str, found: dict[str, Any]) -> str:
+    """What a double says is no report of the hardware."""
+    return verb if found["machine"]["hardware"] else f"{verb}-double"
+
+
+def _told(at: Checkout, verb: str, found: dict[str, Any], as_data: bool) -> None:
+    from scripts.hardware import owner
+
+    reports.write(at, _name(verb, found), found)
     say(json.dumps(found, indent=1) if as_data else owner.as_text(found))
     if not found["ok"]:
         raise typer.Exit(1)

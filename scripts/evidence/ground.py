@@ -26,7 +26,7 @@ from scripts.evidence.warm import place
 from scripts.files import write
 
 INSIDE = ROOT / "scripts" / "inside" / "mutant_tests.py"
-COVERAGE = ROOT / "tests" / "evidence" / "requirements-coverage.txt"
+COVERAGE = ROOT / "requirements" / "coverage.txt"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from scripts.errors import Unusable
 from scripts.files import digest, one_run, write
 
 HERE = ROOT / "tests" / "hardware" / "sm12x"
-REQUIREMENTS = ROOT / "tests" / "hardware" / "requirements-sm12x.txt"
+REQUIREMENTS = ROOT / "requirements" / "sm12x.txt"
 
 
 @dataclass(frozen=True)

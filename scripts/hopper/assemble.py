@@ -13,7 +13,7 @@ from scripts import ROOT
 from scripts.errors import Finding, Unusable
 from scripts.hopper.ptx import TARGET
 
-REQUIREMENTS = ROOT / "scripts" / "hopper" / "requirements-ptxas.txt"
+REQUIREMENTS = ROOT / "requirements" / "ptxas.txt"
 SHIM = Path(__file__).with_name("shim.c")
 _REFUSED = re.compile(r"line (\d+); error\s*: (.*)")
 _WRAPPED = ("_cudaLibraryLoadData", "_cudaLaunchKernelEx")

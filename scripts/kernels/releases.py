@@ -60,7 +60,7 @@ def requirements(version: str, pinned: Path = FLASHINFER) -> Path:
     assert count == 1, pinned
     # Only what is a version may become a part of the path.
     wanted = _version(version)
-    path = cache_dir() / "kernels" / f"requirements-flashinfer-{wanted}.txt"
+    path = cache_dir() / "kernels" / f"flashinfer-{wanted}.txt"
     if wanted is None or not path.is_file():
         _require(version, wanted)
     write(path, other.encode())

@@ -74,5 +74,5 @@ def _check(
                 where=str(python.parent.parent),
                 expected=f"{name} {version}, as upstream.lock pins",
                 found=found.get(name, "none"),
-                next="correct tests/series/requirements-flashinfer.txt or the lock",
+                next="correct requirements/flashinfer.txt or the lock",
             )

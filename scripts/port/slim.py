@@ -117,7 +117,7 @@ def _filter(place: Path, wanted: list[str]) -> None:
         raise Unusable(
             "git-filter-repo is not installed",
             found=said,
-            next="make .venv/.dev (requirements-dev.txt has it)",
+            next="make .venv/.maintainer (requirements/maintainer.txt has it)",
         )
     if done.returncode:
         raise Finding(

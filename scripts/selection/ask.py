@@ -24,14 +24,14 @@ from scripts.selection.cases import BROKEN, CUDA_12, NO_CUTLASS, Case, World
 
 INSIDE = ROOT / "scripts" / "inside"
 _ASK = INSIDE / "ask_selection.py"
-_OLD_FLASHINFER = ROOT / "tests" / "series" / "requirements-flashinfer-old.txt"
+_OLD_FLASHINFER = ROOT / "requirements" / "flashinfer-old.txt"
 RELEASES = {
-    "0.7.1": ROOT / "tests" / "series" / "requirements-flashinfer-first.txt",
-    "0.7.2.post1": ROOT / "tests" / "series" / "requirements-flashinfer-other.txt",
+    "0.7.1": ROOT / "requirements" / "flashinfer-first.txt",
+    "0.7.2.post1": ROOT / "requirements" / "flashinfer-other.txt",
 }
 """Releases of FlashInfer that the series works on, beside the one it requires."""
-_B12X = ROOT / "tests" / "series" / "requirements-b12x.txt"
-_HUMMING = ROOT / "tests" / "series" / "requirements-humming.txt"
+_B12X = ROOT / "requirements" / "b12x.txt"
+_HUMMING = ROOT / "requirements" / "humming.txt"
 
 
 @dataclass(frozen=True)

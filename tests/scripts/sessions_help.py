@@ -32,8 +32,8 @@ def clone(small: Small, root: Path) -> Path:
     """A committed checkout with these tools and the small series."""
     renew_table(small)
     root.mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
-        shutil.copy2(ROOT / name, root / name)
+    shutil.copy2(ROOT / "Makefile", root / "Makefile")
+    shutil.copytree(ROOT / "requirements", root / "requirements")
     left_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=left_out)
     shutil.copytree(small.patches, root / "patches")
@@ -44,7 +44,7 @@ def clone(small: Small, root: Path) -> Path:
     python = root / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     program(python, f'exec "{sys.executable}" "$@"')
-    for name in (".tools", ".dev"):
+    for name in (".tools", ".page", ".maintainer"):
         (root / ".venv" / name).touch()
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")

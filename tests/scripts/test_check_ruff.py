@@ -111,8 +111,10 @@ def test_other_version_of_ruff(small: Small, monkeypatch: pytest.MonkeyPatch) ->
         style, "pin", lambda text: replace(pinned(text), version="0.0.1")
     )
     (problem,) = report(small).problems
-    rows = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
-    assert problem.path == "requirements-dev.txt"
+    rows = (
+        (ROOT / "requirements/maintainer.txt").read_text(encoding="utf-8").splitlines()
+    )
+    assert problem.path == "requirements/maintainer.txt"
     assert rows[problem.line - 1].startswith("ruff==")
     assert "upstream pins ruff 0.0.1" in problem.message
 

@@ -109,7 +109,7 @@ def copy(source: Path, target: Path, into: bool) -> None:
 def context(root: Path, lock: Path, patches: Path) -> Path:
     """What the build is given: this checkout's tools, and a series."""
     root.mkdir()
-    for name in ("scripts", "requirements.txt"):
+    for name in ("scripts", "requirements"):
         (root / name).symlink_to(ROOT / name)
     (root / "upstream.lock").symlink_to(lock)
     (root / "patches").symlink_to(patches)

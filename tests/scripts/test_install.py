@@ -26,7 +26,7 @@ from tests.scripts.test_doctor_mends import wheel
 from tests.scripts.test_owner import README, STOCK
 
 UV = shutil.which("uv", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
-REQUIREMENTS = ROOT / "requirements.txt"
+REQUIREMENTS = ROOT / "requirements" / "tools.txt"
 VERSION = "1.2.3+sm12x.1"
 
 pytestmark = pytest.mark.slow

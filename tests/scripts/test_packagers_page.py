@@ -38,8 +38,8 @@ TOOLS = {
 def clone(root: Path, lock_path: Path, patches: Path) -> Path:
     """A checkout with these tools, and another lock and series if need be."""
     root.mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
-        shutil.copy2(ROOT / name, root / name)
+    shutil.copy2(ROOT / "Makefile", root / "Makefile")
+    shutil.copytree(ROOT / "requirements", root / "requirements")
     left_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=left_out)
     shutil.copytree(patches, root / "patches")

@@ -17,7 +17,7 @@ from tests.series.conftest import Run
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
-OTHER = HERE / "requirements-flashinfer-other.txt"
+OTHER = ROOT / "requirements" / "flashinfer-other.txt"
 INSIDE = (ROOT / "scripts" / "inside", HERE / "inside")
 
 

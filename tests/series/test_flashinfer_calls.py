@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import ROOT
 from scripts import lock as lockfile
 from scripts.cpuenv import flashinfer_python, package_folder
 from tests.series.flashinfer_calls import Uses, bind, uses
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 KNOWN = tomllib.loads((HERE / "flashinfer-differences.toml").read_text("utf-8"))
 HANDLED = KNOWN["mended"] | KNOWN["gone"]
 MENDED = "tests/utils_/test_flashinfer_renamed.py"
-OTHER = HERE / "requirements-flashinfer-other.txt"
+OTHER = ROOT / "requirements" / "flashinfer-other.txt"
 
 
 @pytest.fixture(scope="module")

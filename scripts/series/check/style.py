@@ -26,7 +26,7 @@ from scripts.series.check.places import added, place
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.shelf import Source
 
-_REQUIREMENTS = "requirements-dev.txt"
+_REQUIREMENTS = "requirements/maintainer.txt"
 
 
 def check(steps: Iterable[Step], source: Source) -> Iterator[Problem]:
