@@ -17,7 +17,7 @@ from scripts.checkout import Checkout
 from scripts.console import note
 from scripts.errors import ForkError, Unusable
 from scripts.git import Git
-from scripts.release import PROJECT
+from scripts.release import PROJECT, as_version
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def release(
         Unusable: It is none after the pinned one, or the index cannot be asked.
     """
     if wanted.to is not None:
-        version = releases.as_tag(wanted.to)
+        version = as_version(wanted.to)
         if version is None or version <= Version(pinned):
             raise Unusable(
                 "this is no release after the pinned one",

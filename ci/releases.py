@@ -13,11 +13,11 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from scripts.git import Git
 from scripts.index import Offer
-from scripts.release import KINDS, kind_of
+from scripts.release import KINDS, as_version, kind_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def newest(
             continue
         if (kind := kind_of(offer.filename, version)) is not None:
             files.setdefault(version, {})[kind] = offer
-    tagged = None if tags is None else {as_tag(t) for t in tags} - {None}
+    tagged = None if tags is None else {as_version(t) for t in tags} - {None}
     notes: list[str] = []
     for version in sorted(files, reverse=True):
         if why := _unfit(version, files[version], tagged):
@@ -86,18 +86,6 @@ def version_of(filename: str) -> Version | None:
             return parse_wheel_filename(filename)[1]
         return parse_sdist_filename(filename)[1]
     except (InvalidSdistFilename, InvalidWheelFilename):
-        return None
-
-
-def as_tag(tag: str) -> Version | None:
-    """The version that a tag names.
-
-    >>> str(as_tag("v0.34.0")), as_tag("nightly")
-    ('0.34.0', None)
-    """
-    try:
-        return Version(tag.removeprefix("v"))
-    except InvalidVersion:
         return None
 
 

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_version
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from scripts import fetch, index, lock, release
 from scripts.console import note
 from scripts.errors import Finding, Unusable
 from scripts.files import digest, write
 from scripts.lock import Artifact, Lock
-from scripts.release import ARCHES, KINDS, PROJECT, REQUIREMENTS, Release, choose
+from scripts.release import (
+    ARCHES,
+    KINDS,
+    PROJECT,
+    REQUIREMENTS,
+    Release,
+    as_version,
+    choose,
+)
 
 _ARTIFACT = """\
 filename = ""
@@ -135,15 +143,15 @@ def pin(
 
 
 def _version(text: str) -> Version:
-    try:
-        return Version(text.removeprefix("v"))
-    except InvalidVersion as e:
+    found = as_version(text)
+    if found is None:
         raise Unusable(
             "this is no version",
             expected="one like 0.33.0",
             found=text,
             next="make pin VERSION=X.Y.Z",
-        ) from e
+        )
+    return found
 
 
 def _from_folder(folder: Path, version: Version) -> dict[str, Artifact] | None:

@@ -17,7 +17,7 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from scripts.errors import Finding
 from scripts.gitobj import blob_id, tree_id
@@ -29,6 +29,18 @@ KINDS = ("sdist", *ARCHES)
 COMPANIONS = ("flashinfer-python", "nvidia-cutlass-dsl", "torch")
 VERSION_FILE = "vllm/_version.py"
 REQUIREMENTS = "requirements/cuda.txt"
+
+
+def as_version(text: str) -> Version | None:
+    """The version that a text or a tag is, if it is one.
+
+    >>> str(as_version("v0.32.0")), as_version("main")
+    ('0.32.0', None)
+    """
+    try:
+        return Version(text.removeprefix("v"))
+    except InvalidVersion:
+        return None
 
 
 @dataclass(frozen=True)

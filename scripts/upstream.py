@@ -193,7 +193,7 @@ def entries(git: Git, commit: str, paths: set[str]) -> Mapping[str, Entry]:
     return found
 
 
-def touched(patches: list[Patch]) -> set[str]:
+def touched(patches: Iterable[Patch]) -> set[str]:
     """Every path that the patches touch."""
     return {change.path for patch in patches for change in patch.files}
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts import lock as lockfile
+from scripts import shelf
 from scripts.checkout import Checkout
 from scripts.downstream import foreign
 from scripts.downstream.foreign import Foreign
@@ -21,10 +22,10 @@ from scripts.errors import Finding
 from scripts.fetch import obtain
 from scripts.gitobj import blob_id, tree_id
 from scripts.lock import Lock
-from scripts.sdist import members
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, changed_ids, replay, result
+from scripts.upstream import touched
 from scripts.wheel.inputs import Tree, require_tree
 
 
@@ -88,15 +89,11 @@ def gather(
     data = {p.name: (at.patches / p.name).read_bytes() for p in patches}
     _distinct([*before, *after], data)
     archive = obtain(lock.sdist)
-    touched = {change.path for patch in patches for change in patch.files}
-    touched |= {path for given in (*before, *after) for path in given.paths}
-    ids: dict[str, tuple[int, str]] = {}
-    now: dict[str, Entry | None] = {}
-    for m in members(archive):
-        ids[m.path] = (m.mode, blob_id(m.data))
-        if m.path in touched:
-            now[m.path] = Entry(m.mode, m.data)
-    upstream = dict(now)
+    paths = touched(patches)
+    paths |= {path for given in (*before, *after) for path in given.paths}
+    source = shelf.source(archive, lock.sdist, paths.__contains__)
+    ids, upstream = source.ids, source.files
+    now: dict[str, Entry | None] = {**upstream}
 
     def step(made: Mapping[str, Entry | None]) -> tuple[Change, ...]:
         changes = tuple(Change(p, now.get(p), entry) for p, entry in made.items())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scripts.git import Git
+from scripts.series.check.places import added
 from scripts.series.diff import FilePatch
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
@@ -26,14 +27,7 @@ def is_code(path: str) -> bool:
 
 def added_lines(change: FilePatch) -> dict[int, str]:
     """Lines that a patch adds to a file, by their number afterwards, from 1."""
-    found: dict[int, str] = {}
-    for hunk in change.hunks:
-        at = hunk.new_start
-        for line in hunk.lines:
-            if line[:1] == b"+":
-                found[at] = line[1:].decode("utf-8", "replace").rstrip("\n")
-            at += line[:1] in (b"+", b" ")
-    return found
+    return {line.number: line.text.decode("utf-8", "replace") for line in added(change)}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Stand:
     @cached_property
     def base(self) -> State:
         """Every path that the series touches, as upstream has it."""
-        paths = touched(list(self.patches))
+        paths = touched(self.patches)
         found = entries(self.git, "refs/sm12x/base", paths)
         return {path: found.get(path) for path in sorted(paths)}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import sys
 
+from scripts.chips import CAPABILITIES
 from scripts.doctor.facts import Gpu, look
 from scripts.errors import Unusable
 
-SM12X = ("12.0", "12.1")
 """Compute capabilities that the b12x kernels are compiled for."""
 
 
@@ -36,11 +36,11 @@ def sm12x(gpu: Gpu) -> Gpu:
     Raises:
         Unusable: It is of another capability; nothing was run.
     """
-    if gpu.capability not in SM12X:
+    if gpu.capability not in CAPABILITIES:
         raise Unusable(
             "this GPU is no SM12x: nothing was run, and nothing is claimed",
             where=gpu.name,
-            expected="compute capability " + " or ".join(SM12X),
+            expected="compute capability " + " or ".join(CAPABILITIES),
             found=gpu.capability,
             next="run it on an RTX PRO 6000, an RTX 50xx or a DGX Spark",
         )

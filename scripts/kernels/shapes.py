@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.chips import ARCHITECTURES
 from scripts.errors import Unusable
 
 PATH = Path(__file__).with_name("shapes.toml")
-SM12X = {"sm_120a": (12, 0), "sm_121a": (12, 1)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def load(path: Path = PATH) -> Shapes:
         raise _bad(path, f"no {e.args[0]}") from e
     except (TypeError, ValueError) as e:
         raise _bad(path, str(e)) from e
-    if unknown := sorted(set(architectures) - set(SM12X)):
+    if unknown := sorted(set(architectures) - set(ARCHITECTURES)):
         raise _bad(path, f"architecture {', '.join(unknown)}")
     names = [model.name for model in models]
     if len(set(names)) < len(names):
@@ -112,7 +112,7 @@ def narrowed(
         Unusable: There is no such architecture or model.
     """
     models = {model.name: model for model in shapes.models}
-    _known(arch, SM12X)
+    _known(arch, ARCHITECTURES)
     for name in names or ():
         _known(name, models)
     count = count or shapes.architectures[arch]

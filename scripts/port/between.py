@@ -9,9 +9,10 @@ from scripts.fetch import is_offline
 from scripts.git import Git
 from scripts.lock import Lock
 from scripts.port.history import Moment, alerts, commits, named
-from scripts.port.released import as_version, known, releases, sdist
+from scripts.port.released import known, releases, sdist
 from scripts.port.states import Alert, PatchResult
 from scripts.port.target import Target, tree
+from scripts.release import as_version
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry
 from scripts.upstream import touched

@@ -9,29 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from scripts import cache, fetch, index
 from scripts.errors import Finding, Unusable
 from scripts.files import digest, write
 from scripts.lock import Artifact, Lock
 from scripts.pin import announced
-from scripts.release import PROJECT, kind_of
+from scripts.release import PROJECT, as_version, kind_of
 
 _ANY = Version("0"), Version("99999")
 """After the first and before the last release."""
-
-
-def as_version(text: str) -> Version | None:
-    """The version that a text is, if it is one.
-
-    >>> str(as_version("v0.32.0")), as_version("main")
-    ('0.32.0', None)
-    """
-    try:
-        return Version(text.removeprefix("v"))
-    except InvalidVersion:
-        return None
 
 
 def sdist(lock: Lock, version: Version) -> Artifact:

@@ -15,8 +15,8 @@ from scripts.errors import Unusable
 from scripts.git import Git
 from scripts.lock import Artifact, Lock
 from scripts.port.languages import Kind, kind
-from scripts.port.released import as_version, sdist
-from scripts.release import REQUIREMENTS
+from scripts.port.released import sdist
+from scripts.release import REQUIREMENTS, as_version
 from scripts.series.replay import Entry
 from scripts.shelf import Source, Want
 

@@ -29,9 +29,8 @@ from scripts.git import Git
 from scripts.pin import pin
 from scripts.port import beside, readme
 from scripts.port.prove import named
-from scripts.port.released import as_version
 from scripts.port.target import Target, git_tree
-from scripts.release import VERSION_FILE, read
+from scripts.release import VERSION_FILE, as_version, read
 from scripts.series.adopt import adopt
 from scripts.series.apply import sdist_base
 from scripts.series.mailbox import Patch, parse

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from itertools import product
 from pathlib import Path
 
+from scripts import chips
 from scripts.errors import Finding
 
 LAYERS = ("MoE", "linear")
@@ -27,7 +28,7 @@ DEVICES = {
 }
 """Compute capabilities, with some devices of each, and a machine without a GPU."""
 CAPABILITIES = tuple(DEVICES)
-OURS = ("12.0", "12.1")
+OURS = chips.CAPABILITIES
 AUTO = "auto"
 PLAIN = "plain"
 FEATURES: dict[str, tuple[str, ...]] = {

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from math import inf, log10
 from typing import Any
 
+from scripts.hardware.serve import BACKENDS
 from scripts.site.plot import WIDTH, Tick
 from scripts.site.tables import Table, Value, shown
 
 FORK = {"MoE": "flashinfer_cutedsl_sm12x", "linear": "auto"}
 """By type of layer, the backend that the series brings or selects."""
-OTHERS = ("flashinfer_cutlass", "marlin", "flashinfer_b12x", "b12x")
+OTHERS = tuple(b for b in BACKENDS if b != FORK["MoE"])
 """Backends beside it; each has its own stroke in all plots."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 46
 _HEIGHT = 300

@@ -15,6 +15,7 @@ from scripts.lock import Artifact, Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, changed_ids, replay, result
+from scripts.upstream import touched
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def patched_tree(lock: Lock, sdist: Path, patches: Sequence[Patch]) -> Tree:
     Raises:
         Finding: The series does not apply.
     """
-    touched = {change.path for patch in patches for change in patch.files}
-    source = shelf.source(sdist, lock.sdist, touched.__contains__)
+    paths = touched(patches)
+    source = shelf.source(sdist, lock.sdist, paths.__contains__)
     changes = result(replay(patches, source.files.get))
     after = tree_id(changed_ids(source.ids, changes))
-    new = frozenset(touched - {*source.files})
+    new = frozenset(paths - {*source.files})
     return Tree(tree_id(source.ids), after, changes, new)
 
 

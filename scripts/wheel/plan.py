@@ -15,6 +15,7 @@ from scripts.gitobj import blob_id
 from scripts.lock import Lock
 from scripts.series.folder import fingerprint
 from scripts.series.mailbox import Patch
+from scripts.upstream import touched
 from scripts.wheel.install import way_back
 from scripts.wheel.installed import Installed, require_own
 from scripts.wheel.manifest import (
@@ -41,9 +42,9 @@ def plan(
         Unusable: A folder lies outside the environment.
     """
     record = (at.site / at.record).read_bytes()
-    touched = {c.path for p in patches for c in p.files if in_wheel(c.path)}
-    require_own(at, touched)
-    names = record_paths(record, at.record) | touched
+    paths = {*filter(in_wheel, touched(patches))}
+    require_own(at, paths)
+    names = record_paths(record, at.record) | paths
     present = {n for n in names if in_wheel(n) and (at.site / n).is_file()}
     _require_upstream(at, lock, patches, present)
     payload = derive(patches, present, lambda path: (at.site / path).read_bytes())

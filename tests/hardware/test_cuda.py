@@ -11,6 +11,7 @@ import pytest
 from scripts import lock as lockfile
 from scripts import reports
 from scripts.checkout import Checkout
+from scripts.chips import CAPABILITIES
 from scripts.cli import hardware as verb
 from scripts.doctor.facts import Gpu
 from scripts.errors import Finding, Unusable
@@ -30,7 +31,7 @@ def rows(start: str) -> dict[str, list[float]]:
 
 def test_it_names_device_driver_and_day() -> None:
     machine = FOUND["machine"]
-    assert machine["capability"] not in gpu.SM12X
+    assert machine["capability"] not in CAPABILITIES
     assert {"device", "driver", "torch", "date"} <= {k for k, v in machine.items() if v}
     assert any("never ran" in note for note in FOUND["notes"])
     assert not cuda.failures(FOUND)
@@ -98,5 +99,5 @@ def test_another_gpu_runs_nothing(capability: str) -> None:
     with pytest.raises(Unusable, match="no SM12x") as refused:
         gpu.sm12x(Gpu("some GPU", capability, "580", "80 GB"))
     assert refused.value.exit_code == 2
-    for own in gpu.SM12X:
+    for own in CAPABILITIES:
         assert gpu.sm12x(Gpu("some GPU", own, "580", "80 GB")).capability == own

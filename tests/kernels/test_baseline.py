@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import lock
+from scripts.chips import ARCHITECTURES
 from scripts.cli.kernels import held
 from scripts.errors import Unusable
 from scripts.kernels import baseline, releases, shapes, table
@@ -89,8 +90,8 @@ def test_the_committed_one_is_of_the_pinned_versions() -> None:
 
 def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
     committed = baseline.load().kernels
-    assert {name.split("/")[0] for name in committed} == set(shapes.SM12X)
-    for arch in shapes.SM12X:
+    assert {name.split("/")[0] for name in committed} == set(ARCHITECTURES)
+    for arch in ARCHITECTURES:
         names = [name for name in committed if name.startswith(arch)]
         for kind in (
             " micro ",
@@ -111,7 +112,7 @@ def test_the_committed_ones_stand_for_all(kind: str) -> None:
     activation = {m.name: m.activation for m in models}
     place = re.compile(rf"(\w+)/(\S+) (TP\d) {kind} ")
     found = [m.groups() for name in baseline.load().kernels if (m := place.match(name))]
-    both = set(shapes.SM12X)
+    both = set(ARCHITECTURES)
     for one in activation.values():
         archs = {arch for arch, model, _ in found if activation[model] == one}
         assert archs == both, one

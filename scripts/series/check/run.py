@@ -35,6 +35,7 @@ from scripts.series.check.problem import (
 from scripts.series.check.source import Reader, reader
 from scripts.series.mailbox import Patch, parse
 from scripts.series.trailers import named_test, trailers
+from scripts.upstream import touched
 from scripts.wheel.lane import Lane, lane
 
 WRAPPED = "its lines were wrapped or joined"
@@ -126,14 +127,14 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _wanted(patches: list[Patch]) -> set[str]:
     """Files of the source whose bytes the rules look at."""
-    touched = {diff.path for patch in patches for diff in patch.files}
+    paths = touched(patches)
     tests = {
         test.path
         for patch in patches
         for value in trailers(patch.body).get("Test", [])
         if (test := named_test(value))
     }
-    return touched | tests | context(touched)
+    return paths | tests | context(paths)
 
 
 def _lane(step: chain.Step, path: str) -> Lane:
