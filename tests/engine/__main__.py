@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,22 +33,33 @@ class Part(Enum):
     LOGITS = "logits"  # against BF16, fork and upstream
     SERVER = "server"  # over HTTP, with the openai client
     DRAFT = "draft"  # multi-token prediction
-    RANKS = "ranks"  # split over processes: tensor and pipeline parallelism
+    RANKS = "ranks"  # split over processes: tensor and pipeline parallelism, drafts
     DATA = "data"  # data parallelism
     FAULTS = "faults"  # ranks that die, refuse or are others than their peers
     NODES = "nodes"  # split over two nodes by vLLM's own mode
     RAY = "ray"  # split over two nodes of Ray
 
 
-_ALONE = {
-    Part.STEPS: jobs.STEPS,
-    Part.SERVER: jobs.SERVED,
-    Part.DRAFT: jobs.DRAFT,
-    Part.RANKS: jobs.RANKS,
-    Part.DATA: jobs.DATA,
-    Part.FAULTS: jobs.FAULTS,
-    Part.NODES: jobs.NODES,
-    Part.RAY: jobs.ON_RAY,
+def _alone(job: jobs.Job, both: Trees, below: Path) -> list[table.Row]:
+    return table.rows(jobs.run(job, both.fork.path, below))
+
+
+def _compared(both: Trees, below: Path) -> list[table.Row]:
+    fork = jobs.run(jobs.FORK, both.fork.path, below)
+    upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
+    return table.compared(fork, upstream)
+
+
+_ASKED = {
+    Part.STEPS: (partial(_alone, jobs.STEPS),),
+    Part.LOGITS: (_compared,),
+    Part.SERVER: (partial(_alone, jobs.SERVED),),
+    Part.DRAFT: (partial(_alone, jobs.DRAFT),),
+    Part.RANKS: (partial(_alone, jobs.RANKS), partial(_alone, jobs.MIXED)),
+    Part.DATA: (partial(_alone, jobs.DATA),),
+    Part.FAULTS: (partial(_alone, jobs.FAULTS),),
+    Part.NODES: (partial(_alone, jobs.NODES),),
+    Part.RAY: (partial(_alone, jobs.ON_RAY),),
 }
 
 
@@ -86,19 +98,15 @@ def engine(
 
 
 def _tried(part: Part, both: Trees, below: Path) -> list[table.Row]:
-    try:
-        return _found(part, both, below)
-    except Finding as error:
-        note(str(error))
-        return [table.unfinished(error)]
-
-
-def _found(part: Part, both: Trees, below: Path) -> list[table.Row]:
-    if part is Part.LOGITS:
-        fork = jobs.run(jobs.FORK, both.fork.path, below)
-        upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
-        return table.compared(fork, upstream)
-    return table.rows(jobs.run(_ALONE[part], both.fork.path, below))
+    """Rows of each of its processes; one that ends badly does not stop the next."""
+    found: list[table.Row] = []
+    for ask in _ASKED[part]:
+        try:
+            found += ask(both, below)
+        except Finding as error:
+            note(str(error))
+            found.append(table.unfinished(error))
+    return found
 
 
 def main() -> int:

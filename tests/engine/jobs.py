@@ -56,6 +56,7 @@ FORK = Job("compare.py", "fork", ("fork", *SIGMAS))
 # After FORK, whose checkpoints and reference it takes.
 UPSTREAM = Job("compare.py", "upstream", ("upstream", *SIGMAS))
 RANKS = Job("ranks.py", limit=3600)
+MIXED = Job("ranks_mixed.py")
 DATA = Job("ranks_data.py")
 FAULTS = Job("ranks_faults.py")
 NODES = Job("ranks_nodes.py")
@@ -63,7 +64,6 @@ NODES = Job("ranks_nodes.py")
 # that differ in numbers alone, as their ranks.
 _ALL_LINES = (("RAY_DEDUP_LOGS", "0"),)
 ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,), variables=_ALL_LINES)
-JOBS = (STEPS, FORK, UPSTREAM, SERVED, DRAFT, RANKS, DATA, FAULTS, NODES, ON_RAY)
 
 
 def digest(trees: Sequence[str]) -> str:

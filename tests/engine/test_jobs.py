@@ -87,8 +87,9 @@ def test_a_part_that_ends_badly_is_a_row_that_fails(
 
     monkeypatch.setattr(jobs, "run", ends)
     tree = Tree(tmp_path, "0" * 40)
-    rows = main._tried(main.Part.DATA, Trees(tree, tree), tmp_path)
-    assert table.failed({"data": rows}) == rows
+    rows = main._tried(main.Part.RANKS, Trees(tree, tree), tmp_path)
+    assert table.failed({"ranks": rows}) == rows
+    assert len(rows) == len(main._ASKED[main.Part.RANKS]) == 2  # the next is run
     assert "planted" in rows[0][2]
     assert "read it" in capsys.readouterr().err
 

@@ -34,6 +34,8 @@ class Tiny:
         form: Who wrote it; None is BF16, with the weights of the quantised one.
         linear: Attention is NVFP4 as well, else BF16.
         seed: Of all its numbers.
+        dense: Layers with one NVFP4 MLP, or a BF16 one, in place of experts.
+        plain: Layers that are BF16 in whole.
     """
 
     sigma: float
@@ -45,6 +47,8 @@ class Tiny:
     intermediate: int = 256
     top_k: int = 2
     seed: int = 0
+    dense: tuple[int, ...] = ()
+    plain: tuple[int, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -84,18 +88,28 @@ def write(folder: Path, tiny: Tiny) -> Path:
     }
     for number, layer in enumerate(layers):
         at = f"model.layers.{number}."
+        form = None if number in tiny.plain else tiny.form
         linear = {
             "q": noise(inner, size, spread),
             "k": noise(inner, size, spread),
             "v": noise(inner, size, spread),
             "o": noise(size, inner, tiny.size * inner**-0.5),
         }
-        tensors |= _attention(f"{at}self_attn.", linear, tiny)
+        tensors |= _linear(f"{at}self_attn.", linear, form, tiny.linear)
         tensors |= {f"{at}self_attn.{n}_norm.weight": ones(HEAD) for n in "qk"}
         tensors[f"{at}input_layernorm.weight"] = ones(size)
+        if number in tiny.dense:
+            tensors[f"{at}post_attention_layernorm.weight"] = ones(size)
+            linear = {
+                "gate": noise(size, size, spread),
+                "up": noise(size, size, spread),
+                "down": noise(size, size, tiny.size * spread / _MIDDLE),
+            }
+            tensors |= _linear(f"{at}mlp.", linear, form, quantised=True)
+            continue
         tensors[f"{at}post_attention_layernorm.weight"] = ones(size, tiny.gain)
         tensors[f"{at}mlp.gate.weight"] = noise(tiny.experts, size, spread / tiny.gain)
-        tensors |= experts(layer, tiny.form, f"{at}mlp.experts.")
+        tensors |= experts(layer, form, f"{at}mlp.experts.")
     save_file(
         {name: t.clone().contiguous() for name, t in tensors.items()},
         folder / "model.safetensors",
@@ -125,7 +139,7 @@ def config(tiny: Tiny) -> dict[str, object]:
         "max_position_embeddings": 2048,
         "rms_norm_eps": 1e-9,
         "decoder_sparse_step": 1,
-        "mlp_only_layers": [],
+        "mlp_only_layers": list(tiny.dense),
         "norm_topk_prob": True,
         "hidden_act": "silu",
         "tie_word_embeddings": False,
@@ -142,6 +156,8 @@ def _quantization(tiny: Tiny) -> dict[str, object]:
     said = quantization_config(tiny.form)
     if tiny.linear:
         said["ignore"] = [n for n in said["ignore"] if "self_attn" not in n]
+    start = "re:" if tiny.form is Format.COMPRESSED else ""
+    said["ignore"] += [f"{start}model.layers.{number}.*" for number in tiny.plain]
     return said
 
 
@@ -157,21 +173,25 @@ def experts(layer: Layer, form: Format | None, prefix: str) -> dict[str, torch.T
     }
 
 
-def _attention(
-    prefix: str, linear: dict[str, torch.Tensor], tiny: Tiny
+def _linear(
+    prefix: str,
+    linear: dict[str, torch.Tensor],
+    form: Format | None,
+    quantised: bool,
 ) -> dict[str, torch.Tensor]:
-    if not tiny.linear:
+    """Attention or an MLP; all but its last are one matrix in vLLM, with one scale."""
+    if not quantised:
         return {f"{prefix}{n}_proj.weight": t for n, t in linear.items()}
-    # q, k and v are one matrix in vLLM, with one scale of weights and inputs.
-    shared = torch.stack([linear[n].abs().max() for n in "qkv"]).max()
+    *first, last = linear
+    shared = torch.stack([linear[n].abs().max() for n in first]).max()
     made: dict[str, torch.Tensor] = {}
     for name, weight in linear.items():
-        matrix = quantise(weight, weight.abs().max() if name == "o" else shared)
-        # A norm's output of unit size; what attention gives is smaller.
+        matrix = quantise(weight, weight.abs().max() if name == last else shared)
+        # A norm's output of unit size; what comes to the last is smaller.
         matrix = replace(matrix, input_scale=torch.tensor(6.0 / (6 * 448)))
         made |= {
             f"{prefix}{name}_proj.{kind}": tensor
-            for kind, tensor in _matrix(matrix, tiny.form).items()
+            for kind, tensor in _matrix(matrix, form).items()
         }
     return made
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from checkpoint import Format
-from draft import SPECULATIVE, write_glm
 from held import counted, footprint
 from model import Tiny, write
-from offline import agreeing, forget, generate, prompts, tokens_of
+from offline import agreeing, forget, prompts
 from rows import Rows
 from split import (
     CLOSE,
@@ -73,7 +72,6 @@ def main(folder: Path, out: Path) -> None:
     first = folder / f"ranks {Format.MODELOPT.value} {SIZES[WHOLE]}"
     staged(rows, first, found)
     reloaded(rows, folder, first)
-    drafted(rows, folder)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
@@ -205,28 +203,6 @@ def reloaded(rows: Rows, folder: Path, first: Path) -> None:
         f"error {apart(after, fresh)}, {apart(before, fresh):.2f} before; "
         f"{stayed.count(True)} ranks of {len(stayed)} have all addresses",
         after.equals(fresh) and not before.equals(fresh) and stayed == [True, True],
-    )  # fmt: skip
-
-
-def drafted(rows: Rows, folder: Path) -> None:
-    """A draft of multi-token prediction on both ranks."""
-    checkpoint = write_glm(
-        folder / "ranks glm", Tiny(0.01, intermediate=512), quantised=False
-    )
-    short, _ = given()
-    with started(checkpoint, TWO) as llm:
-        want = [tokens_of(generate(llm, [each], COUNT)[0]) for each in short]
-    more = NAMED | {"speculative_config": SPECULATIVE, "disable_log_stats": False}
-    with started(checkpoint, TWO, **more) as llm:
-        got = [tokens_of(generate(llm, [each], COUNT)[0]) for each in short]
-        kernels = llm.collective_rpc("sm12x_draft_kernels")
-        counts = {each.name: getattr(each, "value", 0) for each in llm.get_metrics()}
-    proposed = counts.get("vllm:spec_decode_num_draft_tokens", 0)
-    rows.add(
-        "TP 2: BF16 draft", "the tokens of TP 2 alone",
-        f"{agreeing(got, want)} of {COUNT * len(short)}; {proposed} proposed; draft on "
-        + " and ".join(", ".join(each) for each in kernels),
-        got == want and proposed > 0 and len(kernels) == 2,
     )  # fmt: skip
 
 

@@ -20,8 +20,14 @@ class WorkerPart:
         return _kernels(self.get_model())
 
     def sm12x_draft_kernels(self) -> list[str]:
-        """Classes that run the draft's experts."""
-        return _kernels(self.get_draft_model())["moe"]
+        """Classes that run the draft's experts; none where this rank has no draft."""
+        draft = self.get_draft_model()
+        return _kernels(draft)["moe"] if draft is not None else []
+
+    def sm12x_proposed(self) -> list[list[int]]:
+        """What the draft proposed last; nothing where this rank has none."""
+        last = self.model_runner._draft_token_ids
+        return [] if last is None else last.tolist()
 
     def sm12x_warm_up(self) -> dict[str, int]:
         """vLLM's own b12x_warmup, which GPUWorker calls and CPUWorker does not.
