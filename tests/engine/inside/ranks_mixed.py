@@ -128,27 +128,32 @@ def with_draft(checkpoint: Path, split: Split, chosen: Mapping[str, str]) -> Dra
 
 
 def drafted(rows: Rows, folder: Path, *, quantised: bool) -> None:
-    """A draft in halves proposes what the whole proposes."""
+    """Drafts in halves; beside a target in BF16 they propose what the whole proposes.
+
+    Halves of an NVFP4 target give its draft other hidden states, by FP4 codes at edges.
+    """
     form, chosen = ("NVFP4", {}) if quantised else ("BF16", NAMED)
     checkpoint = write_glm(
         folder / f"ranks glm {form}", Tiny(0.01, intermediate=512), quantised=quantised
     )
-    whole = with_draft(checkpoint, ONE, chosen)
     with started(checkpoint, TWO) as llm:
         alone = [tokens_of(generate(llm, [each], COUNT)[0]) for each in given()[0]]
     found = with_draft(checkpoint, TWO, chosen)
     one = [OURS if quantised else OTHERS]
     rows.add(
-        f"{TWO.name}: {form} draft",
-        f"the tokens of {TWO.name} alone, and what {ONE.name}'s draft proposed last",
+        f"{TWO.name}: {form} draft", f"the tokens of {TWO.name} alone",
         f"{agreeing(found.tokens, alone)} of {COUNT * len(alone)} tokens; "
-        f"{found.count} proposed, {found.proposed} last, {whole.proposed} by "
-        f"{ONE.name}; draft on "
+        f"{found.count} proposed; draft on "
         + " and ".join(", ".join(each) for each in found.kernels),
-        found.tokens == alone and found.proposed == whole.proposed
-        and found.count > 0 and all(whole.proposed) and found.kernels == [one, one],
+        found.tokens == alone and found.count > 0 and found.kernels == [one, one],
     )  # fmt: skip
     if quantised:
+        whole = with_draft(checkpoint, ONE, chosen)
+        rows.add(
+            f"{TWO.name}: what the {form} draft proposed last", f"{ONE.name}'s",
+            f"{found.proposed}, {whole.proposed} by {ONE.name}",
+            found.proposed == whole.proposed and all(whole.proposed),
+        )  # fmt: skip
         log: list[str] = []
         with heard(log), suppress(Exception):
             with_draft(checkpoint, STAGES, chosen)
