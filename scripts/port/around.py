@@ -12,7 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from scripts.port.contrary import opposite
-from scripts.port.enclosing import ELSE, GUARD, KEEPS, MARK, Around, Chain, chain_of
+from scripts.port.enclosing import ELSE, GUARD, KEEPS, MARK, Chain, chain_of
+from scripts.port.inside import JOINED, Around
 from scripts.port.languages import tree
 from scripts.port.rows import added_rows
 from scripts.port.symbols import owners, renames, symbols
@@ -80,7 +81,10 @@ def _compared(was: Chain, now: Chain) -> tuple[bool, str]:
         if a == b:
             continue
         if a.kind == b.kind and a.test != b.test:
-            if opposite(a.test, b.test):
+            if a.kind == JOINED:
+                flips += 1
+                said = f"upstream joins what it stands in by {b.said}, and not {a.said}"
+            elif opposite(a.test, b.test):
                 flips += 1
                 said = f"upstream turned the test around it: {a.said} is {b.said} now"
             elif not said:

@@ -48,9 +48,13 @@ def bind(call: Call, made: Definition, method: bool) -> Bound | None:
         made: What is called.
         method: Whether its first parameter is given already.
     """
-    if made.params is None or call.open:
+    if made.params is None:
         return None
     params = made.params[1:] if method else made.params
+    if call.open:
+        # Of what is hidden nobody knows the places; a name that is not taken is none.
+        lost = () if "**" in made.more else {*call.names} - {p.name for p in params}
+        return Bound((), (), f"has no parameter {min(lost)}") if lost else None
     places = [p for p in params if p.by_position]
     taken = tuple(p.name for p in places[: call.positional])
     problem = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scripts.port.library import Library
-from scripts.series.replay import Entry
+from scripts.series.replay import Entry, Tree
 
 Search = Callable[[bytes], Iterable[str]]
 """Paths of the new tree's Python files in which a word stands."""
@@ -47,6 +47,10 @@ class Side:
     """As `search`, of the tree without the series."""
     near: Callable[[bytes, str], Iterable[str]]
     """Those of `search` one by one, the files beside a path first."""
+    native: Search
+    """Paths of the files that are not Python, of those that were read."""
+    bare: Tree
+    """The tree without the series."""
 
     def over(self, files: Mapping[str, Entry | None]) -> Side:
         """The tree with other files in it."""

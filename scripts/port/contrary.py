@@ -26,6 +26,8 @@ def opposite(a: str, b: str) -> bool:
     (False, True)
     >>> opposite("x", "not bool(x)"), opposite("bool(x)", "x")
     (True, False)
+    >>> opposite("x not in [a, b]", "x in [c]"), opposite("x == 1", "x == 2")
+    (True, False)
     >>> opposite("ifdef X", "ifndef X"), opposite("a && b", "a && !b")
     (True, True)
     """
@@ -62,6 +64,8 @@ _CONTRARY: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.GtE: ast.Lt,
     ast.LtE: ast.Gt,
 }
+_NAMED = (ast.Eq, ast.Is, ast.In)
+"""Those that ask for what is said: what is not of one is not asked for by another."""
 _BOOL = ast.dump(ast.Name("bool", ast.Load()))
 _FALSE = (False, 0)
 """What a value that is no is the same as; None is asked for by itself."""
@@ -114,3 +118,6 @@ def _compared(node: ast.Compare, wanted: bool) -> Iterator[tuple[str, bool]]:
             yield from _parts(node.left, wanted is (said is True))
             return
     yield ast.dump(ast.Compare(node.left, [plain()], [right])), wanted
+    none = isinstance(right, ast.Constant) and right.value is None
+    if plain in _NAMED and not none:
+        yield f"{ast.dump(node.left)} among those that are said", wanted

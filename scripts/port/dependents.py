@@ -177,7 +177,9 @@ def _ties(
             for at, n in first.brought
             if {(at, n), ("", n)} & mine and not (at == part.path and n in own)
         }
-        names |= {t for t in first.texts & _texts(part) if not known(t.encode())}
+        mine_said = _texts(part) | {name for at, name in mine if not at}
+        names |= {t for t in first.texts & mine_said if not known(t.encode())}
+        names |= {at for at in made if _says_path(part, at)}
         if kind(part.path) in _NATIVE:
             # Nobody looks its names up, so that the words are all there is.
             said = _words(part)
@@ -188,6 +190,17 @@ def _ties(
             }
         for name in sorted(names):
             yield Dependent(later.name, part.path, name)
+
+
+def _says_path(part: FileResult, path: str) -> bool:
+    """Whether lines that a patch adds to a file say the path of another."""
+    said = path.encode()
+    ends = PurePosixPath(path).name.encode()
+    lines = _lines(part.theirs) - _lines(part.base)
+    # A list of CMake or a step of CI may say it from another folder on.
+    text = kind(part.path) is Kind.TEXT and not path.endswith("__init__.py")
+    said = rb"(?<![\w.-])%s(?![\w.-])" % re.escape(ends if text else said)
+    return any(re.search(said, line) for line in lines)
 
 
 def _words(part: FileResult) -> set[bytes]:
@@ -226,7 +239,7 @@ def _quoted(path: str, base: bytes | None, theirs: bytes | None) -> frozenset[st
     found = set()
     for change in deltas(before, after).values():
         for atom in change.added:
-            for match in re.finditer(rb"""(["'])([\w-]{4,})\1""", atom):
+            for match in re.finditer(rb"""(["'])([\w-]{4,})(?:\1|\()""", atom):
                 found.add(match[2].decode())
     return frozenset(found)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from scripts.port.languages import text
+from scripts.port.inside import ELSE_ARM, NOT, Around, flat, inside
 
 _HEADS = {
     "if_statement": "condition",
@@ -36,28 +35,13 @@ _OUT = {"return_statement", "raise_statement", "continue_statement", "break_stat
 _OUT |= {"throw_statement"}
 _LEAVES = re.compile(r"(pytest\.(skip|xfail|fail)|sys\.exit|os\._exit|exit)\(")
 """Calls that do not come back."""
-ELSE = {"else_clause", "preproc_else"}
+ELSE = {"else_clause", "preproc_else", ELSE_ARM, NOT}
 GUARD = "way out"
 MARK = "decorator"
 _CONDITIONAL = re.compile(r"^@[\w.]*(skip|xfail|unless|if)", re.IGNORECASE)
 """Decorators on which it depends whether a function runs at all."""
 KEEPS = re.compile(r"^@[\w.]*\b(lru_cache|cache|cached_property)\b")
 """Those that keep what a function gave, so that it runs once."""
-
-
-@dataclass(frozen=True)
-class Around:
-    """One statement around a line, or a way out before it."""
-
-    kind: str
-    test: str
-
-    @property
-    def said(self) -> str:
-        if self.kind.startswith("preproc"):
-            return f"`#{self.test or 'else'}`"
-        word = self.kind.split("_")[0]
-        return f"`{word} {self.test}`" if self.test else f"`{word}`"
 
 
 Chain = tuple[Around, ...]
@@ -75,12 +59,13 @@ def chain_of(node: Node | None, row: int) -> Chain:
             found += reversed(list(_before(parent, child)))
         if parent.start_point[0] < row and parent.type in _HEADS:
             found.append(Around(parent.type, _test(parent)))
+        found += reversed(list(inside(parent, child)))
         if parent.type == "decorated_definition" and child.type != "decorator":
             found += [
-                Around(MARK, _flat(mark)[1:])
+                Around(MARK, flat(mark)[1:])
                 for mark in parent.named_children
                 if mark.type == "decorator"
-                and (_CONDITIONAL.search(_flat(mark)) or KEEPS.search(_flat(mark)))
+                and (_CONDITIONAL.search(flat(mark)) or KEEPS.search(flat(mark)))
             ]
         child = parent
     return tuple(reversed(found))
@@ -100,26 +85,21 @@ def _ways_out(block: Node, child: Node) -> Iterator[Around]:
         if other.start_byte >= child.start_byte:
             return
         if other.type == "assert_statement" and other.named_children:
-            yield Around(GUARD, f"not ({_flat(other.named_children[0])})")
+            yield Around(GUARD, f"not ({flat(other.named_children[0])})")
         body = other.child_by_field_name("consequence")
         if other.type != "if_statement" or body is None:
             continue
         last = body.named_children[-1] if body.named_children else body
-        if last.type in _OUT or _LEAVES.match(_flat(last)):
+        if last.type in _OUT or _LEAVES.match(flat(last)):
             yield Around(GUARD, _test(other))
 
 
 def _test(node: Node) -> str:
     part = _HEADS.get(node.type, "")
     if part:
-        return _flat(node.child_by_field_name(part))
+        return flat(node.child_by_field_name(part))
     if node.type in ("with_statement", "case_clause", "except_clause"):
-        return _flat(node).partition(":")[0].partition(" ")[2]
+        return flat(node).partition(":")[0].partition(" ")[2]
     if node.type == "preproc_ifdef":
-        return " ".join(_flat(child) for child in node.children[:2]).removeprefix("#")
+        return " ".join(flat(child) for child in node.children[:2]).removeprefix("#")
     return ""
-
-
-def _flat(node: Node | None) -> str:
-    raw = " ".join(text(node).decode("utf-8", "replace").split())
-    return raw[1:-1] if raw.startswith("(") and raw.endswith(")") else raw

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from scripts.port.breach import Breach, Side
 from scripts.port.definitions import MARKS
 from scripts.port.library import Library
-from scripts.port.modules import module
+from scripts.port.modules import Module, module
 from scripts.port.rows import added_rows
 from scripts.port.signature import last
 from scripts.port.states import FileResult
@@ -32,20 +32,41 @@ def unfixed(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
             continue
         found = module(part.target, part.result.data)
         rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
-        for chunk in found.chunks if found else ():
-            if rows.isdisjoint(chunk.rows):
-                continue
-            for node in ast.walk(ast.Module(chunk.body, [])):
-                if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    continue
+        for row, node in _functions(found, rows):
+            for name in _taken(node):
+                there = _home(old.library, part.path, name)
+                if there and not _home(new.library, part.target, name):
+                    what = f"the fixture {name} is not in reach of {node.name}"
+                    yield Breach(part.path, row, name, what)
+
+
+def asked(part: FileResult, old: Side) -> Iterator[tuple[str, str]]:
+    """Fixtures that the lines of a patch ask for: where they are, and their names."""
+    data = part.theirs.data if part.theirs else b""
+    found = module(part.path, data) if part.path.startswith("tests/") else None
+    rows = added_rows(part.base.data if part.base else b"", data)
+    for row, node in _functions(found, rows):
+        for name in _taken(node):
+            if row and (home := _home(old.library, part.path, name)):
+                yield home, name
+
+
+def _functions(
+    found: Module | None, rows: Collection[int]
+) -> Iterator[tuple[int, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Tests and fixtures whose head is one of some lines, with that line."""
+    for chunk in found.chunks if found else ():
+        if not any(row in rows for row in chunk.rows):
+            continue
+        for node in ast.walk(ast.Module(chunk.body, [])):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 row = node.lineno + chunk.above
-                if not _asks(node) or row not in rows:
-                    continue
-                for name in [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]:
-                    there = _has(old.library, part.path, name)
-                    if there and not _has(new.library, part.target, name):
-                        what = f"the fixture {name} is not in reach of {node.name}"
-                        yield Breach(part.path, row, name, what)
+                if _asks(node) and row in rows:
+                    yield row, node
+
+
+def _taken(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    return [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
 
 
 def _asks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -53,8 +74,8 @@ def _asks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return fixture or node.name.startswith("test")
 
 
-def _has(library: Library, path: str, name: str) -> bool:
-    """Whether a file, or a conftest.py above it, has a fixture or imports the name."""
+def _home(library: Library, path: str, name: str) -> str:
+    """The file, or the conftest.py above it, that has a fixture or imports the name."""
     folders = [p.as_posix() for p in PurePosixPath(path).parents]
     for place in (path, *(f"{folder}/conftest.py" for folder in folders)):
         found = library.load(place.removeprefix("./"))
@@ -62,5 +83,5 @@ def _has(library: Library, path: str, name: str) -> bool:
             continue
         made = found.get(name)
         if name in found.links or (made is not None and _FIXTURE in made.marks):
-            return True
-    return False
+            return place.removeprefix("./")
+    return ""

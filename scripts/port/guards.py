@@ -15,8 +15,10 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from scripts.port.around import ground
+from scripts.port.blocks import around
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
+from scripts.port.registers import registered
 from scripts.port.rows import added_rows
 from scripts.port.shapes import misfits
 from scripts.port.shared import both, lost_words
@@ -47,12 +49,17 @@ class Sides:
 def doubts_of(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
     """Why a result must not be used, and why a person has to read it."""
     three = sides.path, sides.base, sides.ours, sides.theirs
-    doubts = objections(sides) or list(lost_words(*three))
+    doubts = objections(sides) or [
+        *lost_words(*three),
+        *registered(*three, sides.result),
+    ]
     if doubts:
         return doubts, ()
     found = ground(*three, sides.result)
+    turned, changed = around(*three, sides.result)
     shared = both(*three)
-    return list(found.turned), (*found.changed, *([shared] if shared else ()))
+    read = (*found.changed, *changed, *([shared] if shared else ()))
+    return [*found.turned, *turned], read
 
 
 def objections(sides: Sides) -> list[str]:

@@ -46,6 +46,13 @@ def kind(path: str) -> Kind:
     return _SUFFIXES.get(PurePosixPath(path).suffix, Kind.TEXT)
 
 
+def is_native(path: str) -> bool:
+    """Whether a file is C++, CUDA, or says how they are built."""
+    return kind(path) in (Kind.CPP, Kind.CUDA) or (
+        path.endswith((".cmake", "CMakeLists.txt"))
+    )
+
+
 @cache
 def _language(language: Kind) -> Language:
     module = {

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scripts.port.scopes import Link, linked, statements, targets
+from scripts.port.values import keys_of
 
 
 @dataclass
@@ -19,6 +20,8 @@ class Frame:
     links: dict[str, Link] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     """Annotation of a name, or what is called to make it."""
+    dicts: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Keys of a name that is a dict which is written out."""
 
     def fill(self, node: ast.FunctionDef | ast.AsyncFunctionDef, path: str) -> None:
         """Take what the statements of the function bind."""
@@ -32,6 +35,7 @@ class Frame:
             elif not isinstance(inner, ast.Global):
                 self.bound |= set(targets(inner))
         self.kinds = kinds(node)
+        self.dicts = dicts(node)
 
 
 def innermost(frames: Sequence[Frame], name: str) -> Frame | None:
@@ -49,7 +53,7 @@ def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
         for a in ast.walk(node.args)
         if isinstance(a, ast.arg) and a.annotation
     }
-    bound = Counter(name for s in statements(node.body) for name in targets(s))
+    bound = _bound(node)
     for inner in statements(node.body):
         if not isinstance(inner, ast.Assign) or not isinstance(inner.value, ast.Call):
             continue
@@ -57,3 +61,20 @@ def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
         if isinstance(left, ast.Name) and isinstance(call, ast.Name | ast.Attribute):
             found[left.id] = ast.unparse(call)
     return {name: kind for name, kind in found.items() if bound[name] < 2}
+
+
+def dicts(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, frozenset[str]]:
+    """Names that a function binds once, to a dict that is written out."""
+    found = {}
+    for inner in statements(node.body):
+        if isinstance(inner, ast.Assign | ast.AnnAssign):
+            keys = keys_of(inner.value)
+            names = list(targets(inner))
+            if keys is not None and len(names) == 1:
+                found[names[0]] = keys
+    bound = _bound(node) if found else Counter[str]()
+    return {name: keys for name, keys in found.items() if bound[name] < 2}
+
+
+def _bound(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
+    return Counter(name for s in statements(node.body) for name in targets(s))

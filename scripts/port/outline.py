@@ -33,6 +33,8 @@ IMPORTS = {
     "preproc_include",
 }
 
+_OVERLOAD = re.compile(rb"@(?:\w+\.)?overload\b")
+
 
 @dataclass(frozen=True)
 class Item:
@@ -103,7 +105,10 @@ def _items(data: bytes, parent: Node, start: int, end: int) -> tuple[Item, ...]:
             name, _, first, outer = rows.pop()
             rows.append((name, stop, first, outer))
         else:
-            rows.append((_name(inner), stop, inner, child))
+            name = _name(inner)
+            if _OVERLOAD.search(text(child)[: inner.start_byte - child.start_byte]):
+                name = f"@overload {name}"  # it says a type, and is none of the name
+            rows.append((name, stop, inner, child))
     found: list[Item] = []
     seen: dict[str, int] = {}
     at = start

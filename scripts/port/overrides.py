@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 
 from scripts.port.breach import Breach, Side
@@ -12,6 +13,8 @@ from scripts.port.modules import module
 from scripts.port.rows import added_rows
 from scripts.port.signature import Param
 from scripts.port.states import FileResult
+
+_HOOK = "__init_subclass__"
 
 
 def overridden(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
@@ -39,6 +42,7 @@ def _of_class(
 ) -> Iterator[Breach]:
     before = _above(part.path, made, old.library)
     now = _above(part.target, made, new.library)
+    yield from _made_below(part, made, row, before.get(_HOOK), now.get(_HOOK))
     for name, one in now.items():
         was = before.get(name)
         if name in made.members:
@@ -53,6 +57,36 @@ def _of_class(
         if name in made.members and name not in now and _whole(part, made, new):
             what = f"{made.name}.{name} stands over nothing of upstream's now"
             yield Breach(part.path, row, one.name, what)
+
+
+def _made_below(
+    part: FileResult,
+    made: Definition,
+    row: int,
+    was: Definition | None,
+    now: Definition | None,
+) -> Iterator[Breach]:
+    """What runs for each class below another, and what it asks for."""
+    if now is None or now == was or (was and _asked(was) == _asked(now)):
+        return
+    given = {name for node in made.nodes for name in _keywords(node)}
+    lacks = [
+        p.name
+        for p in (now.params or ())[1:]
+        if p.default is None and p.name not in given
+    ]
+    if lacks:
+        what = f"{made.name} does not say {', '.join(lacks)}, which upstream asks "
+        yield Breach(part.path, row, made.name, f"{what}every such class for")
+    elif extra := sorted(given - {p.name for p in now.params or ()}):
+        if "**" not in now.more:
+            what = f"{made.name} says {', '.join(extra)}, which upstream does not take"
+            yield Breach(part.path, row, made.name, what)
+
+
+def _keywords(node: ast.AST) -> set[str]:
+    marks = node.keywords if isinstance(node, ast.ClassDef) else []
+    return {k.arg for k in marks if k.arg and k.arg != "metaclass"}
 
 
 def _above(path: str, made: Definition, library: Library) -> dict[str, Definition]:

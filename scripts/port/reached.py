@@ -31,15 +31,20 @@ def reached(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         new: The new tree with it.
     """
     for part in done:
-        if part.base is None or part.result is None or _of_tests(part.path):
+        if part.base is None or part.result is None:
             continue
-        yield from _unreached(part, old, new)
+        if not _of_tests(part.path):
+            yield from _unreached(part, old, new)
         for name in _longer(part):
             if paths := sorted(_asking(name, part, old.library, new)):
                 more = f" and {len(paths) - NAMES} more" if len(paths) > NAMES else ""
                 where = ", ".join(paths[:NAMES]) + more
                 what = f"upstream has new lines that use {name}, in {where}"
                 yield Breach(part.path, 0, name, what, severe=False)
+            for path in paths:
+                if named := _named_apart(name, path, part, new):
+                    what = f"{path} names each of {name} in a list of its own: {named}"
+                    yield Breach(part.path, 0, name, what)
             for path in paths:
                 if row := _listed(name, path, part, old.library, new.library):
                     what = f"{path}:{row} lists all members of {name} but ours"
@@ -129,25 +134,31 @@ def _listed(name: str, path: str, part: FileResult, old: Library, new: Library) 
     return 0
 
 
+def _named_apart(name: str, path: str, part: FileResult, new: Side) -> str:
+    """The names that a test gives to the cases of a list, which are others now."""
+    entry = part.ours if path == part.target else new.library.read(path)
+    said = re.compile(rb"\b%s\b[^()]*\bids\s*=\s*(\[[^\]]*\])" % name.encode())
+    match = said.search(entry.data) if entry else None
+    return " ".join(match[1].decode("utf-8", "replace").split()) if match else ""
+
+
 def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[str]:
     """Files in which new lines of upstream's say a name."""
     said = re.compile(rb"\b%s\b" % re.escape(name.encode()))
+    # Of tests those lines alone that take it whole: they count it, or compare it.
+    whole = re.compile(rb"\b%s\b(?![.\[])" % re.escape(name.encode()))
     home = dotted(part.target).rpartition(".")[2].encode()
     for path in {part.target, *new.search(name.encode())}:
         own = path == part.target
         now = part.ours if own else new.library.read(path)
         was = part.base if own else old.read(path)
-        if (
-            _of_tests(path)
-            or now is None
-            or now == was
-            or not (own or home in now.data)
-        ):
+        if now is None or now == was or not (own or home in now.data):
             continue
         known = {row.strip() for row in was.data.split(b"\n")} if was else set()
         rows = (row.strip() for row in now.data.split(b"\n"))
+        asks = whole if _of_tests(path) else said
         if any(
-            said.search(row) and row not in known
+            asks.search(row) and row not in known
             for row in rows
             if not row.startswith((b"#", b"from ", b"import "))
         ):

@@ -18,11 +18,12 @@ from scripts.port.changed import otherwise
 from scripts.port.counted import counted
 from scripts.port.definitions import Definition, Sort
 from scripts.port.entered import entered
-from scripts.port.fixtures import unfixed
+from scripts.port.fixtures import asked, unfixed
 from scripts.port.library import Found, Library, Unfound
 from scripts.port.meaning import meaning, once, shorter
 from scripts.port.meeting import meeting
 from scripts.port.modules import Module, module
+from scripts.port.operations import called, operations
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
 from scripts.port.reached import reached
@@ -46,11 +47,13 @@ def breaches(parts: Sequence[FileResult], old: Side, new: Side) -> list[Breach]:
         old: The pinned tree.
         new: The new tree, with what was carried.
     """
-    done = [p for p in parts if p.state.carried and p.target.endswith(".py")]
+    all_ = [p for p in parts if p.state.carried]
+    done = [p for p in all_ if p.target.endswith(".py")]
     with ThreadPoolExecutor(1) as beside:
         # ruff is a process of its own: it runs while the rest is looked up here.
         left = beside.submit(_undefined, done)
         found = _looked_up(done, old, new)
+        found += vanished(all_, old, new)
         return list(dict.fromkeys([*found, *left.result()]))
 
 
@@ -74,8 +77,8 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += shadowed(done)
     found += entered(done, old, new)
     found += reached(done, old, new)
+    found += operations(done, old, new)
     found += meeting(done, old, new)
-    found += vanished(done, old, new)
     return found
 
 
@@ -168,7 +171,10 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
         made = module(part.path, data) if part.path.endswith(".py") else None
         if made is None:
             continue
-        rows = added_rows(part.base.data if part.base else b"", data)
+        before = part.base.data if part.base else b""
+        rows = added_rows(before, data)
+        found.setdefault(part.path, set()).update(asked(part, old))
+        found[part.path] |= {("", u.parts[3]) for u in called(part.path, before, data)}
         for use in once(uses(part.path, made, rows)):
             was = meaning(use, part.path, old.library)
             if isinstance(was, Definition):
@@ -176,12 +182,12 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
                 if was.sort is Sort.MODULE:
                     path = old.library.path(was.home) or ""
                     need = path, was.home.rpartition(".")[2]
-                found.setdefault(part.path, set()).add(need)
+                found[part.path].add(need)
             elif len(use.parts) == 1:
                 # From outside, so that it is the import of this file; or of nobody.
                 here = use.start is not None or use.text in made.links
                 need = (part.path if here else "", use.text)
-                found.setdefault(part.path, set()).add(need)
+                found[part.path].add(need)
     return found
 
 

@@ -36,9 +36,34 @@ def shadowed(done: Sequence[FileResult]) -> Iterator[Breach]:
             row = now_outer[scope, name]
             what = f"{name} was a name of {scope}'s own, and is one of the file now"
             yield Breach(part.path, row, name, what)
+        for row, name in _unbound(part):
+            what = f"global {name}: the file does not bind it"
+            yield Breach(part.path, row, name, what)
         for scope, name in sorted(_both(part)):
             what = f"{name} is a local of {scope} that upstream adds, too"
             yield Breach(part.path, 0, name, what)
+
+
+def _unbound(part: FileResult) -> Iterator[tuple[int, str]]:
+    """Names that the patch's lines call global, and that the file bound on the pin."""
+    assert part.result is not None and part.theirs is not None
+    found = module(part.target, part.result.data)
+    made = module(part.path, part.theirs.data)
+    rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+    for chunk in found.chunks if found and made else ():
+        if b"global " not in chunk.source or rows.isdisjoint(chunk.rows):
+            continue
+        for node in ast.walk(ast.Module(chunk.body, [])):
+            if isinstance(node, ast.Global) and node.lineno + chunk.above in rows:
+                for name in node.names:
+                    if _binds(made, name) and not _binds(found, name):
+                        yield node.lineno + chunk.above, name
+
+
+def _binds(found: Module | None, name: str) -> bool:
+    """Whether a statement at the top binds a name, and not a function's `global`."""
+    places = found.places.get(name, ()) if found else ()
+    return any(m.nodes for chunk in places for m in chunk.defined.get(name, ()))
 
 
 def _both(part: FileResult) -> set[tuple[str, str]]:

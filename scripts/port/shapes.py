@@ -47,6 +47,8 @@ def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]
             if mine is not None and added:
                 yield from _compared(name, group, _twin(number, old, now), mine, added)
                 yield from _elsewhere(name, added, fresh)
+                if mine.kind == "enumerator_list":
+                    yield from _tables(name, group, fresh)
     yield from _structs(was, here, want)
 
 
@@ -102,6 +104,20 @@ def _compared(
         other = taken.get(new.values.get(key, b"\0"))
         if other is not None and other != key:
             yield f"{show(key)} of {name} has the value of upstream's {show(other)}"
+
+
+def _tables(name: str, old: Group, fresh: list[Item]) -> Iterator[str]:
+    """New statements of C++ that have an entry for each enumerator but the patch's."""
+    count, bare = len(old.shapes), name.rpartition(" ")[2].encode()
+    said = re.compile(rb"\b%s\b" % re.escape(bare))
+    if not any(said.search(text(item.node)) for item in fresh):
+        return
+    for item in fresh:
+        node = item.node
+        every = all(re.search(rb"\b%s\b" % key, text(node)) for key in old.shapes)
+        sizes = [len(g.shapes) for g in groups(item) if g.kind == "initializer_list"]
+        if count in sizes or (every and said.search(text(node))):
+            yield f"upstream's {item.name} has an entry for each of {name} but ours"
 
 
 def _elsewhere(name: str, added: set[bytes], fresh: list[Item]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from scripts import shelf
 from scripts.errors import Unusable
 from scripts.git import Git
 from scripts.lock import Artifact, Lock
-from scripts.port.languages import Kind, kind
+from scripts.port.languages import Kind, is_native, kind
 from scripts.port.released import sdist
 from scripts.release import REQUIREMENTS, as_version
 from scripts.series.replay import Entry
@@ -112,19 +112,27 @@ def git_tree(
     return Source(ids, files)
 
 
+_BINDS = re.compile(r"^csrc/.*bindings?\.(cpp|cu)$")
+
+
 def python_or(touched: set[str]) -> Want:
     """What to keep of the pinned tree: what the series touches, all Python, and
     what it pins."""
 
+    native = any(is_native(path) for path in touched)
+
     def want(path: str) -> bool:
-        return path in touched or _is_looked_up(path)
+        return path in touched or _is_looked_up(path, native)
 
     return want
 
 
-def _is_looked_up(path: str) -> bool:
+def _is_looked_up(path: str, native: bool) -> bool:
+    """Python, what binds operations to it, and other code where the series has some."""
+    if native and is_native(path):
+        return True
     python = path.endswith(".py") and path.startswith(("vllm/", "tests/"))
-    return python or path == REQUIREMENTS
+    return python or path == REQUIREMENTS or bool(_BINDS.search(path))
 
 
 def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
@@ -133,10 +141,12 @@ def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:
     A file that upstream moved, or split off, is among the latter.
     """
 
+    native = any(is_native(path) for path in touched)
+
     def want(path: str) -> bool:
         return (
             path in touched
-            or _is_looked_up(path)
+            or _is_looked_up(path, native)
             or (path not in base and kind(path) is not Kind.TEXT)
         )
 

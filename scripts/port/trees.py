@@ -45,6 +45,12 @@ class Index:
             if path.endswith(".py")
         }
 
+    def native(self, word: bytes) -> Iterator[str]:
+        """Paths of the files of other languages in which a word stands."""
+        for path, entry in self.source.files.items():
+            if path not in self.own and word in entry.data:
+                yield path
+
     def homes(self, name: bytes) -> Iterator[str]:
         """The files that may bind a name at the top; of tests none."""
         bound = _binder(name)
@@ -103,8 +109,16 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
                 yield path
         yield from (path for path in tree.near(word, home) if path not in now)
 
+    def native(word: bytes) -> Iterable[str]:
+        yield from (path for path in tree.native(word) if path not in now)
+        for path, changed in now.items():
+            if changed and not path.endswith(".py") and word in changed.data:
+                yield path
+
     library = Library(read, lambda path: path in folders or path in made)
-    return Side(library, search, binds, tree.search, near)
+    return Side(
+        library, search, binds, tree.search, near, native, tree.source.files.get
+    )
 
 
 @cache

@@ -22,6 +22,8 @@ def twins(
         old, now = before.get(name, ()), new.get(to.get(name, name), ())
         if not old or not now or old == now or name.endswith("imports"):
             continue
+        if now == wanted.get(name):
+            continue  # upstream has made the change: nothing is placed there
         spots = _spots(old, wanted.get(name, ()))
         if any(_ambiguous(old, now, a, b) for a, b in spots):
             found.append(f"{name} has more than one place like the one to change")

@@ -38,6 +38,10 @@ def literal_of(value: ast.expr | None) -> str:
 
 def keys_of(value: ast.expr | None) -> frozenset[str] | None:
     """Keys of a dict that is written out; None where others may come in."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "dict":
+        names = [k.arg for k in value.keywords if k.arg]
+        whole = not value.args and len(names) == len(value.keywords)
+        return frozenset(names) if whole else None
     if not isinstance(value, ast.Dict):
         return None
     found = [k.value for k in value.keys if isinstance(k, ast.Constant)]

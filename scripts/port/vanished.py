@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from scripts.port.breach import Breach, Side
+from scripts.port.languages import is_native
 from scripts.port.rows import added_rows
 from scripts.port.states import FileResult
 from scripts.series.replay import Entry
@@ -18,6 +19,7 @@ from scripts.series.replay import Entry
 _ATTRIBUTE = re.compile(rb"(?<=\w)\.([A-Za-z_]\w{2,})|\)\.([A-Za-z_]\w{2,})")
 _TEXT = re.compile(rb'"[A-Za-z_][\w.-]{2,}"')
 _VARIABLE = re.compile(rb'"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"')
+_NOT_CODE = re.compile(rb""""(?:\\.|[^"\\])*"|//.*|/\*.*?\*/|^\s*(?:\*|#\s).*""")
 _STRINGS = re.compile(rb""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*""")
 
 
@@ -31,6 +33,9 @@ def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breac
     """
     for part in done:
         yield from _variables(part, old, new)
+        if is_native(part.target):
+            yield from _native(part, old, new)
+            continue
         if part.base is None or part.ours is None or part.theirs is None:
             continue
         if part.base == part.ours:
@@ -56,6 +61,29 @@ def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text.strip('"'), what)
+
+
+def _native(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
+    """Words of C++ and of CMake: what they mean is in any file of theirs."""
+    assert part.theirs is not None
+    before, after = (e.data if e else b"" for e in (part.base, part.theirs))
+    added, gone = (_said(*pair) for pair in ((before, after), (after, before)))
+    for word in sorted(added - gone):
+        was = (part.base, *map(old.bare, old.native(word)))
+        now = (part.ours, *map(new.bare, new.native(word)))
+        if any(e and _says(word, e) for e in was) and not any(
+            e and _says(word, e) for e in now
+        ):
+            text = word.decode("utf-8", "replace")
+            what = f"it says {text}, which upstream says nowhere now"
+            yield Breach(part.path, 0, text, what)
+
+
+def _said(before: bytes, after: bytes) -> set[bytes]:
+    """Words of the lines that a content has more, without texts and comments."""
+    rows = after.split(b"\n")
+    lines = (_NOT_CODE.sub(b"", rows[n - 1]) for n in added_rows(before, after))
+    return {word for line in lines for word in re.findall(rb"[A-Za-z_]\w{2,}", line)}
 
 
 def _words(part: FileResult) -> set[bytes]:

@@ -6,16 +6,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scripts.port.localnames import Frame, innermost
+from scripts.port.naming import arguments, dotted_text, of_call, of_key
 from scripts.port.scopes import Link, linked
 from scripts.port.used import Call, How, Use, last_word, name_of
 
-_DOTTED = re.compile(r"(?:vllm|tests)(?:\.[A-Za-z_]\w*)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*")
-_PUTS = {"setattr", "delattr", "object", "getattr", "hasattr"}
-"""What puts a double in place of a name that is given as a text, or asks for it."""
 _OWN = {"self", "cls", "super()"}
 """What stands for the class around a method, or for one of it."""
 _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
@@ -80,7 +78,8 @@ class Walk:
         elif isinstance(node, ast.Attribute | ast.Name):
             self._name(node, how, None)
         elif isinstance(node, ast.Subscript):
-            self._member(node)
+            for parts in of_key(node):
+                self._add(node, parts, How.NAMED, None, None)
             for child in (node.value, node.slice):
                 self.visit(child, How.READ)
         elif isinstance(node, ast.arg):
@@ -93,8 +92,7 @@ class Walk:
         elif isinstance(node, ast.Starred):
             self.visit(node.value, How.LISTED)
         elif isinstance(node, ast.Constant):
-            if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-                parts = tuple(node.value.split("."))
+            if parts := dotted_text(node.value):
                 self._add(node, parts, How.NAMED, None, Link(parts[0]))
         else:
             for child in ast.iter_child_nodes(node):
@@ -149,38 +147,19 @@ class Walk:
                 self._add(node, (alias.name,), How.IMPORTED, None, Link(alias.name))
 
     def _call(self, node: ast.Call) -> None:
-        hidden = any(isinstance(a, ast.Starred) for a in node.args)
-        names = tuple(k.arg for k in node.keywords if k.arg)
-        hidden = hidden or len(names) != len(node.keywords)
-        call = Call(len(node.args), names, hidden)
-        self._put(node)
+        call = arguments(node, self.frames[-1].dicts if self.frames else {})
+        for parts in of_call(node):
+            self._add(node, parts, How.NAMED, None, None)
         first = node.args[0] if node.args else None
         if last_word(node.func) == "partial" and isinstance(
             first, ast.Attribute | ast.Name
         ):
-            later = Call(len(node.args) - 1, names, hidden, part=True)
+            later = replace(call, positional=call.positional - 1, part=True)
             self._name(first, How.CALLED, later)
         if isinstance(node.func, ast.Attribute | ast.Name):
             self._name(node.func, How.CALLED, call)
         else:
             self.visit(node.func, How.READ)
-
-    def _member(self, node: ast.Subscript) -> None:
-        """A member of an enum, or a key, that is asked for by its name."""
-        name = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if isinstance(name, str) and name.isidentifier():
-            where = ast.unparse(node.value).split(".")
-            if all(part.isidentifier() for part in where):
-                self._add(node, (*where, f'["{name}"]'), How.NAMED, None, None)
-
-    def _put(self, node: ast.Call) -> None:
-        if len(node.args) < 2 or last_word(node.func) not in _PUTS:
-            return
-        place, name = node.args[:2]
-        if isinstance(name, ast.Constant):
-            where = ast.unparse(place).split(".")
-            if all(part.isidentifier() for part in (*where, str(name.value))):
-                self._add(node, (*where, str(name.value)), How.NAMED, None, None)
 
     def _name(
         self, node: ast.Attribute | ast.Name, how: How, call: Call | None

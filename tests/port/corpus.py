@@ -10,6 +10,7 @@ from tests.port.corpus_fifth import FIFTH, FIFTH_SERIES
 from tests.port.corpus_fourth import FOURTH, FOURTH_SERIES
 from tests.port.corpus_more import MORE
 from tests.port.corpus_newcomer import AGAIN, NEWCOMER
+from tests.port.corpus_ninth import NINTH, NINTH_SERIES
 from tests.port.corpus_second import SECOND, SECOND_SERIES
 from tests.port.corpus_seventh import SEVENTH, SEVENTH_SERIES, VANISHED
 from tests.port.corpus_sixth import SIXTH, SIXTH_SERIES
@@ -482,6 +483,7 @@ CORPUS: tuple[Change, ...] = (
     *SEVENTH,
     *VANISHED,
     *EIGHTH,
+    *NINTH,
 )
 
 CHAINS: tuple[Series, ...] = (
@@ -492,4 +494,5 @@ CHAINS: tuple[Series, ...] = (
     *FIFTH_SERIES,
     *SIXTH_SERIES,
     *SEVENTH_SERIES,
+    *NINTH_SERIES,
 )

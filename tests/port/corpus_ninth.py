@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ninth set of upstream's changes, set down whole before any of it was run.
 
+Run then, 12 of 49 came out silently wrong, 7 wrong and told, 8 were refused though they
+have an answer, and 3 of 6 chains were called carried. All but what is left open below
+has its answer since; where a refusal says the very reason, the answer stays as it was.
+
 After what changed between vLLM 0.29.0 and 0.33.0 in the files around the series:
 choices that take a keyword more, entries put in another order behind, custom operations
 whose schema is a text, settings with other defaults, `case` and `if` turned round
@@ -1466,7 +1470,15 @@ NINTH_TWICE: tuple[Change, ...] = (
     ),
 )
 
-NINTH: tuple[Change, ...] = (
+_OPEN = {
+    "the order that we change is put in another one behind",
+    "a match of all members comes in another file",
+    "a class and its twin go to a file each",
+    "another error is caught around our line",
+    "what our branch is for is refused above",
+    "the entry that we take out went, and another with it",
+}
+_ALL = (
     *NINTH_ELEMENTS,
     *NINTH_TWINS,
     *NINTH_AROUND,
@@ -1474,6 +1486,9 @@ NINTH: tuple[Change, ...] = (
     *NINTH_PART,
     *NINTH_TWICE,
 )
+NINTH: tuple[Change, ...] = tuple(one for one in _ALL if one.name not in _OPEN)
+LEFT_NINTH: tuple[Change, ...] = tuple(one for one in _ALL if one.name in _OPEN)
+"""What is refused, though there is a right answer: counted as held out."""
 
 _WAITS = on(
     BACKENDS, ("        w13 = w13[::-1]\n", "        w13 = w13[::-1].contiguous()\n")

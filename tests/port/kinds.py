@@ -14,6 +14,7 @@ from tests.port.corpus import CHAINS, CORPUS
 from tests.port.corpus_fifth import LEFT_FIFTH
 from tests.port.corpus_fourth import LEFT_FOURTH
 from tests.port.corpus_newcomer import LEFT
+from tests.port.corpus_ninth import LEFT_NINTH
 from tests.port.corpus_second import LEFT_SECOND
 from tests.port.corpus_seventh import LEFT_SEVENTH
 from tests.port.corpus_sixth import LEFT_SIXTH
@@ -47,6 +48,7 @@ _LEFT = (
     *LEFT_FIFTH,
     *LEFT_SIXTH,
     *LEFT_SEVENTH,
+    *LEFT_NINTH,
 )
 
 
