@@ -51,6 +51,8 @@ class Side:
     """Paths of the files that are not Python, of those that were read."""
     bare: Tree
     """The tree without the series."""
+    made: Mapping[str, Entry | None]
+    """What the series made of it, by path."""
 
     def over(self, files: Mapping[str, Entry | None]) -> Side:
         """The tree with other files in it."""

@@ -194,6 +194,8 @@ def _ties(
 
 def _says_path(part: FileResult, path: str) -> bool:
     """Whether lines that a patch adds to a file say the path of another."""
+    if part.theirs is None or PurePosixPath(path).name.encode() not in part.theirs.data:
+        return False
     said = path.encode()
     ends = PurePosixPath(path).name.encode()
     lines = _lines(part.theirs) - _lines(part.base)

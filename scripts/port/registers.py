@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from scripts.port.breach import Breach, Side
 from scripts.port.languages import Kind, kind
+from scripts.port.rows import added_rows
+from scripts.port.states import FileResult
 
+_NAMED = re.compile(rb"""(\w+)\(\s*(?:\w+\s*=\s*)?["']([\w.:+-]+)""")
 _ENTERS = re.compile(
-    rb"([\w.:]*(?:register|define|add_?option|add_\w*argument|add_\w*parser|\bdef"
-    rb"|\bimpl|add_\w*marker|add_library|add_executable)\w*)"
-    rb"""\(\s*(?:\w+\s*=\s*)?["']([\w.:+-]+)"""
+    rb"\w*register\w*|\w*define\w*|add_?option|add_\w*argument|add_\w*parser"
+    rb"|def|m?impl|addinivalue_line|add_library|add_executable|custom_op"
 )
+Entered = tuple[bytes, bytes]
+"""The function that enters a name, and the name."""
 
 
 def registered(
@@ -32,12 +37,43 @@ def registered(
         theirs: What the patch made of `base`.
         result: The merge.
     """
-    if kind(path) is Kind.MARKDOWN:
+    want = _added(path, base, theirs)
+    if not want:
         return
-    sides = (base, ours, theirs, result)
-    was, now, want, made = (Counter(_ENTERS.findall(data)) for data in sides)
-    for how, name in sorted(now.keys() & want.keys() - was.keys()):
-        if made[how, name] <= max(now[how, name], want[how, name]):
-            continue
-        said = f"{how.decode()}({name.decode()!r}"
-        yield f"both sides say {said}...), each in its own place"
+    was, now, made = (Counter(_entered(data)) for data in (base, ours, result))
+    for how, name in sorted(want & now.keys() - was.keys()):
+        if made[how, name] > now[how, name]:
+            said = f"{how.decode()}({name.decode()!r}"
+            yield f"both sides say {said}...), each in its own place"
+
+
+def entered_apart(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
+    """Names that a patch enters, and that upstream enters in another file now."""
+    for part in done:
+        data = part.theirs.data if part.theirs else b""
+        before = part.base.data if part.base else b""
+        for how, name in sorted(_added(part.path, before, data)):
+            quoted = b'"%s"' % name
+            for path in new.upstream(quoted):
+                now, was = new.bare(path), old.bare(path)
+                if path == part.target or now is None or now == was:
+                    continue
+                if (how, name) in _entered(now.data) and not (
+                    was and (how, name) in _entered(was.data)
+                ):
+                    said = f"{how.decode()}({name.decode()!r}"
+                    what = f"upstream says {said}...), too, in {path}"
+                    yield Breach(part.path, 0, name.decode(), what)
+
+
+def _added(path: str, before: bytes, after: bytes) -> set[Entered]:
+    """What the lines that a content has more enter."""
+    if kind(path) is Kind.MARKDOWN:
+        return set()
+    rows = after.split(b"\n")
+    added = [rows[n - 1] for n in sorted(added_rows(before, after))]
+    return set(_entered(b"\n".join(added)))
+
+
+def _entered(data: bytes) -> list[Entered]:
+    return [pair for pair in _NAMED.findall(data) if _ENTERS.fullmatch(pair[0])]

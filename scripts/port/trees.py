@@ -117,7 +117,7 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
 
     library = Library(read, lambda path: path in folders or path in made)
     return Side(
-        library, search, binds, tree.search, near, native, tree.source.files.get
+        library, search, binds, tree.search, near, native, tree.source.files.get, now
     )
 
 

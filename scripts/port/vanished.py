@@ -36,6 +36,8 @@ def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breac
         if is_native(part.target):
             yield from _native(part, old, new)
             continue
+        if part.base is None:
+            yield from _asked(part, old, new)
         if part.base is None or part.ours is None or part.theirs is None:
             continue
         if part.base == part.ours:
@@ -61,6 +63,23 @@ def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text.strip('"'), what)
+
+
+def _asked(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
+    """Attributes that a new file asks for, of what nobody annotated."""
+    assert part.theirs is not None
+    made = [entry.data for entry in old.made.values() if entry]
+    for word in sorted(_of_lines(b"", part.theirs.data)):
+        if word[:1] == b'"' or next(iter(new.near(word, part.target)), None):
+            continue
+        ways = (b"def %s(" % word, b".%s =" % word, b" %s:" % word, b"%s=" % word)
+        if any(way in data for data in made for way in ways):
+            continue
+        was = map(old.bare, old.upstream(word))
+        if any(entry and _says(word, entry) for entry in was):
+            text = word.decode("utf-8", "replace")
+            what = f"it says .{text}, which upstream says nowhere now"
+            yield Breach(part.path, 0, text, what)
 
 
 def _native(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
