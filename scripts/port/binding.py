@@ -95,6 +95,8 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         yield Change(f"leaves {names} to the classes below it, and cannot be made now")
     if use.how is How.CALLED and use.call is not None:
         yield from _called(use.call, _method(use, old), _method(use, new), old, new)
+    if old.sort is Sort.FUNCTION and use.how in (How.READ, How.LISTED):
+        yield from _handed_on(old, new)
     if old.sort is Sort.CLASS or use.how is How.IMPORTED:
         return
     if old.literal and new.literal and old.literal != new.literal:
@@ -110,6 +112,17 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         if not wider:
             severe = known or bool(collection)
             yield Change(f"{verb} {now} now, and not {was}", severe)
+
+
+def _handed_on(old: Definition, new: Definition) -> Iterator[Change]:
+    """What whoever is given a function has to give it, and did not before."""
+    if old.params is None or new.params is None:
+        return
+    known = {p.name for p in old.params}
+    needed = [[p.name for p in m.params or () if p.default is None] for m in (old, new)]
+    more = [name for name in needed[1] if name not in known]
+    if more and len(needed[1]) > len(needed[0]):
+        yield Change(f"is handed on, and needs {more[0]} now")
 
 
 def _abstract(made: Definition) -> set[str]:

@@ -40,7 +40,7 @@ def around(
                 said = (
                     f"upstream changed what it stands in: `{_show(a)}` is `{_show(b)}`"
                 )
-                bare = [_TURNS.sub(b"", head) for head in (a, b)]
+                bare = [_TURNS.sub(b"", head).replace(b" ", b"") for head in (a, b)]
                 (turned if bare[0] == bare[1] else changed).append(f"{said} now")
         own = {rows[n] for r, n in was.values() if r is rows}
         other = {here[n] for r, n in now.values() if r is here}

@@ -51,6 +51,8 @@ class Side:
     """Paths of the files that are not Python, of those that were read."""
     bare: Tree
     """The tree without the series."""
+    there: Callable[[str], bool]
+    """Whether a path is a file of it, read or not."""
     made: Mapping[str, Entry | None]
     """What the series made of it, by path."""
 

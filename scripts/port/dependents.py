@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 
 from scripts.port.breach import Breach, Need
 from scripts.port.languages import Kind, kind
+from scripts.port.pytested import adds, asked
+from scripts.port.said import says_path
 from scripts.port.states import Dependent, FileResult, PatchResult, State
 from scripts.port.symbols import IMPORTS, TOP, deltas, symbols
 from scripts.series.replay import Entry
@@ -179,7 +181,9 @@ def _ties(
         }
         mine_said = _texts(part) | {name for at, name in mine if not at}
         names |= {t for t in first.texts & mine_said if not known(t.encode())}
-        names |= {at for at in made if _says_path(part, at)}
+        names |= {at for at in made if says_path(part, at)}
+        texts = {name for _, name in asked(part)}
+        names |= {t.decode() for t in texts if any(adds(f, t) for f in files)}
         if kind(part.path) in _NATIVE:
             # Nobody looks its names up, so that the words are all there is.
             said = _words(part)
@@ -190,19 +194,6 @@ def _ties(
             }
         for name in sorted(names):
             yield Dependent(later.name, part.path, name)
-
-
-def _says_path(part: FileResult, path: str) -> bool:
-    """Whether lines that a patch adds to a file say the path of another."""
-    if part.theirs is None or PurePosixPath(path).name.encode() not in part.theirs.data:
-        return False
-    said = path.encode()
-    ends = PurePosixPath(path).name.encode()
-    lines = _lines(part.theirs) - _lines(part.base)
-    # A list of CMake or a step of CI may say it from another folder on.
-    text = kind(part.path) is Kind.TEXT and not path.endswith("__init__.py")
-    said = rb"(?<![\w.-])%s(?![\w.-])" % re.escape(ends if text else said)
-    return any(re.search(said, line) for line in lines)
 
 
 def _words(part: FileResult) -> set[bytes]:

@@ -19,8 +19,9 @@ from scripts.port.blocks import around
 from scripts.port.elements import collection, element_keys
 from scripts.port.languages import Kind, keyed, kind, parses
 from scripts.port.registers import registered
+from scripts.port.repeated import repeated
 from scripts.port.rows import added_rows
-from scripts.port.shapes import misfits
+from scripts.port.shapes import misfits, respelled
 from scripts.port.shared import both, lost_words
 from scripts.port.symbols import Delta, Lines, atoms, deltas, renames, symbols
 from scripts.port.twins import twins
@@ -58,7 +59,8 @@ def doubts_of(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
     found = ground(*three, sides.result)
     turned, changed = around(*three, sides.result)
     shared = both(*three)
-    read = (*found.changed, *changed, *([shared] if shared else ()))
+    spelled = respelled(*three)
+    read = (*found.changed, *changed, *([shared] if shared else ()), *spelled)
     return [*found.turned, *turned], read
 
 
@@ -81,6 +83,7 @@ def objections(sides: Sides) -> list[str]:
     if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
         found += _context(sides)
     found += _doubles(sides)
+    found += repeated(sides.path, sides.ours, sides.theirs, sides.result)
     found += misfits(sides.path, sides.base, sides.ours, sides.theirs)
     if not parses(sides.path, sides.result) and (
         parses(sides.path, sides.ours) or kind(sides.path) is Kind.PYTHON

@@ -100,6 +100,22 @@ def keyed(path: str, data: bytes) -> list[Node]:
     return QueryCursor(query).captures(root).get("keyed", [])
 
 
+_BRANCHING = {
+    Kind.PYTHON: "[(if_statement) (match_statement)] @branching",
+    Kind.CPP: "(switch_statement) @branching",
+    Kind.CUDA: "(switch_statement) @branching",
+}
+
+
+def branching(path: str, data: bytes) -> list[Node]:
+    """The statements of a file that choose one of several branches."""
+    root = tree(path, data)
+    if root is None:
+        return []
+    query = _query(kind(path), _BRANCHING[kind(path)])
+    return QueryCursor(query).captures(root).get("branching", [])
+
+
 _PROSE = """
 (comment) @prose
 (expression_statement . [(string) (concatenated_string)] .) @prose

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from scripts.port.used import Call, last_word
 from scripts.port.values import keys_of
@@ -73,3 +74,12 @@ def arguments(node: ast.Call, dicts: Mapping[str, frozenset[str]]) -> Call:
             names += sorted(keys or ())
             hidden = True
     return Call(len(node.args), tuple(names), hidden)
+
+
+_STARTS = {"num_warps", "num_stages", "num_ctas", "maxnreg", "launch_pdl"}
+"""What Triton takes when a kernel starts, and the kernel does not."""
+
+
+def launch(call: Call) -> Call:
+    """The arguments of a kernel that Triton starts, without those of the start."""
+    return replace(call, names=tuple(n for n in call.names if n not in _STARTS))

@@ -19,6 +19,8 @@ from scripts.port.used import Use
 from scripts.port.uses import uses
 
 _OPS = ("torch", "ops")
+_SHORT = re.compile(rb"(\w+)\s*=\s*(torch\.ops\.\w+)\s*(?:#.*)?$", re.MULTILINE)
+"""A name that stands for a namespace of operations."""
 _PIECES = re.compile(rb'\s*"((?:\\.|[^"\\])*)"')
 
 
@@ -34,13 +36,14 @@ def operations(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
         if part.result is None or b"torch.ops." not in part.result.data:
             continue
         before = part.ours.data if part.ours else b""
+        for name in sorted(_named(before, part.result.data)):
+            if _registered(name, old) and not _registered(name, new):
+                what = f"it names the operation {name}, which is not registered"
+                yield Breach(part.path, 0, name, what)
         for use in called(part.target, before, part.result.data):
-            was = _registered(use, old)
-            now = _registered(use, new)
-            if was and not now:
-                what = f"{use.text} is not registered"
-                yield Breach(part.path, use.row, use.parts[3], what)
-            elif was and now and was[0].params is not None is not now[0].params:
+            was = _registered(use.parts[3], old)
+            now = _registered(use.parts[3], new)
+            if was and now and was[0].params is not None is not now[0].params:
                 met = list(changes(use, was[0], now[0]))
                 for change in met:
                     what = f"{use.text} {change.what}"
@@ -60,9 +63,19 @@ def called(path: str, before: bytes, after: bytes) -> list[Use]:
     return [use for use in named if use.parts[:2] == _OPS and len(use.parts) > 3]
 
 
-def _registered(use: Use, side: Side) -> list[Definition]:
+def _named(before: bytes, after: bytes) -> set[str]:
+    """Operations that lines name in any way, under a short name of theirs, too."""
+    short = {pair[0] for pair in _SHORT.findall(after)}
+    whole = b"|".join([rb"torch\.ops\.\w+", *map(re.escape, sorted(short))])
+    said = re.compile(rb"""\b(?:%s)(?:\.(\w+)|\s*,\s*["'](\w+)["'])""" % whole)
+    rows = after.split(b"\n")
+    lines = b"\n".join(rows[n - 1] for n in sorted(added_rows(before, after)))
+    return {(a or b).decode() for a, b in said.findall(lines)}
+
+
+def _registered(operation: str, side: Side) -> list[Definition]:
     """What an operation is registered as; the first that says what it takes."""
-    name = use.parts[3].encode()
+    name = operation.encode()
     found: list[Definition] = []
     schema = re.compile(rb'"(?:\w+::)?%s(["(])' % re.escape(name))
     for path in side.native(b"%s" % name):
@@ -70,9 +83,9 @@ def _registered(use: Use, side: Side) -> list[Definition]:
         for match in schema.finditer(entry.data) if entry else ():
             text = _whole(entry.data, match.start())  # type: ignore[union-attr]
             params = _params(text) if match[1] == b"(" else None
-            found.append(_made(use.parts[3], params, path))
+            found.append(_made(operation, params, path))
     python = re.compile(
-        rb'"(?:\w+::)?%s"\s*[,)](?:\s*(?:op_func=)?(\w+))?' % re.escape(name)
+        rb'[(=]\s*"(?:\w+::)?%s"\s*[,)](?:\s*(?:op_func=)?(\w+))?' % re.escape(name)
     )
     for path in (*side.search(b'"%s"' % name), *side.search(b'::%s"' % name)):
         entry = side.library.read(path)
@@ -81,7 +94,7 @@ def _registered(use: Use, side: Side) -> list[Definition]:
             if isinstance(made, Definition) and made.sort is Sort.FUNCTION:
                 found.append(made)
             else:
-                found.append(_made(use.parts[3], None, path))
+                found.append(_made(operation, None, path))
     return sorted(found, key=lambda made: made.params is None)
 
 

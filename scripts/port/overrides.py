@@ -43,6 +43,16 @@ def _of_class(
     before = _above(part.path, made, old.library)
     now = _above(part.target, made, new.library)
     yield from _made_below(part, made, row, before.get(_HOOK), now.get(_HOOK))
+    kinds = [
+        _members(path, made, side.library)
+        for path, side in ((part.path, old), (part.target, new))
+    ]
+    for name in made.members.keys() & kinds[0].keys() & kinds[1].keys():
+        was_, now_ = (_is_called(side[name]) for side in kinds)
+        if was_ is not now_ and not (kinds[0][name].again or kinds[1][name].again):
+            word = "a method" if now_ else "no method"
+            what = f"{made.name}.{name} stands over upstream's, which is {word} now"
+            yield Breach(part.path, row, name, what)
     for name, one in now.items():
         was = before.get(name)
         if name in made.members:
@@ -89,16 +99,28 @@ def _keywords(node: ast.AST) -> set[str]:
     return {k.arg for k in marks if k.arg and k.arg != "metaclass"}
 
 
+def _is_called(made: Definition) -> bool:
+    return made.sort is Sort.FUNCTION and "property" not in made.marks
+
+
 def _above(path: str, made: Definition, library: Library) -> dict[str, Definition]:
     """Methods of the classes above, the nearest first."""
+    return {
+        name: one
+        for name, one in _members(path, made, library).items()
+        if one.sort is Sort.FUNCTION and not one.again
+    }
+
+
+def _members(path: str, made: Definition, library: Library) -> dict[str, Definition]:
+    """What the classes above have, the nearest first."""
     found: dict[str, Definition] = {}
     for base in made.bases:
         above = library.chain(path, base.partition("[")[0].split("."))
         if isinstance(above, Definition) and above.sort is Sort.CLASS:
             for name, one in above.members.items():
-                if one.sort is Sort.FUNCTION and not one.again:
-                    found.setdefault(name, one)
-            for name, one in _above(above.home, above, library).items():
+                found.setdefault(name, one)
+            for name, one in _members(above.home, above, library).items():
                 found.setdefault(name, one)
     return found
 

@@ -57,22 +57,24 @@ def _of_tests(path: str) -> bool:
 
 def _unreached(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     assert part.base is not None and part.result is not None
-    for symbol in part.symbols:
-        name = symbol.rpartition(".")[2]
+    # A method of a class that nobody names does nothing, either.
+    names = {part for symbol in part.symbols for part in symbol.split(".")}
+    for name in sorted(names):
         if not name.isidentifier() or name.startswith("__"):
             continue
-        made = re.compile(rb"\n[ \t]*(?:async )?def %s\b" % re.escape(name.encode()))
+        said = rb"\n[ \t]*(?:async def|def|class) %s\b" % re.escape(name.encode())
+        made = re.compile(said)
         if not made.search(part.base.data) or not made.search(part.result.data):
             continue
         if not _asked(name, part.target, new) and _asked(name, part.path, old):
-            what = f"upstream does not call {name}: the change would do nothing"
+            what = f"upstream does not use {name}: the change would do nothing"
             yield Breach(part.path, 0, name, what)
 
 
 def _asked(name: str, home: str, side: Side) -> bool:
     """Whether anything but its own definition says a name, tests apart."""
     word = name.encode()
-    said = re.compile(rb"(?<!def )\b%s\b" % re.escape(word))
+    said = re.compile(rb"(?<!def )(?<!class )\b%s\b" % re.escape(word))
 
     def says(path: str) -> bool:
         entry = side.library.read(path)
@@ -146,7 +148,7 @@ def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[st
     """Files in which new lines of upstream's say a name."""
     said = re.compile(rb"\b%s\b" % re.escape(name.encode()))
     # Of tests those lines alone that take it whole: they count it, or compare it.
-    whole = re.compile(rb"\b%s\b(?![.\[])" % re.escape(name.encode()))
+    whole = re.compile(rb"\b%s\b(?!\.|\[(?!-?\d))" % re.escape(name.encode()))
     home = dotted(part.target).rpartition(".")[2].encode()
     for path in {part.target, *new.search(name.encode())}:
         own = path == part.target

@@ -26,6 +26,7 @@ from scripts.port.modules import Module, module
 from scripts.port.operations import called, operations
 from scripts.port.outsiders import others
 from scripts.port.overrides import overridden
+from scripts.port.pytested import unknown
 from scripts.port.reached import reached
 from scripts.port.registers import entered_apart
 from scripts.port.rows import added_rows
@@ -79,6 +80,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
     found += entered(done, old, new)
     found += reached(done, old, new)
     found += operations(done, old, new)
+    found += unknown(done, old, new)
     found += entered_apart(done, old, new)
     found += meeting(done, old, new)
     return found

@@ -52,6 +52,22 @@ def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]
     yield from _structs(was, here, want)
 
 
+def respelled(path: str, base: bytes, ours: bytes, theirs: bytes) -> list[str]:
+    """Enums that the patch adds to, and whose values upstream wrote otherwise."""
+    was, here, want = (_items(path, data) for data in (base, ours, theirs))
+    found = []
+    for name in was.keys() & here.keys() & want.keys():
+        if len({text(side[name].node) for side in (was, here, want)}) < 3:
+            continue
+        old, now, new = (groups(side[name]) for side in (was, here, want))
+        for a, b, c in zip(old, now, new, strict=False):
+            both = a.values.keys() & b.values.keys()
+            other = [key for key in both if a.values[key] != b.values[key]]
+            if a.unique and other and c.values.keys() - a.values.keys():
+                found.append(f"upstream changed the values of {name}")
+    return found
+
+
 def _items(path: str, data: bytes) -> dict[str, Item]:
     return {
         name: item

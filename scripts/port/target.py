@@ -132,7 +132,9 @@ def _is_looked_up(path: str, native: bool) -> bool:
     if native and is_native(path):
         return True
     python = path.endswith(".py") and path.startswith(("vllm/", "tests/"))
-    return python or path == REQUIREMENTS or bool(_BINDS.search(path))
+    return (
+        python or path in (REQUIREMENTS, "pyproject.toml") or bool(_BINDS.search(path))
+    )
 
 
 def wanted(touched: set[str], base: Mapping[str, tuple[int, str]]) -> Want:

@@ -116,9 +116,12 @@ def side(tree: Index, read: Tree, now: Mapping[str, Entry | None]) -> Side:
                 yield path
 
     library = Library(read, lambda path: path in folders or path in made)
-    return Side(
-        library, search, binds, tree.search, near, native, tree.source.files.get, now
-    )
+
+    def there(path: str) -> bool:
+        return (path in tree.source.ids) if path not in now else bool(now[path])
+
+    bare = tree.source.files.get
+    return Side(library, search, binds, tree.search, near, native, bare, there, now)
 
 
 @cache

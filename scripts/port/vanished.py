@@ -8,7 +8,7 @@ letters. Where the pin says one and the new tree does not, it has another name t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.port.breach import Breach, Side
 from scripts.port.languages import is_native
@@ -17,6 +17,7 @@ from scripts.port.states import FileResult
 from scripts.series.replay import Entry
 
 _ATTRIBUTE = re.compile(rb"(?<=\w)\.([A-Za-z_]\w{2,})|\)\.([A-Za-z_]\w{2,})")
+_PATH = re.compile(rb"[\w./-]+/[\w.-]+\.(?:py|pyi|cu|cuh|cpp|h|sh|txt|json|ya?ml|toml)")
 _TEXT = re.compile(rb'"[A-Za-z_][\w.-]{2,}"')
 _VARIABLE = re.compile(rb'"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"')
 _NOT_CODE = re.compile(rb""""(?:\\.|[^"\\])*"|//.*|/\*.*?\*/|^\s*(?:\*|#\s).*""")
@@ -33,6 +34,7 @@ def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breac
     """
     for part in done:
         yield from _variables(part, old, new)
+        yield from _paths(part, old, new)
         if is_native(part.target):
             yield from _native(part, old, new)
             continue
@@ -63,6 +65,19 @@ def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text.strip('"'), what)
+
+
+def _paths(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
+    """Files of upstream's that lines name by their paths."""
+    if part.theirs is None:
+        return
+    before, rows = part.base.data if part.base else b"", part.theirs.data.split(b"\n")
+    for row in added_rows(before, part.theirs.data):
+        for word in _PATH.findall(rows[row - 1]):
+            path = word.decode().removeprefix("./")
+            if old.there(path) and not new.there(path):
+                what = f"it names {path}, which is not there"
+                yield Breach(part.path, 0, path, what)
 
 
 def _asked(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
@@ -96,6 +111,22 @@ def _native(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text, what)
+        elif _heads(word, was) != _heads(word, now):
+            text = word.decode("utf-8", "replace")
+            yield Breach(part.path, 0, text, text, severe=False, vague=True)
+
+
+def _heads(word: bytes, entries: Iterable[Entry | None]) -> set[bytes]:
+    """Lines of C++ and CMake that say what a macro or a function takes."""
+    name = re.escape(word)
+    said = re.compile(
+        rb"^[ \t]*#[ \t]*define[ \t]+%s\b.*"
+        rb"|^(?:[\w:<>,&*]+[ \t]+)+[&*]*%s\s*\([^;{}]*\)(?=[^;{}]*[{;])"
+        rb"|^[ \t]*(?:function|macro)\(%s\b[^)]*\)" % (name, name, name),
+        re.MULTILINE,
+    )
+    texts = (entry.data for entry in entries if entry and word in entry.data)
+    return {b" ".join(m.split()) for data in texts for m in said.findall(data)}
 
 
 def _said(before: bytes, after: bytes) -> set[bytes]:

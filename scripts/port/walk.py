@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from scripts.port.localnames import Frame, innermost
-from scripts.port.naming import arguments, dotted_text, of_call, of_key
+from scripts.port.naming import arguments, dotted_text, launch, of_call, of_key
 from scripts.port.scopes import Link, linked
 from scripts.port.used import Call, How, Use, last_word, name_of
 
@@ -158,6 +158,12 @@ class Walk:
             self._name(first, How.CALLED, later)
         if isinstance(node.func, ast.Attribute | ast.Name):
             self._name(node.func, How.CALLED, call)
+        elif isinstance(node.func, ast.Subscript) and isinstance(
+            node.func.value, ast.Attribute | ast.Name
+        ):
+            # As Triton starts a kernel: `kernel[grid](...)`.
+            self.visit(node.func.slice, How.READ)
+            self._name(node.func.value, How.CALLED, launch(call))
         else:
             self.visit(node.func, How.READ)
 

@@ -14,6 +14,7 @@ from tests.port.corpus_ninth import NINTH, NINTH_SERIES
 from tests.port.corpus_second import SECOND, SECOND_SERIES
 from tests.port.corpus_seventh import SEVENTH, SEVENTH_SERIES, VANISHED
 from tests.port.corpus_sixth import SIXTH, SIXTH_SERIES
+from tests.port.corpus_tenth import TENTH, TENTH_SERIES
 from tests.port.corpus_third import THIRD, THIRD_SERIES
 from tests.port.model import BASE, Change, Series, file_case, replaced
 
@@ -484,6 +485,7 @@ CORPUS: tuple[Change, ...] = (
     *VANISHED,
     *EIGHTH,
     *NINTH,
+    *TENTH,
 )
 
 CHAINS: tuple[Series, ...] = (
@@ -495,4 +497,5 @@ CHAINS: tuple[Series, ...] = (
     *SIXTH_SERIES,
     *SEVENTH_SERIES,
     *NINTH_SERIES,
+    *TENTH_SERIES,
 )

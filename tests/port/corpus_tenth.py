@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tenth set, set down whole once the ninth had been taught, before any was run.
 
+Run then, 11 of 29 came out silently wrong, 3 wrong and told, and 2 of 5 chains were
+called carried; one of the 11 was no drift, as its file had stayed. All have their
+answer since.
+
 On the tree of `corpus_ninth` with a kernel in Triton, a script and a list of CMake
 more. Half of it is about what is used from another file than the one that is merged.
 """
@@ -88,10 +92,12 @@ def drift(
     patch: Edits,
     upstream: Edits,
     *right: Edits,
+    gone: str = "",
     read: bool = False,
 ) -> Change:
     """As that of the ninth set, on this tree."""
     ours = edited(TREE, upstream)
+    ours.pop(gone, None)
     answers = tuple(edited(ours, answer) for answer in right)
     return Change(
         name, kind, TREE, edited(TREE, patch), ours, answers, dropped=False, read=read
@@ -489,6 +495,7 @@ TENTH_NAMES: tuple[Change, ...] = (
                 "      - pytest -v tests/kernels/test_backends.py\n",
             ),
         ),
+        gone=TEST,
     ),
 )
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Branches for one thing that a merge leaves twice: the second never runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from scripts.port.inside import flat
+from scripts.port.languages import branching
+
+
+def repeated(path: str, ours: bytes, theirs: bytes, result: bytes) -> list[str]:
+    """Tests and cases that come twice in one statement, and do so on no side."""
+    found = _twice(path, result)
+    if not found:
+        return []
+    more = found - _twice(path, ours) - _twice(path, theirs)
+    return [f"`{said}` would come twice, and the second never runs" for said in more]
+
+
+def _twice(path: str, data: bytes) -> set[str]:
+    found: set[str] = set()
+    for node in branching(path, data):
+        counts = Counter(_tests(node))
+        found |= {said for said, count in counts.items() if count > 1}
+    return found
+
+
+def _tests(node: Node) -> Iterator[str]:
+    """The tests of a chain of branches, or the cases of a match or a switch."""
+    if node.type == "if_statement":
+        yield f"if {flat(node.child_by_field_name('condition'))}"
+        for child in node.named_children:
+            if child.type == "elif_clause":
+                yield f"if {flat(child.child_by_field_name('condition'))}"
+        return
+    block = node.child_by_field_name("body")
+    for child in block.named_children if block else ():
+        if child.type == "case_clause":
+            yield flat(child).partition(":")[0]
+        elif child.type == "case_statement":
+            yield f"case {flat(child.child_by_field_name('value'))}"
