@@ -100,8 +100,9 @@ def hopper_verb(
             if as_data
             else "\n\n".join(render.as_text(one, series) for one in found)
         )
-        why = record.altered() + claims.contradicted(found, required, claims.section())
-        if why:
+        why = record.altered()
+        alone = flashinfer is not None
+        if why := why + claims.contradicted(found, required, claims.section(), alone):
             for line in why:
                 note(f"contradicted: {line}")
             raise typer.Exit(1)

@@ -11,8 +11,10 @@ from typing import Any
 from scripts import ROOT
 from scripts.errors import Finding
 from scripts.hopper.complete import missing
+from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import AT_TIES, broken, table
+from scripts.hopper.known import HELD
 from scripts.inside import hopper_cases as cases
 from scripts.inside import hopper_models
 
@@ -45,25 +47,31 @@ def section() -> str:
     return " ".join(text.split(SECTION)[1].split("\n## ")[0].split())
 
 
-def contradicted(records: Sequence[Record], required: str, readme: str) -> list[str]:
+def contradicted(
+    records: Sequence[Record], required: str, readme: str, alone: bool = False
+) -> list[str]:
     """What speaks against the records, or in README against them; a line each.
 
     Args:
-        records: The newest FlashInfer last; of one alone README's other figures than
-            the error table are not looked at, as they are of all.
+        records: The newest FlashInfer last.
         required: The FlashInfer that the series requires.
         readme: Its section, in one line.
+        alone: The record of one was asked for: README's other figures than the error
+            table are not looked at, as they are of all.
     """
-    found = []
+    there = [record["machine"]["flashinfer-python"] for record in records]
+    kept = () if alone else (*HELD, required)
+    found = [f"flashinfer-python {of}: no record" for of in kept if of not in there]
     for record in records:
         of = record["machine"]["flashinfer-python"]
         whole = of == required
-        lines = untrue(record, None) + broken(record) + missing(record, whole)
+        lines = untrue(record, None) + broken(record) + impossible(record)
+        lines += missing(record, whole)
         left = [name for name in cases.PAIR if name not in record["parts"]]
         lines += [f"{name}: it was not run" for name in left if whole]
         lines += _errors(record, readme)
         found += [f"flashinfer-python {of}: {line}" for line in lines]
-    if found or len(records) == 1:
+    if found or alone:
         return found
     said = [*sentences(records)]
     found += [f"README does not say: {one}" for one in said if one not in readme]

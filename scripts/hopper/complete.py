@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.judge import Row, table
+from scripts.hopper.known import HELD
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
 from scripts.inside import hopper_models
@@ -27,19 +28,23 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
     Args:
         record: Of all parts.
         whole: Its FlashInfer is the one that the series requires. Of another one the
-            bundle may have been prepared without the series' tests and with some
-            models alone.
+            bundle may have been prepared without the series' tests and with those
+            models alone that known.py names.
     """
     bundle = record["bundle"]
     if not all(key in bundle for key in ("parts", "models", "tests")):
         return ["bundle: it does not say what it was prepared for"]
     asked = [name for name in cases.PARTS if whole or name != "seed"]
     found = [f"{name}: it was not run" for name in asked if name not in record["parts"]]
+    names_of = [model.name for model in hopper_models.models()]
+    if not whole:
+        names_of = list(HELD.get(record["machine"]["flashinfer-python"], ()))
+    found += [
+        f"models: the bundle has no {name}"
+        for name in names_of
+        if name not in bundle["models"]
+    ]
     if whole:
-        left = [
-            m.name for m in hopper_models.models() if m.name not in bundle["models"]
-        ]
-        found += [f"models: the bundle has no {name}" for name in left]
         found += [
             f"seed: the bundle has no tests of {file} for {capability}"
             for capability in ("12.0", "12.1")

@@ -16,6 +16,7 @@ from scripts import ROOT
 from scripts.errors import Finding, Unusable
 from scripts.files import digest, write
 from scripts.hopper.complete import missing
+from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
 from scripts.inside.hopper_cases import COLUMNS
@@ -200,7 +201,7 @@ def refused(
         required: The FlashInfer that the series requires.
         manifest: Of the bundle that lies here, if one does.
     """
-    found = untrue(record, manifest) + broken(record)
+    found = untrue(record, manifest) + broken(record) + impossible(record)
     found += missing(record, whole=release(record) == required)
     if not (theirs := made_on(record)).same(series):
         trees = f"{theirs.tree}, not of {series.tree}, this one"

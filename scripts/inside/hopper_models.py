@@ -9,10 +9,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 RANKS = (1, 2, 4, 8)
+MAX_TOKENS = 8192
+"""Of a call: what the layers are made for."""
 _BLOCK = 16
 
 
@@ -98,6 +101,7 @@ OTHERS = {
 """Models that somebody may look for, and why no layer of theirs is run."""
 
 
+@cache
 def models() -> tuple[Model, ...]:
     """Those of scripts/kernels/shapes.toml that the backend takes, and more."""
     taken = (_model(one) for one in _told(SHAPES) if one["hidden"] % _HIDDEN == 0)

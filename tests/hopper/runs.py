@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -13,7 +14,8 @@ from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.inside import hopper_cases as cases
 from scripts.inside import hopper_models
-from scripts.inside.hopper_calls import launches
+from scripts.inside.hopper_calls import CASES, launches
+from scripts.inside.hopper_models import MAX_TOKENS
 from scripts.inside.hopper_rows import folded, names
 from scripts.series.identity import Identity
 
@@ -44,39 +46,53 @@ SAME = "100 of 100 the same bits"
 
 
 def _regimes() -> Iterator[list[Any]]:
+    """Each kernel with each activation, and all numbers of tokens that are asked."""
     for activation, scales in itertools.product(cases.ACTIVATIONS, cases.SCALES):
-        for regime, tile in cases.kernels(activation):
+        kernels = itertools.cycle(cases.kernels(activation))
+        for case, (regime, tile) in zip(CASES, kernels, strict=False):
             exact = regime in ("static", "direct_micro")
             rest = [0.0, 0.0, SAME, 0.0] if exact else [0.003, 0.02, "7 of 100 the "
                     "same bits", 0.004]  # fmt: skip
-            yield [regime, tile or 64, activation, scales, 40, 0.16, 0.16, *rest]
+            yield [
+                regime,
+                tile or 64,
+                activation,
+                scales,
+                case.tokens,
+                0.16,
+                0.16,
+                *rest,
+            ]
 
 
 def _models() -> Iterator[list[Any]]:
+    cuts = {1: "micro", 40: "static", 900: "dynamic", MAX_TOKENS: "dynamic"}
     for model in hopper_models.models():
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
-            kernels = (
-                ("static", 40, 0.0004),
-                ("micro", 4, 0.009),
-                ("micro", 1, 0.009),
-                ("dynamic", 900, 0.009),
-            )
-            for kernel, tokens, far in kernels:
-                apart = 0.0 if kernel == "static" else 0.009
-                yield [*head, kernel, tokens, "all", 0.16, 0.16, far, 0.02, apart]
-            yield [*head, "static", 9, "all padded", "0 not zero", "", "", "", ""]
-            for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                yield [*head, "dynamic", 9, rows, "", "", 0.009, 0.02, 0.009]
+            for cut, kernel in cuts.items():
+                far, apart = (0.0004, 0.0) if kernel == "static" else (0.009, 0.009)
+                for tokens in (cut,) if model.few else (cut, cut - 1, cut + 1):
+                    if 0 < tokens <= MAX_TOKENS:
+                        rest = [0.16, 0.16, far, 0.02, apart]
+                        yield [*head, kernel, tokens, "all", *rest]
+                yield [*head, kernel, cut, "all padded", "0 not zero", "", "", "", ""]
+                for rows in ("a third padded", "all to one expert", "a weight of 0"):
+                    yield [*head, kernel, cut, rows, "", "", far, 0.02, apart]
 
 
 def _rows() -> dict[str, list[list[Any]]]:
     planted = [name.partition(": ") for name in PLANTED]
+    checks = Counter(kernel for kernel, _ in cases.INSTRUCTIONS)
+    sizes = {model.name: model.intermediate for model in hopper_models.models()}
     return {
         "instructions": [
             *([*case, count, 0] for case, count in cases.INSTRUCTIONS.items()),
-            *([kernel, f"planted: {fault}", 3, 2] for kernel, _, fault in planted),
+            *(
+                [kernel, f"planted: {fault}", checks[kernel], 1]
+                for kernel, _, fault in planted
+            ),
         ],
         "regimes": [*_regimes()],
         "errors": [
@@ -91,12 +107,12 @@ def _rows() -> dict[str, list[list[Any]]]:
             for case in itertools.product(cases.GRAPH_TOKENS, cases.GRAPHS)
         ],
         "linear": [
-            [m, n, k, "128x128", cases.OWN_CHOICE, m * n, 1, 0, 0.0016, SAME]
+            [m, n, k, "128x128", cases.OWN_CHOICE, m * n, 0, 0, 0.0016, SAME]
             for (n, k), m in itertools.product(cases.LINEAR_SHAPES, cases.LINEAR_TOKENS)
         ],
         "w4a16": [
-            [model, 512, "B12xExperts", "8", tokens, rows, 0.003, 0.005, SAME]
-            for model, tokens, rows in itertools.product(
+            [name, sizes[name], "B12xExperts", "8", tokens, rows, 0.003, 0.005, SAME]
+            for name, tokens, rows in itertools.product(
                 cases.W4A16_MODELS, cases.W4A16_TOKENS, cases.W4A16_ROWS
             )
         ],
@@ -106,7 +122,7 @@ def _rows() -> dict[str, list[list[Any]]]:
             for left in [SKIPPED.get((file, capability), 0)]
         ],
         "sanitizer": [
-            [tool, kind, 0, 0, launches(kind), ""]
+            [tool, kind, 0, 0, launches(cases.LEAST.get((tool, kind), kind)), ""]
             for tool, kind in itertools.product(cases.TOOLS, cases.KINDS)
         ],
         "engine": [[how, "tokens [1]"] for how in cases.HOW],

@@ -25,10 +25,9 @@ from hopper_cases import (
     WEIGHT_0,
     WHOLE,
 )
-from hopper_models import models
+from hopper_models import MAX_TOKENS, models
 
 COLUMNS = hopper_cases.COLUMNS["models"]
-MAX_TOKENS = 8192
 MANY = 2048
 """Tokens; FlashInfer's gated kernel takes longer slices from there on."""
 _WITHIN = (

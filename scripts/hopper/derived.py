@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row has to say because of its case: sizes, counts, and what cannot be 0.
+
+The bounds of judge.py say how large an error may be. Here is what no run of these cases
+can have given, as an error of 0 where values were rounded to FP4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from scripts.hopper.judge import SAME_BITS, Row, _number, _short, table
+from scripts.inside import hopper_calls as calls
+from scripts.inside import hopper_cases as cases
+from scripts.inside import hopper_models as layers
+
+# FP4 weights and activations cost 0.12 to 0.2 of the output's norm in every layer that
+# was run, BF16 sums of exact products 0.0016 and more: half of that is no measurement.
+_FP4, _BF16 = 0.06, 0.0008
+_ROUNDED_OTHERWISE = 1e-3
+"""Of a GEMM's elements: those whose exact sum is a tie of BF16 but for FP32's error."""
+
+
+def impossible(record: Mapping[str, Any]) -> list[str]:
+    """Rows that no run of their case can give, a line each."""
+    found = []
+    for name, judge in _ROWS.items():
+        for row in table(record, name):
+            found += [f"{name}: {why}: {_short(row)}" for why in judge(row)]
+    for name, whole in _PARTS.items():
+        if rows := table(record, name):
+            found += [f"{name}: {why}" for why in whole(rows)]
+    return found
+
+
+def _is(row: Row, **want: Any) -> Iterator[str]:
+    for name, value in want.items():
+        if row[column := name.replace("_", " ").replace("top k", "top-k")] != value:
+            yield f"{column} of this case is {value}"
+
+
+def _least(row: Row, least: float, *names: str) -> Iterator[str]:
+    for name in names:
+        if not _number(row[name]) >= least:
+            yield f"{name} is below {least}, which rounding alone costs"
+
+
+def _spread(row: Row, kernel: Any) -> Iterator[str]:
+    """Of a kernel that adds BF16 numbers in any order, two or more a row."""
+    if not _number(row["worst row"]) >= _number(row["kernel-double"]):
+        yield "no row is as bad as all together"
+    if kernel not in SAME_BITS:
+        for name in ("kernel-double", "runs apart"):
+            if not _number(row[name]) > 0:
+                yield f"{name} is 0, though sums were made in any order"
+
+
+def _of_runs(row: Row, runs: int = cases.RUNS) -> Iterator[str]:
+    found = re.fullmatch(r"(\d+) of (\d+) the same bits", str(row["runs"]))
+    if not found or int(found[1]) > runs or int(found[2]) != runs:
+        yield f"it was not run {runs} times"
+
+
+def _instructions(row: Row) -> Iterator[str]:
+    checks = [n for n in cases.INSTRUCTIONS if n[0] == row["instruction"]]
+    each = cases.INSTRUCTIONS.get((row["instruction"], row["what"]), len(checks))
+    yield from _is(row, cases=each)
+
+
+def _regimes(row: Row) -> Iterator[str]:
+    yield from _least(row, _FP4, "kernel-reference", "double-reference")
+    yield from _spread(row, row["regime"])
+    yield from _of_runs(row)
+    if row["regime"] not in SAME_BITS and row["runs"].startswith(f"{cases.RUNS} "):
+        yield "the same bits each time, though sums were made in any order"
+
+
+def _models(row: Row) -> Iterator[str]:
+    model = {m.name: m for m in layers.models()}.get(row["model"])
+    if model is None or row["ranks"] not in model.ranks:
+        yield "no case has this model with so many ranks"
+        return
+    size = model.intermediate // row["ranks"]
+    yield from _is(row, experts=model.experts, top_k=model.top_k, intermediate=size)
+    yield from _is(row, hidden=model.hidden)
+    if row["rows"] == cases.WHOLE:
+        yield from _least(row, _FP4, "kernel-reference", "double-reference")
+    if row["rows"] not in (cases.ALL_PADDED, cases.TO_ONE):
+        yield from _spread(row, row["kernel"])
+
+
+def _tokens(rows: Iterable[Row]) -> Iterator[str]:
+    """Where the numbers of tokens are not those of the cuts, one below and above."""
+    groups: dict[tuple[str, int], dict[str, set[int]]] = {}
+    for row in rows:
+        group = groups.setdefault((row["model"], row["ranks"]), {})
+        group.setdefault(row["rows"], set()).add(row["tokens"])
+    few = {model.name for model in layers.models() if model.few}
+    for (model, ranks), group in groups.items():
+        cuts, beside = group.get(cases.THIRD, set()), (-1, 0, 1)
+        all_of = group.get(cases.WHOLE, set())
+        near = {n + d for n in cuts for d in beside if 0 < n + d <= layers.MAX_TOKENS}
+        good = cuts <= all_of if model in few else near == all_of
+        if not good or not {1, layers.MAX_TOKENS} <= cuts:
+            yield f"{model}, {ranks} ranks: tokens that are not at and beside the cuts"
+        if any(group.get(what) != cuts for what in cases.OTHER_ROWS):
+            yield f"{model}, {ranks} ranks: other rows are not at the same tokens"
+
+
+def _errors(row: Row) -> Iterator[str]:
+    return _least(row, _FP4, "fork", "upstream's flashinfer_b12x")
+
+
+def _graphs(row: Row) -> Iterator[str]:
+    return _least(row, _FP4, "largest error")
+
+
+def _linear(row: Row) -> Iterator[str]:
+    yield from _is(row, elements=row["M"] * row["N"])
+    yield from _least(row, _BF16, "error")
+    yield from _of_runs(row, cases.RUNS if row["how"] == cases.OWN_CHOICE else 1)
+    most = row["elements"] * _ROUNDED_OTHERWISE
+    if not 0 <= _number(row["rounded otherwise"]) <= most:
+        yield f"rounded otherwise is not within 0 and {most:.0f}"
+
+
+def _tactics(rows: Iterable[Row]) -> Iterator[str]:
+    """Every tactic adds the same exact products in FP32."""
+    found: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    for row in rows:
+        figures = row["rounded otherwise"], row["error"]
+        found.setdefault((row["M"], row["N"], row["K"]), set()).add(figures)
+    for shape, figures in found.items():
+        if len(figures) > 1:
+            yield f"tactics of {shape} differ: {sorted(figures)}"
+
+
+def _w4a16(row: Row) -> Iterator[str]:
+    sizes = {model.name: model.intermediate for model in layers.models()}
+    yield from _is(row, intermediate=sizes.get(row["model"]))
+    yield from _least(row, _BF16, "kernel-reference")
+    yield from _of_runs(row)
+    if not _number(row["worst row"]) >= _number(row["kernel-reference"]):
+        yield "no row is as bad as all together"
+
+
+def _sanitizer(row: Row) -> Iterator[str]:
+    if row["launches"] != "" and row["kind"] in cases.KINDS:
+        kind = cases.LEAST.get((row["tool"], row["kind"]), row["kind"])
+        yield from _is(row, launches=calls.launches(kind))
+
+
+def _ranks(row: Row) -> Iterator[str]:
+    dense = row["kernel"] == "dense"
+    yield from _least(row, _BF16 if dense else _FP4, "to the reference")
+    if not _number(row["TP 2 to TP 1"]) > 0:
+        yield "two sums of halves are the whole to the bit"
+    sizes = {model.name: model for model in layers.SPLIT}
+    linear = {f"linear, {n} x {k}": k for n, k in layers.SPLIT_LINEAR}
+    if (k := linear.get(row["layer"])) is not None:
+        yield from _is(row, kernel="dense", top_k=1, intermediate=k, of_a_rank=k // 2)
+    elif (model := sizes.get(row["layer"])) is not None:
+        size = model.intermediate
+        yield from _is(row, top_k=model.top_k, intermediate=size, of_a_rank=size // 2)
+
+
+def _ranks_race(row: Row) -> Iterator[str]:
+    told = {
+        name: int(n) for n, name in re.findall(r"(\d+) (\w+)", row.get("kernels", ""))
+    }
+    counts = [len(tokens) for tokens in layers.SPLIT_CHECKED.values()]
+    dense = len(layers.SPLIT_TOKENS) * calls.SPLIT_LAUNCHES
+    want = dense + sum(counts) * calls.SPLIT_LAUNCHES
+    yield from _is(row, launches=want)
+    if told.get("dense") != dense or sum(told.values()) != want:
+        yield f"kernels are not {want} launches, {dense} of them of dense"
+
+
+def _regime_cases(rows: Iterable[Row]) -> Iterator[str]:
+    keys = ("activation", "scales", "tokens")
+    there = Counter(tuple(row[key] for key in keys) for row in rows)
+    want = Counter(
+        (activation, scales, case.tokens)
+        for activation in cases.ACTIVATIONS
+        for scales in cases.SCALES
+        for case in calls.CASES
+    )
+    if there != want:
+        yield f"other cases than asked for: {[*(there - want), *(want - there)][:4]}"
+
+
+_ROWS: dict[str, Callable[[Row], Iterator[str]]] = {
+    "instructions": _instructions,
+    "regimes": _regimes,
+    "models": _models,
+    "errors": _errors,
+    "graphs": _graphs,
+    "linear": _linear,
+    "w4a16": _w4a16,
+    "sanitizer": _sanitizer,
+    "ranks": _ranks,
+    "ranks_race": _ranks_race,
+}
+_PARTS: dict[str, Callable[[list[dict[str, Any]]], Iterator[str]]] = {
+    "regimes": _regime_cases,
+    "models": _tokens,
+    "linear": _tactics,
+}
