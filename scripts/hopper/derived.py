@@ -133,9 +133,9 @@ def _tactics(rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         figures = row["rounded otherwise"], row["error"]
         found.setdefault((row["M"], row["N"], row["K"]), set()).add(figures)
-    for shape, figures in found.items():
-        if len(figures) > 1:
-            yield f"tactics of {shape} differ: {sorted(figures)}"
+    for shape, different in found.items():
+        if len(different) > 1:
+            yield f"tactics of {shape} differ: {sorted(different)}"
 
 
 def _w4a16(row: Row) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _w4a16(row: Row) -> Iterator[str]:
 
 def _sanitizer(row: Row) -> Iterator[str]:
     if row["launches"] != "" and row["kind"] in cases.KINDS:
-        kind = cases.LEAST.get((row["tool"], row["kind"]), row["kind"])
+        kind: str = cases.LEAST.get((row["tool"], row["kind"])) or row["kind"]
         yield from _is(row, launches=calls.launches(kind))
 
 

@@ -277,14 +277,8 @@ def test_with_the_abi_the_stack_pointer_stays(tmp_path: Path) -> None:
     for name, text in (("usual", usual), ("kept", abi.kept(usual))):
         source = tmp_path / f"{name}.ptx"
         source.write_text(text, encoding="utf-8")
-        command = [
-            Tools.found().ptxas,
-            "-arch",
-            ptx.TARGET,
-            source,
-            "-o",
-            tmp_path / "c",
-        ]
+        command: list[str | Path] = [Tools.found().ptxas, "-arch", ptx.TARGET]
+        command += [source, "-o", tmp_path / "c"]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         said[name] = "disabling ABI" in done.stdout + done.stderr
     assert said == {"usual": True, "kept": False}
