@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scripts import lock
+from scripts import ROOT, lock
 from scripts.cli import app
 from scripts.errors import Finding
 from scripts.hopper import claims, complete, judge, record
+from scripts.inside import hopper_models
 
 RECORDS = record.recorded()
 REQUIRED = lock.load(lock.PATH).companions["flashinfer-python"]
 SECTION = claims.section()
+CONTRACT = " ".join(
+    (ROOT / "tests/series/cpu/contract/CONTRACT.md").read_text(encoding="utf-8").split()
+)
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
@@ -138,3 +142,25 @@ def test_a_readme_without_the_section_is_said(
     monkeypatch.setattr(claims, "README", readme)
     with pytest.raises(Finding, match="no section on the kernels"):
         claims.section()
+
+
+def test_the_contract_says_of_direct_micro_how_far_it_ran() -> None:
+    rows = judge.table(RECORDS[-1], "models")
+    direct = [row for row in rows if row["kernel"] == "direct_micro"]
+    pairs = max(row["tokens"] * row["top-k"] for row in direct)
+    size = max(row["intermediate"] for row in direct)
+    assert f"ran, up to {pairs} pairs and I of {size}" in CONTRACT
+
+
+@pytest.mark.parametrize("found", RECORDS, ids=record.release)
+def test_the_contract_says_that_the_cutover_ran(found: record.Record) -> None:
+    assert "ran: the last token of static and the first of dynamic" in CONTRACT
+    tokens: dict[tuple[str, int], dict[str, set[int]]] = {}
+    for row in judge.table(found, "models"):
+        kind = row["kernel"].removesuffix("_gated")
+        layer = tokens.setdefault((row["model"], row["ranks"]), {})
+        layer.setdefault(kind, set()).add(row["tokens"])
+    few = {model.name for model in hopper_models.models() if model.few}
+    for (model, _), kernels in tokens.items():
+        if model not in few:
+            assert max(kernels["static"]) + 1 == min(kernels["dynamic"])
