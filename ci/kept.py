@@ -14,9 +14,10 @@ from pathlib import Path
 
 from ci.plan import Proposal
 from ci.work import clone, folder_of
+from scripts import decode
 from scripts.checkout import Checkout
 from scripts.console import note
-from scripts.errors import Finding
+from scripts.errors import Finding, Unusable
 from scripts.files import write
 from scripts.git import Git
 
@@ -37,8 +38,8 @@ def load(at: Checkout, head: str, version: str, key: str) -> Proposal | None:
     Its commits are then in the scratch clone.
     """
     try:
-        made = Proposal(**json.loads(_text(at).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        made = decode.read(_text(at), Proposal, "no proposal is kept")
+    except Unusable:
         return None
     if (made.key, made.version) != (key, version):
         return None

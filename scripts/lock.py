@@ -6,30 +6,20 @@ Only tools write the file; comments survive because tomlkit edits it in place.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import ROOT, decode
 from scripts.errors import Unusable
 from scripts.files import write
+from scripts.locktypes import SCHEMA, Artifact, File, Own
 
-SCHEMA = 1
-"""As in `lock.schema.json`, which says the same for other programs."""
+__all__ = ["PATH", "SCHEMA", "Artifact", "GitSource", "Lock", "Own"]
+
 PATH = ROOT / "upstream.lock"
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One file of the upstream release."""
-
-    filename: str
-    size: int
-    """Bytes."""
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -39,16 +29,6 @@ class GitSource:
     commit: str | None = None
     tree: str | None = None
     patched_tree: str | None = None
-
-
-@dataclass(frozen=True)
-class Own:
-    """A companion that the series requires in place of the one that upstream pins."""
-
-    version: str
-    patch: str
-    """File name of the patch that says so."""
-    why: str
 
 
 @dataclass(frozen=True)
@@ -136,26 +116,6 @@ class Lock:
             ) from None
 
 
-_HEX = {
-    "sha256": re.compile(r"[0-9a-f]{64}"),
-    "tree": re.compile(r"[0-9a-f]{40}"),
-    "patched-tree": re.compile(r"[0-9a-f]{40}"),
-    "released-tree": re.compile(r"[0-9a-f]{40}"),
-    "commit": re.compile(r"[0-9a-f]{7,40}"),
-}
-
-
-def _take(table: Any, where: str, key: str, kind: type) -> Any:
-    if not isinstance(table, dict):
-        raise _malformed(where, "dict", repr(table))
-    value = table.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _malformed(f"{where}.{key}", kind.__name__, repr(value))
-    if key in _HEX and not _HEX[key].fullmatch(str(value)):
-        raise _malformed(f"{where}.{key}", _HEX[key].pattern, repr(value))
-    return value
-
-
 def _malformed(where: str, expected: str, found: str) -> Unusable:
     return Unusable(
         "upstream.lock cannot be used",
@@ -163,17 +123,6 @@ def _malformed(where: str, expected: str, found: str) -> Unusable:
         expected=expected,
         found=found,
         next="git checkout -- upstream.lock, or make pin VERSION=X.Y.Z",
-    )
-
-
-def _artifact(table: Any, where: str) -> Artifact:
-    name = _take(table, where, "filename", str)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
-        raise _malformed(f"{where}.filename", "a plain file name", repr(name))
-    return Artifact(
-        filename=name,
-        size=_take(table, where, "size", int),
-        sha256=_take(table, where, "sha256", str),
     )
 
 
@@ -185,58 +134,31 @@ def parse(text: str) -> Lock:
             malformed; the message names the key.
     """
     try:
-        doc = tomllib.loads(text)
+        doc = decode.convert(tomllib.loads(text), File)
     except tomllib.TOMLDecodeError as e:
         raise _malformed(str(PATH), "TOML", str(e)) from e
-    if _take(doc, "upstream.lock", "schema", int) != SCHEMA:
-        raise _malformed("schema", str(SCHEMA), repr(doc.get("schema")))
-    vllm = _take(doc, "upstream.lock", "vllm", dict)
-    series = _take(doc, "upstream.lock", "series", dict)
-    sdist = _take(vllm, "vllm", "sdist", dict)
-    wheels = _take(vllm, "vllm", "wheels", dict)
-    git = _take(vllm, "vllm", "git", dict) if "git" in vllm else {}
-    table = _take(doc, "upstream.lock", "companions", dict)
-    companions = {k: _take(table, "companions", k, str) for k in table}
-    has = "companions" in series
-    owned = _take(series, "series", "companions", dict) if has else {}
-    own = {k: _own(owned, k) for k in owned}
+    except decode.Unfit as e:
+        raise _malformed(e.path or str(PATH), e.expected, e.found) from e
+    vllm, series, git = doc.vllm, doc.series, doc.vllm.git
+    own, sdist = series.companions or {}, vllm.sdist
     return Lock(
-        version=_take(vllm, "vllm", "version", str),
-        tag=_take(vllm, "vllm", "tag", str),
-        commit=_take(vllm, "vllm", "commit", str),
-        epoch=_take(vllm, "vllm", "epoch", int),
-        sdist=_artifact(sdist, "vllm.sdist"),
-        tree=_take(sdist, "vllm.sdist", "tree", str),
-        wheels={a: _artifact(w, f"vllm.wheels.{a}") for a, w in wheels.items()},
-        git=GitSource(
-            **{
-                k.replace("-", "_"): _take(git, "vllm.git", k, str)
-                for k in ("commit", "tree", "patched-tree")
-                if k in git
-            }
-        ),
-        release=_number(series),
-        released_tree=_take(series, "series", "released-tree", str)
-        if "released-tree" in series
-        else None,
-        patched_tree=_take(series, "series", "patched-tree", str),
-        companions={**companions, **{k: one.version for k, one in own.items()}},
-        upstream_companions=companions,
+        version=vllm.version,
+        tag=vllm.tag,
+        commit=vllm.commit,
+        epoch=vllm.epoch,
+        sdist=Artifact(sdist.filename, sdist.size, sdist.sha256),
+        tree=sdist.tree,
+        wheels=vllm.wheels,
+        git=GitSource(git.commit or None, git.tree or None, git.patched_tree or None)
+        if git
+        else GitSource(),
+        release=series.release,
+        released_tree=series.released_tree or None,
+        patched_tree=series.patched_tree,
+        companions={**doc.companions, **{k: one.version for k, one in own.items()}},
+        upstream_companions=doc.companions,
         own=own,
     )
-
-
-def _number(series: Any) -> int:
-    number = int(_take(series, "series", "release", int))
-    if number < 1:
-        raise _malformed("series.release", "1 or more", repr(number))
-    return number
-
-
-def _own(table: Any, name: str) -> Own:
-    where = f"series.companions.{name}"
-    values = _take(table, "series.companions", name, dict)
-    return Own(*(_take(values, where, key, str) for key in ("version", "patch", "why")))
 
 
 def load(path: Path = PATH) -> Lock:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from scripts import decode
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.errors import Unusable
@@ -84,18 +85,20 @@ def read(at: Checkout, name: str) -> Report | None:
     A report of another series or pin is returned too: compare `tree`.
 
     Raises:
-        Unusable: The file is of another schema.
+        Unusable: The file is of another schema, or a key of it is no such value.
     """
     path = at.build / "reports" / f"{name}.json"
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if (schema := found.pop("schema", None)) != SCHEMA:
+    what = f"the report {name} was not written by these tools"
+    again = f"make {name}"
+    schema = decode.read(path, dict[str, Any], what, again).get("schema")
+    if schema != SCHEMA:
         raise Unusable(
-            f"the report {name} was not written by these tools",
+            what,
             where=str(path),
             expected=f"schema {SCHEMA}",
             found=f"schema {schema}",
-            next=f"make {name}",
+            next=again,
         )
-    return Report(**found)
+    return decode.read(path, Report, what, again)

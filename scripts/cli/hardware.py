@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts import reports
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
@@ -39,6 +38,7 @@ def cuda_verb(
     really allocated, microseconds around the kernel, fork beside upstream. The
     kernel itself is not run.
     """
+    from scripts import reports
     from scripts.hardware import cuda
     from scripts.series.identity import here
 
@@ -115,6 +115,7 @@ def _name(verb: str, found: dict[str, Any]) -> str:
 
 
 def _told(at: Checkout, verb: str, found: dict[str, Any], as_data: bool) -> None:
+    from scripts import reports
     from scripts.hardware import owner
 
     reports.write(at, _name(verb, found), found)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.console import note, say
@@ -58,6 +57,7 @@ def kernels_verb(
     looked at. Needs no GPU. Two processes; what is in the cache is not
     compiled again. Problems, and figures out of the baseline's bounds, exit 1.
     """
+    from scripts import lock as lockfile
     from scripts import reports
     from scripts.cpuenv import flashinfer_python
     from scripts.kernels import cost, cubin, releases, report, sweep, table
@@ -131,6 +131,7 @@ def kernel_cache_verb(
     """
     from pathlib import PurePosixPath
 
+    from scripts import lock as lockfile
     from scripts.cpuenv import flashinfer_python
     from scripts.kernels import aot, sweep
     from scripts.kernels import shapes as shapes_file

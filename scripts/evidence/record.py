@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scripts import ROOT
+from scripts import ROOT, decode
 from scripts.errors import Finding
 from scripts.evidence import lines
 from scripts.evidence.mutants import Ended
@@ -40,6 +40,11 @@ class Measured:
     equivalent: int = 0
     survivors: tuple[Mapping[str, str], ...] = field(default=())
     """`key`, `where`, `what` and `line` of each."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    patches: dict[str, Measured]
 
 
 def equivalents(path: Path = EQUIVALENT) -> dict[str, str]:
@@ -109,11 +114,10 @@ def load(path: Path = RECORD) -> dict[str, Measured]:
     """The repository's record, empty where there is none."""
     if not path.exists():
         return {}
-    told = json.loads(path.read_text(encoding="utf-8"))["patches"]
-    return {
-        number: Measured(**each | {"survivors": tuple(each["survivors"])})
-        for number, each in told.items()
-    }
+    again = f"git checkout -- {path}, or make mutants UPDATE=1"
+    return decode.read(
+        path, _Record, "the record of the mutants is none", again
+    ).patches
 
 
 def save(found: Mapping[str, Measured], path: Path = RECORD) -> None:

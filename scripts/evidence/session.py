@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from scripts import decode
 from scripts.cache import cache_dir
 from scripts.console import note
 from scripts.cpuenv import cpu_python, location
@@ -127,7 +128,8 @@ def run(jobs: Sequence[Job], git: Git, home: Path, processes: int = 2) -> list[R
         with ThreadPoolExecutor(len(workers)) as pool:
             for future in [pool.submit(todo.work, number) for number in workers]:
                 future.result()
-    return [Result(**json.loads(path.read_bytes())) for path in kept]
+    what = "what a session said is not kept whole"
+    return [decode.read(path, Result, what, f"rm {path}") for path in kept]
 
 
 class Todo:

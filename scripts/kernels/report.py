@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts import decode
 from scripts.console import note
 from scripts.errors import Finding
 from scripts.files import write
@@ -124,7 +125,8 @@ class _SharedCode:
     def of(self, path: Path, digest: str) -> cubin.Code:
         kept = self.folder / f"{digest}.json"
         if kept.exists():
-            return cubin.Code(**json.loads(kept.read_text(encoding="utf-8")))
+            what = "the count of a cubin's instructions is none"
+            return decode.read(kept, cubin.Code, what, f"rm {kept}")
         code = cubin.disassemble(path, self.tools)
         write(kept, json.dumps(asdict(code)).encode())
         return code

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from scripts import decode
 from scripts.console import note
-from scripts.errors import Finding, Unusable
+from scripts.errors import Finding
 from scripts.files import write
 from scripts.git import Git
 
@@ -99,19 +99,12 @@ class Workbench:
         Raises:
             Unusable: The folder is not one of ours, or its state is unreadable.
         """
-        try:
-            fields: dict[str, Any] = json.loads(
-                self._state_file.read_text(encoding="utf-8")
-            )
-            return State(**fields)
-        except (OSError, ValueError, TypeError) as e:
-            raise Unusable(
-                "this folder was not made by make apply",
-                where=str(self.path),
-                expected=".git/sm12x.json",
-                found=str(e),
-                next=f"move {self.path} away, then make apply",
-            ) from e
+        return decode.read(
+            self._state_file,
+            State,
+            "this folder was not made by make apply",
+            f"move {self.path} away, then make apply",
+        )
 
     def save(self, state: State) -> None:
         """Record `state`; it is on disk when this returns."""

@@ -118,7 +118,6 @@ def find(
         recorded: Reads what the repository holds, where it holds something.
     """
     try:
-        # Some hand may have written the file, so its head is checked as well.
         report = reports.read(at, name)
         if report is None:
             if recorded is None:
@@ -131,11 +130,10 @@ def find(
                 same = of.same(here(at, record.tests))
             state = State.RECORDED if same else State.RECORDED_STALE
             return Found(name, make, state, record.tree, "", record.day, kept)
-        head = msgspec.convert(vars(report), reports.Report)
-        data = msgspec.convert(head.data, kind)
+        data = msgspec.convert(report.data, kind)
     except (ForkError, ValueError, TypeError, AttributeError, OSError) as e:
         found = getattr(e, "found", None)
         wrong = f"{e.what}: {found}" if isinstance(e, ForkError) else str(e)
         return Found(name, make, State.BROKEN, wrong=wrong)
-    state = State.FRESH if head.tree == tree else State.STALE
-    return Found(name, make, state, head.tree, head.version, head.made, data)
+    state = State.FRESH if report.tree == tree else State.STALE
+    return Found(name, make, state, report.tree, report.version, report.made, data)

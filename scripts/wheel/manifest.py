@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from scripts import decode
 from scripts.errors import Finding
 from scripts.wheel.installed import Installed
 from scripts.wheel.record import edit_record
@@ -79,28 +80,8 @@ def load(path: Path) -> Manifest:
         Finding: It is not one that this tool wrote.
     """
 
-    def state(v: dict[str, int | str] | None) -> State | None:
-        return None if v is None else State(**v)  # type: ignore[arg-type]
-
-    def change(v: dict[str, dict[str, int | str] | None]) -> Change:
-        sides = {"before": state(v["before"]), "after": state(v["after"])}
-        return Change(**{**v, **sides})  # type: ignore[arg-type]
-
-    try:
-        v = json.loads(path.read_bytes())
-        v["changes"] = tuple(change(c) for c in v["changes"])
-        v["caches"] = tuple(change(c) for c in v["caches"])
-        v["record"] = change(v["record"])
-        v["patches"] = tuple((a, b, c) for a, b, c in v["patches"])
-        v["absent"] = tuple(v["absent"])
-        return Manifest(**v)
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise Finding(
-            "the record of the patched files cannot be read",
-            where=str(path),
-            found=str(e),
-            next=REINSTALL,
-        ) from e
+    what = "the record of the patched files cannot be read"
+    return decode.read(path, Manifest, what, REINSTALL, Finding)
 
 
 def kept(saved: Path, target: Path) -> Path:

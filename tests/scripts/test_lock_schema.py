@@ -14,7 +14,7 @@ import pytest
 import tomlkit
 from jsonschema import Draft202012Validator
 
-from scripts import lock
+from scripts import lock, locktypes
 from scripts.errors import Unusable
 
 PATH = Path(lock.__file__).with_name("lock.schema.json")
@@ -88,6 +88,11 @@ def changed(at: Place, value: Any) -> dict[str, Any]:
     return doc
 
 
+def test_it_is_made_of_the_types() -> None:
+    made = locktypes.text()
+    assert PATH.read_text(encoding="utf-8") == made, "see scripts/locktypes.py"
+
+
 def test_it_is_a_schema_and_the_locks_number() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"]["schema"]["const"] == lock.SCHEMA
@@ -147,6 +152,8 @@ def test_every_key_is_described() -> None:
             yield from bare(value, f"{at}.{key}")
 
     assert not list(bare(SCHEMA, ""))
+    for name, node in SCHEMA["$defs"].items():
+        assert not list(bare(node, name))
 
 
 def test_json_has_one_kind_of_number() -> None:
