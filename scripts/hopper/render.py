@@ -9,6 +9,7 @@ from typing import Any
 from scripts.hopper.judge import table
 from scripts.hopper.known import REPORTS
 from scripts.hopper.record import made_on
+from scripts.hopper.served import ENGINE
 from scripts.inside.hopper_cases import ALL_PADDED
 from scripts.inside.hopper_models import left_out, models
 from scripts.reports import of_series
@@ -177,6 +178,13 @@ def _sanitizer(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     return [head, *lines] if lines else []
 
 
+def _served(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    if "engine" not in record["parts"]:
+        return []
+    head = ["part", "with the real kernels", "the rest stops at", "why"]
+    return [head, *([one.part, one.runs, one.stops, one.why] for one in ENGINE)]
+
+
 _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "The replaced instructions against exact arithmetic": _as_it_is("instructions"),
     "The series' own tests by pytest": _as_it_is("seed"),
@@ -195,4 +203,5 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     ),
     "racecheck on both ranks": _as_it_is("ranks_race"),
     "vLLM's engine": _as_it_is("engine"),
+    "Of make engine": _served,
 }

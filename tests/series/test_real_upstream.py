@@ -12,6 +12,7 @@ from scripts import ROOT
 from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.git import Git
+from scripts.hopper.served import ENGINE
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
@@ -60,3 +61,11 @@ def test_git_source(patched_tree: Path, checkout: Checkout, tmp_path: Path) -> N
     assert done.base == base
     assert done.tree == lockfile.load().patched_tree
     assert lockfile.load(own.lock).git.commit == base
+
+
+def test_the_lines_that_stop_the_engine_on_a_hopper_gpu_are_there(
+    patched_tree: Path,
+) -> None:
+    for one in ENGINE:
+        path, words = one.stops.split(": ", 1)
+        assert words in (patched_tree / path).read_text(encoding="utf-8"), one.part
