@@ -56,14 +56,13 @@ def _bytes(held: dict[str, Any]) -> str:
 
 
 def footprint(
-    models: Sequence[tuple[Tiny, Mapping[str, str]]], ranks: int, room: int
+    models: Sequence[tuple[Tiny, int, Mapping[str, str]]], room: int
 ) -> list[dict[str, Any]]:
     """The answers of `make footprint`'s process for one layer of one rank.
 
     Args:
-        models: Whole models, which ranks of tensor parallelism share, and the
-            engine's arguments that choose their kernels.
-        ranks: Their number.
+        models: Whole models, the number of ranks of tensor parallelism that share
+            one, and the engine's arguments that choose its kernels.
         room: Tokens of the largest call.
     """
     cases = [
@@ -76,7 +75,7 @@ def footprint(
             "tokens": room,
             "backend": chosen.get("moe_backend", "auto"),
         }
-        for tiny, chosen in models
+        for tiny, ranks, chosen in models
     ]
     tree = str(Path(vllm.__file__).parents[1])
     request = {"paths": [tree], "capability": "12.0", "cases": cases}
