@@ -24,6 +24,7 @@ _WORDS = (
     "none", "one", "two", "three", "four", "five", "six", "seven", "eight",
     "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
+_QUIET = ("memcheck", "initcheck")
 _UNENDED = "did not end within"
 # Of the table's figures, which have two digits, and of upstream's, which go to 1.8.
 _OURS, _THEIRS = 0.005, 0.03
@@ -73,12 +74,75 @@ def contradicted(
         found += [f"flashinfer-python {of}: {line}" for line in lines]
     if found or alone:
         return found
+    found += strangers(records, readme)
+    for words, holds in facts(records).items():
+        if holds != (words in readme):
+            found.append(f"README {'does not say' if holds else 'says'}: {words}")
     said = [*sentences(records)]
     found += [f"README does not say: {one}" for one in said if one not in readme]
     unended = sum(_UNENDED in one for one in said)
     if (count := readme.count(_UNENDED)) != unended:
         found.append(f"README has {count} times {_UNENDED!r}, the records {unended}")
     return found
+
+
+def strangers(records: Sequence[Record], readme: str) -> Iterator[str]:
+    """Devices, releases, days and models that README names and no record has."""
+    machines = [record["machine"] for record in records]
+    models = {row["model"] for r in records for row in table(r, "models")}
+    known: dict[str, set[str]] = {
+        r"NVIDIA [A-Z]+\d+\w*": {each["device"] for each in machines},
+        r"\b\d+\.\d+\.\d+(?:\.\w+)?": {each["flashinfer-python"] for each in machines},
+        r"\b\d{4}-\d\d-\d\d\b": {each["date"] for each in machines},
+        r"\b(?:Qwen|GLM|Nemotron|MiniMax|Kimi|DeepSeek|Gemma)[\w.-]*\w": models,
+    }
+    for pattern, names in known.items():
+        for name in dict.fromkeys(re.findall(pattern, readme)):
+            if name not in names:
+                yield f"README names {name}, the records {', '.join(sorted(names))}"
+
+
+def facts(records: Sequence[Record]) -> dict[str, bool]:
+    """What README says in words alone, or would, and whether the records do."""
+    new = records[-1]
+    of = [record["machine"]["flashinfer-python"] for record in records]
+
+    def errors(record: Record, tool: str, kind: str = "") -> float:
+        rows = [row for row in table(record, "sanitizer") if row["tool"] == tool]
+        return sum(
+            _number(r["errors"]) + _number(r["warnings"])
+            for r in rows
+            if r["kind"].startswith(kind)
+        )
+
+    quiet = all(errors(r, tool) == 0 for r in records for tool in _QUIET)
+    kinds = {row["kind"] for record in records for row in table(record, "sanitizer")}
+    ranks = table(new, "ranks_race")
+    return {
+        f"ran on an {new['machine']['device']}: ": True,
+        f"pass with the real kernels on FlashInfer {of[-1]}: ": True,
+        f"{' and '.join(_QUIET)} report nothing": quiet,
+        "compute-sanitizer, W4A16 included": "w4a16" in kinds,
+        "hazards in the micro kernel of the release that upstream pins and none in "
+        f"that of {of[-1]}": errors(records[0], "racecheck", "micro")
+        > 0
+        == errors(new, "racecheck", "micro"),
+        "On both it reports some in the dynamic kernel": all(
+            errors(record, "racecheck", "dynamic") > 0 for record in records
+        ),
+        "racecheck reports nothing there": bool(ranks)
+        and all(row["errors"] == row["warnings"] == 0 for row in ranks),
+        "with the same tokens": all(
+            len({row["what came of it"] for row in table(record, "engine")}) == 1
+            for record in records
+        ),
+        **{
+            f"Of {release} {_WORDS[len({*record['bundle']['models']})]} models were "
+            "run, and not the series' tests": True
+            for release, record in zip(of[:-1], records[:-1], strict=True)
+            if "seed" not in record["parts"]
+        },
+    }
 
 
 def sentences(records: Sequence[Record]) -> Iterator[str]:
@@ -97,7 +161,7 @@ def sentences(records: Sequence[Record]) -> Iterator[str]:
     real = len(models - {"gpt-oss-like", *few})
     yield f"within {AT_TIES} in layers of {_WORDS[real]} real models and a gpt-oss-like"
     yield "at each of 1, 2, 4 and 8 ranks that the size allows"
-    yield f"and of {_WORDS[len(few)]} more at the fewest and the most of these"
+    yield f"and of {_WORDS[len(few)]} more at two of these"
     small, layers, spread = (
         max(_number(row.get(name, 0)) for r in records for row in table(r, part))
         for part, name in (

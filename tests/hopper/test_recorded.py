@@ -164,3 +164,54 @@ def test_the_contract_says_that_the_cutover_ran(found: record.Record) -> None:
     for (model, _), kernels in tokens.items():
         if model not in few:
             assert max(kernels["static"]) + 1 == min(kernels["dynamic"])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("NVIDIA H200", "NVIDIA H100", "README names NVIDIA H100, the records NVIDIA"),
+        ("on FlashInfer 0.7.4", "on FlashInfer 0.7.5", "README names 0.7.5, the rec"),
+        ("GLM-4.6", "GLM-4.9", "README names GLM-4.9, the records "),
+        ("FlashInfer's SM12x", "On 2026-01-01 SM12x", "README names 2026-01-01, the"),
+    ],
+)
+def test_a_name_of_readme_that_is_in_no_record_is_seen(
+    right: str, wrong: str, said: str
+) -> None:
+    assert right in SECTION and [*claims.strangers(RECORDS, SECTION)] == []
+    found = claims.strangers(RECORDS, SECTION.replace(right, wrong))
+    assert any(line.startswith(said) for line in found)
+
+
+def test_readmes_words_are_those_of_the_records() -> None:
+    facts = claims.facts(RECORDS)
+    assert len(facts) > 8
+    assert {words for words, holds in facts.items() if holds != (words in SECTION)} == (
+        set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "where", "values", "words"),
+    [
+        ("sanitizer", ("memcheck", "static"), {"errors": 1}, "memcheck and initcheck"),
+        ("sanitizer", ("racecheck", "micro"), {"errors": 1}, "hazards in the micro"),
+        ("ranks_race", ("racecheck",), {"warnings": 1}, "racecheck reports nothing"),
+        ("engine", ("eager",), {"what came of it": "tokens [1]"}, "with the same to"),
+    ],
+)
+def test_words_that_the_records_do_not_say_are_known(
+    part: str, where: tuple[str, ...], values: dict[str, object], words: str
+) -> None:
+    worse = deepcopy(RECORDS)
+    told = worse[-1]["parts"][part]
+    row = next(r for r in told["rows"] if tuple(r[: len(where)]) == where)
+    for column, value in values.items():
+        row[told["columns"].index(column)] = value
+    changed = {
+        text
+        for text, holds in claims.facts(worse).items()
+        if holds != claims.facts(RECORDS)[text]
+    }
+    assert len(changed) == 1 and next(iter(changed)).startswith(words)
+    assert next(iter(changed)) in SECTION
