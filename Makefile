@@ -18,7 +18,8 @@ held := exec $(shell env --block-signal=INT true 2> /dev/null && echo env --bloc
 run := $(held) .venv/bin/python -m scripts
 flag = $(if $(filter-out 0,$($(1))),$(2))
 # As it was given, whatever quotes, spaces and dollars are in it.
-opt = $(if $($(1)),$(2) '$(subst ','\'',$($(1)))')
+quoted = '$(subst ','\'',$($(1)))'
+opt = $(if $($(1)),$(2) $(quoted))
 # Each of the words in it.
 opts = $(foreach f,$($(1)),$(2) '$(subst ','\'',$(f))')
 # How long it takes, on two cores, is said before all else; README has the same words.
@@ -76,7 +77,7 @@ bench-sm12x: .venv/.page ## For owners: layers and a model, each backend in turn
 	@$(run) bench-sm12x $(call opt,MODEL,--model) $(call opt,ROUNDS,--rounds) $(call flag,DOUBLE,--double) $(call flag,JSON,--json)
 
 kernel-cache: .venv/.tools ## FlashInfer's MoE kernels for one GPU, to ship in an image; untested on hardware (ARCH=sm_120a SITE=/path/in/image MODEL= SMS= SHAPES= OUT=) | make kernel-cache ARCH=sm_120a SITE=/opt/venv/lib/python3.12/site-packages
-	@$(run) kernel-cache --arch "$(ARCH)" --site "$(SITE)" $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
+	@$(run) kernel-cache --arch $(call quoted,ARCH) --site $(call quoted,SITE) $(call opt,MODEL,--model) $(call opt,SMS,--multiprocessors) $(call opt,SHAPES,--shapes) $(call opt,OUT,--out)
 
 ## What is built
 
@@ -113,10 +114,10 @@ check: .venv/.maintainer ## Everything that can be said of the series without ru
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
 takes-port = some ten seconds with DRY_RUN=1, some twenty-five with NO_PROOF=1; its proof asks and tests the series there, and no whole one was timed
 port: says/port .venv/.maintainer ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
-	@$(run) port "$(TO)" $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
+	@$(run) port $(call quoted,TO) $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
 port-continue: .venv/.maintainer ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
-	@$(run) port-continue --reason "$(REASON)" $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
+	@$(run) port-continue --reason $(call quoted,REASON) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 takes-carry-matrix = some ten minutes, most of it the cases made by hand
 carry-matrix: says/carry-matrix .venv/.maintainer ## The series to 0.29.0 ... 0.33.0, beside git am, rebase, patch, quilt (ARGS="--release 0.32.0") | make carry-matrix ARGS="--release 0.32.0"
@@ -171,7 +172,7 @@ release: says/release .venv/.maintainer ## dist/: both wheels, sdist, SBOMs, sum
 	@$(run) release $(call flag,DRY_RUN,--dry-run) $(call flag,TAG,--tag) $(call flag,NEXT,--next) $(call opt,FILES_URL,--files-url) $(call opt,OUT,--out)
 
 reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare byte for byte (WHEEL=file) | make reproduce WHEEL=vllm-...whl
-	@$(run) reproduce "$(WHEEL)"
+	@$(run) reproduce $(call quoted,WHEEL)
 
 ## Proof
 

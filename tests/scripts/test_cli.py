@@ -272,6 +272,12 @@ def test_make_help_names_every_target() -> None:
          'export-conda --before "x" --out "y" --force'),
         (["merge-series", "DIR=/a b", "BEHIND=x.patch"],
          'merge-series "/a b" --behind "x.patch"'),
+        (["hopper", "STEP=record", "RESULTS=a;b.json d'e.json"],
+         """hopper --step record --results 'a;b.json' --results "d'e.json\""""),
+        (["port-continue", "REASON=`a` d'e \"f\""],
+         """port-continue --reason '`a` d'\\''e "f"'"""),
+        (["kernel-cache", "ARCH=a`b`", 'SITE=c"d'],
+         """kernel-cache --arch 'a`b`' --site 'c"d'"""),
         (["wheel-source", "DRY_RUN=1"], "wheel-source --dry-run"),
         (["bot", "TO=0.34.0", "APPLY=1"], 'bot --to "0.34.0" --apply'),
     ],
@@ -292,7 +298,7 @@ def passed(*given: str) -> list[str]:
 def test_make_passes_every_option_that_has_a_variable() -> None:
     """A variable that one target knows would be left out of another in silence."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    call = r"\$\(call (?:opt|flag),(\w+),(--[\w-]+)\)"
+    call = r"\$\(call (?:opts?|flag),(\w+),(--[\w-]+)\)"
     usual = {option: name for name, option in re.findall(call, text)}
     assert {"--shapes", "--out", "--before", "--json"} <= usual.keys()
     commands = typer.main.get_command(app)
