@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from scripts import decode
 from scripts.checkout import Checkout
 from scripts.downstream import debian, foreign, limits
 from scripts.downstream.bundle import gather
@@ -128,7 +129,7 @@ def unmerge(folder: Path, *, force: bool = False) -> Merged:
         str(path)
         for path in sorted((folder / OURS).rglob("*"))
         if path.name != STATE
-        and (not path.is_file() or state["files"].get(path.name) != digest(path))
+        and (not path.is_file() or state.files.get(path.name) != digest(path))
     ]
     if strange and not force:
         raise Finding(
@@ -136,7 +137,7 @@ def unmerge(folder: Path, *, force: bool = False) -> Merged:
             where="\n".join(strange),
             next="keep a copy, then run this again with --force (make: FORCE=1)",
         )
-    before = state["series"]
+    before = state.series
     now = _series(folder)
     left = _without(now or "", folder)
     # merge ends a last line that has no newline.
@@ -148,29 +149,41 @@ def unmerge(folder: Path, *, force: bool = False) -> Merged:
     elif now != before:
         _write_series(folder, before)
     shutil.rmtree(folder / OURS)
-    return Merged(folder, state["fork"], len(state["files"]), kept)
+    return Merged(folder, state.fork, len(state.files), kept)
 
 
-def _state(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _State:
+    """What merge-series notes, for the way back."""
+
+    fork: str
+    series: str | None
+    """The list as it was; None where there was none."""
+    files: dict[str, str]
+    """SHA-256 of each of ours."""
+
+
+def _state(folder: Path) -> _State:
     path = folder / OURS / STATE
-    try:
-        state: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError as e:
+    if not path.exists():
         raise Unusable(
             "no series of ours is in this folder",
             where=str(folder),
             expected=f"{OURS}/{STATE}",
             next="name the folder that merge-series was given",
-        ) from e
-    if state.get("schema") != SCHEMA:
+        )
+    what = "another release of these tools merged this"
+    again = "unmerge with the release that merged"
+    schema = decode.read(path, dict[str, Any], what, again).get("schema")
+    if schema != SCHEMA:
         raise Unusable(
-            "another release of these tools merged this",
+            what,
             where=str(path),
             expected=f"schema {SCHEMA}",
-            found=f"schema {state.get('schema')}",
-            next="unmerge with the release that merged",
+            found=f"schema {schema}",
+            next=again,
         )
-    return state
+    return decode.read(path, _State, what, again)
 
 
 def _series(folder: Path) -> str | None:

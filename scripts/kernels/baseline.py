@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from scripts import ROOT
+from scripts import ROOT, decode
 from scripts.errors import Unusable
 from scripts.files import write
 from scripts.kernels.report import Kernel, Report
@@ -72,29 +72,32 @@ class Baseline:
     kernels: Mapping[str, Kernel]
 
 
+@dataclass(frozen=True)
+class _File:
+    schema: Literal[1]
+    versions: dict[str, str]
+    columns: list[str]
+    kernels: dict[str, list[Any]]
+
+
 def load(path: Path = PATH) -> Baseline:
     """Read the committed figures.
 
     Raises:
         Unusable: It is not there, or no baseline.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"schema {data['schema']!r}")
-        kernels = {
-            name: Kernel(**dict(zip(data["columns"], row, strict=True)))
-            for name, row in data["kernels"].items()
-        }
-        return Baseline(data["versions"], kernels)
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise Unusable(
-            "the baseline cannot be read",
-            where=str(path),
-            expected=f"schema {SCHEMA}, as make kernels UPDATE=1 writes it",
-            found=str(e),
-            next="git checkout -- tests/kernels/baseline.json, or UPDATE=1",
-        ) from e
+    what = "the baseline cannot be read"
+    again = f"git checkout -- {path}, or make kernels UPDATE=1"
+    data = decode.read(path, _File, what, again)
+    kernels = {}
+    for name, row in data.kernels.items():
+        try:
+            figures = dict(zip(data.columns, row, strict=True))
+            kernels[name] = decode.convert(figures, Kernel)
+        except (decode.Unfit, ValueError) as e:
+            at, found = f"{path}, kernels.{name}", str(e)
+            raise Unusable(what, where=at, found=found, next=again) from e
+    return Baseline(data.versions, kernels)
 
 
 def compare(old: Mapping[str, Kernel], new: Mapping[str, Kernel]) -> list[Change]:

@@ -15,6 +15,7 @@ from scripts import decode, reports
 from scripts.checkout import Checkout
 from scripts.errors import Finding, Unusable
 from scripts.evidence import record
+from scripts.kernels import baseline
 from scripts.wheel.manifest import Change, Manifest, State, load
 from tests.scripts.small import Small
 
@@ -106,3 +107,37 @@ def test_a_record_of_other_types_is_none(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="mutants") as caught:
         record.load(path)
     assert caught.value.where == f"{path}, patches.{number}.killed"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("schema", 2, ", schema"),
+        ("versions", {"torch": 2}, ", versions.torch"),
+        ("columns", ["size"], ", kernels."),
+        ("kernels", {"a": 5}, ", kernels.a"),
+    ],
+)
+def test_a_baseline_of_other_types_is_none(
+    tmp_path: Path, key: str, value: Any, place: str
+) -> None:
+    told = json.loads(baseline.PATH.read_bytes())
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert baseline.load(path) == baseline.load()
+    path.write_text(json.dumps(told | {key: value}), encoding="utf-8")
+    with pytest.raises(Unusable, match="baseline cannot be read") as caught:
+        baseline.load(path)
+    assert str(caught.value.where).startswith(f"{path}{place}")
+
+
+def test_a_figure_that_is_no_number_is_named(tmp_path: Path) -> None:
+    told = json.loads(baseline.PATH.read_bytes())
+    name = next(iter(told["kernels"]))
+    told["kernels"][name][0] = "many"
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(Unusable, match="baseline cannot be read") as caught:
+        baseline.load(path)
+    assert caught.value.where == f"{path}, kernels.{name}"
+    assert told["columns"][0] in str(caught.value.found)
