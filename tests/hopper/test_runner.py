@@ -187,6 +187,7 @@ def test_releases_have_locks_of_their_own(
         lambda _: SimpleNamespace(fork=SimpleNamespace(path=tmp_path)),
     )
     monkeypatch.setattr("scripts.cpuenv.flashinfer_python", lambda *_: tmp_path)
+    monkeypatch.setattr(runner, "packages_of", lambda *_: tmp_path)
     monkeypatch.setattr("scripts.kernels.versions.environment", lambda *_: None)
     at = Checkout()
     for release in ("0.7.4", "0.7.5", "0.7.2.post1"):
