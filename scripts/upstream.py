@@ -18,16 +18,21 @@ from scripts.series.mailbox import Patch
 from scripts.series.replay import Entry, Step
 
 
-def _commit(mark: int, ref: str, author: str, date: str, message: str) -> bytes:
+def commit(
+    mark: int, ref: str, author: str = "", date: str = "0 +0000", message: str = ""
+) -> bytes:
+    """A commit of its own for `git fast-import`, on a ref that starts anew."""
     name, mail = IDENTITY
     text = message.encode("utf-8")
+    author = author or f"{name} <{mail}>"
     return (
-        f"commit {ref}\nmark :{mark}\nauthor {author} {date}\n"
+        f"reset {ref}\n\ncommit {ref}\nmark :{mark}\nauthor {author} {date}\n"
         f"committer {name} <{mail}> {date}\ndata {len(text)}\n"
     ).encode() + text
 
 
-def _file(path: str, entry: Entry | None) -> bytes:
+def file(path: str, entry: Entry | None) -> bytes:
+    """A file of that commit; None takes it out."""
     # Quoting is only needed for what no path of ours holds.
     raw = path.encode("utf-8", "surrogateescape")
     if entry is None:
@@ -40,11 +45,11 @@ def _file(path: str, entry: Entry | None) -> bytes:
     )
 
 
-def _import(git: Git, ref: str, stream: Iterator[bytes]) -> None:
-    # --force: the ref is scratch and starts anew each time.
+def fast_import(git: Git, stream: Iterable[bytes]) -> None:
+    """Let git take what `commit` and `file` made."""
+    # --force: a ref is scratch and starts anew each time.
     args = ("fast-import", "--quiet", "--force", "--done", "--date-format=raw")
     with git.feed(*args) as pipe:
-        pipe.write(f"reset {ref}\n\n".encode())
         for part in stream:
             pipe.write(part)
         pipe.write(b"done\n")
@@ -68,12 +73,11 @@ def commit_files(
     """
 
     def stream() -> Iterator[bytes]:
-        name, mail = IDENTITY
-        yield _commit(1, ref, f"{name} <{mail}>", f"{epoch} +0000", message)
+        yield commit(1, ref, date=f"{epoch} +0000", message=message)
         for path, entry in files:
-            yield _file(path, entry)
+            yield file(path, entry)
 
-    _import(git, ref, stream())
+    fast_import(git, stream())
 
 
 def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
@@ -216,10 +220,10 @@ def commit_steps(git: Git, base: str, steps: list[Step]) -> str:
     def stream() -> Iterator[bytes]:
         for mark, step in enumerate(steps, 1):
             p = step.patch
-            yield _commit(mark, ref, f"{p.author} <{p.email}>", p.date, p.message)
+            yield commit(mark, ref, f"{p.author} <{p.email}>", p.date, p.message)
             yield f"from {base if mark == 1 else f':{mark - 1}'}\n".encode()
             for path, entry in step.changes.items():
-                yield _file(path, entry)
+                yield file(path, entry)
 
-    _import(git, ref, stream())
+    fast_import(git, stream())
     return git.text("rev-parse", ref)

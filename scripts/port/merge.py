@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.git import IDENTITY, BlobReader, Git
+from scripts.git import BlobReader, Git
 from scripts.series.replay import Entry
+from scripts.upstream import commit, fast_import, file
 
 Files = Mapping[str, Entry | None]
 """Path to content; None where the file is not there."""
@@ -68,24 +69,16 @@ class Space:
         return Merged(self._read(tree, paths), frozenset(conflicts))
 
     def _commits(self, *wanted: tuple[str, Files]) -> None:
-        name, mail = IDENTITY
-        with self.git.feed(
-            "fast-import", "--quiet", "--force", "--done", "--date-format=raw"
-        ) as pipe:
+        def stream() -> Iterator[bytes]:
             for mark, (ref, files) in enumerate(wanted, 1):
-                pipe.write(
-                    f"reset {ref}\n\ncommit {ref}\nmark :{mark}\n"
-                    f"committer {name} <{mail}> 0 +0000\ndata 0\n".encode()
-                )
+                yield commit(mark, ref)
                 if mark > 1:
-                    pipe.write(b"from :1\ndeleteall\n")
+                    yield b"from :1\ndeleteall\n"
                 for path, entry in files.items():
                     if entry is not None:
-                        raw = path.encode("utf-8", "surrogateescape")
-                        head = b"M %o inline %s\n" % (entry.mode, raw)
-                        pipe.write(head + b"data %d\n" % len(entry.data))
-                        pipe.write(entry.data + b"\n")
-            pipe.write(b"done\n")
+                        yield file(path, entry)
+
+        fast_import(self.git, stream())
 
     def _read(self, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
         found = {path: self.blobs.read(f"{tree}:{path}") for path in paths}
