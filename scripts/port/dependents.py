@@ -146,8 +146,13 @@ def _set(part: FileResult) -> set[str]:
     return {name.decode("utf-8", "replace") for name in found}
 
 
-def _lines(entry: Entry | None) -> set[bytes]:
-    return {row.strip() for row in entry.data.split(b"\n")} if entry else set()
+def _lines(entry: Entry | None) -> frozenset[bytes]:
+    return _rows(entry.data) if entry else frozenset()
+
+
+@lru_cache(maxsize=512)
+def _rows(data: bytes) -> frozenset[bytes]:
+    return frozenset(row.strip() for row in data.split(b"\n"))
 
 
 def _behind(part: FileResult, waits: dict[str, str]) -> FileResult:

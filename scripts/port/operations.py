@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from scripts.port.binding import changes
 from scripts.port.breach import Breach, Side
 from scripts.port.definitions import Definition, Sort
-from scripts.port.meaning import once
-from scripts.port.modules import module
 from scripts.port.rows import added_rows
 from scripts.port.scopes import dotted
 from scripts.port.signature import Param
 from scripts.port.states import FileResult
 from scripts.port.used import Use
-from scripts.port.uses import uses
+from scripts.port.uses import added_uses
 
 _OPS = ("torch", "ops")
 _SHORT = re.compile(rb"(\w+)\s*=\s*(torch\.ops\.\w+)\s*(?:#.*)?$", re.MULTILINE)
@@ -55,11 +53,7 @@ def operations(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
 
 def called(path: str, before: bytes, after: bytes) -> list[Use]:
     """Uses of operations in the lines that a content has more."""
-    found = module(path, after)
-    if found is None or b"torch.ops." not in after:
-        return []
-    rows = added_rows(before, after)
-    named = once(uses(path, found, rows, {"ops"}))
+    named = added_uses(path, before, after) if b"torch.ops." in after else []
     return [use for use in named if use.parts[:2] == _OPS and len(use.parts) > 3]
 
 

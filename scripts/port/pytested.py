@@ -13,6 +13,8 @@ from scripts.series.replay import Entry
 
 _MARK = re.compile(rb"\bpytest\.mark\.(\w+)")
 _OPTION = re.compile(rb"""\bgetoption\(\s*["'](--[\w-]+)""")
+_OWN = {b"parametrize", b"skip", b"skipif", b"xfail", b"usefixtures"}
+"""Marks of pytest's own."""
 _MADE = rb"""["']%s(?![\w-])"""
 """How a mark stands in the settings, and an option where it is added."""
 
@@ -38,7 +40,7 @@ def asked(part: FileResult) -> set[tuple[str, bytes]]:
     if part.theirs is None or not part.path.startswith("tests/"):
         return set()
     lines = _added(part.base, part.theirs)
-    found = {("mark", name) for name in _MARK.findall(lines)}
+    found = {("mark", name) for name in _MARK.findall(lines) if name not in _OWN}
     return found | {("option", name) for name in _OPTION.findall(lines)}
 
 
@@ -57,10 +59,11 @@ def _may(path: str) -> bool:
 
 def _known(name: bytes, side: Side) -> bool:
     said = re.compile(_MADE % re.escape(name))
-    for path in (*side.native(name), *side.search(name)):
-        entry = side.library.read(path) if _may(path) else None
-        if entry is not None and said.search(entry.data):
-            return True
+    for find in (side.native, side.search):
+        for path in find(name):
+            entry = side.library.read(path) if _may(path) else None
+            if entry is not None and said.search(entry.data):
+                return True
     return False
 
 

@@ -20,7 +20,7 @@ from scripts.port.definitions import Definition, Sort
 from scripts.port.entered import entered
 from scripts.port.fixtures import asked, unfixed
 from scripts.port.library import Found, Library, Unfound
-from scripts.port.meaning import meaning, once, shorter
+from scripts.port.meaning import meaning, shorter
 from scripts.port.meeting import meeting
 from scripts.port.modules import Module, module
 from scripts.port.operations import called, operations
@@ -29,13 +29,12 @@ from scripts.port.overrides import overridden
 from scripts.port.pytested import unknown
 from scripts.port.reached import reached
 from scripts.port.registers import entered_apart
-from scripts.port.rows import added_rows
 from scripts.port.setting import unsettable
 from scripts.port.shadowed import shadowed
 from scripts.port.states import FileResult
 from scripts.port.undefined import undefined
 from scripts.port.used import How, Use
-from scripts.port.uses import uses
+from scripts.port.uses import added_uses
 from scripts.port.vanished import vanished
 
 _PARAMETER = re.compile(r"has no parameter (\w+)")
@@ -104,9 +103,9 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     found = module(part.target, part.result.data)
     if found is None:
         return
-    rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+    before = part.ours.data if part.ours else b""
     mine = part.theirs.data if part.theirs else b""
-    for use in once(uses(part.target, found, rows)):
+    for use in added_uses(part.target, before, part.result.data):
         was = meaning(use, part.path, old)
         now = meaning(use, part.target, new.library)
         if was is Unfound.UNKNOWN and now is Unfound.MISSING and len(use.parts) > 1:
@@ -176,10 +175,9 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
         if made is None:
             continue
         before = part.base.data if part.base else b""
-        rows = added_rows(before, data)
         found.setdefault(part.path, set()).update(asked(part, old))
         found[part.path] |= {("", u.parts[3]) for u in called(part.path, before, data)}
-        for use in once(uses(part.path, made, rows)):
+        for use in added_uses(part.path, before, data):
             was = meaning(use, part.path, old.library)
             if isinstance(was, Definition):
                 need = was.home, was.name

@@ -53,14 +53,13 @@ def entered_apart(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[
         data = part.theirs.data if part.theirs else b""
         before = part.base.data if part.base else b""
         for how, name in sorted(_added(part.path, before, data)):
-            quoted = b'"%s"' % name
-            for path in new.upstream(quoted):
+            call = rb"""\b%s\(\s*(?:\w+\s*=\s*)?["']%s["']""" % (how, re.escape(name))
+            entry = re.compile(call)
+            for path in new.upstream(b'"%s"' % name):
                 now, was = new.bare(path), old.bare(path)
                 if path == part.target or now is None or now == was:
                     continue
-                if (how, name) in _entered(now.data) and not (
-                    was and (how, name) in _entered(was.data)
-                ):
+                if entry.search(now.data) and not (was and entry.search(was.data)):
                     said = f"{how.decode()}({name.decode()!r}"
                     what = f"upstream says {said}...), too, in {path}"
                     yield Breach(part.path, 0, name.decode(), what)
@@ -69,6 +68,8 @@ def entered_apart(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[
 def _added(path: str, before: bytes, after: bytes) -> set[Entered]:
     """What the lines that a content has more enter."""
     if kind(path) is Kind.MARKDOWN:
+        return set()
+    if not re.search(_ENTERS.pattern, after):
         return set()
     rows = after.split(b"\n")
     added = [rows[n - 1] for n in sorted(added_rows(before, after))]

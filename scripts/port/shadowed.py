@@ -11,7 +11,7 @@ from scripts.port.modules import Module, module
 from scripts.port.rows import added_rows
 from scripts.port.scopes import statements, targets
 from scripts.port.states import FileResult
-from scripts.port.uses import bindings
+from scripts.port.uses import added_bindings
 from scripts.series.replay import Entry
 
 
@@ -113,8 +113,4 @@ Rows = dict[tuple[str, str], int]
 
 
 def _bindings(path: str, before: Entry | None, after: Entry) -> tuple[Rows, Rows]:
-    found = module(path, after.data)
-    if found is None:
-        return {}, {}
-    rows = added_rows(before.data if before else b"", after.data)
-    return bindings(path, found, rows)
+    return added_bindings(path, before.data if before else b"", after.data)

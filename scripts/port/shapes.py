@@ -57,7 +57,10 @@ def respelled(path: str, base: bytes, ours: bytes, theirs: bytes) -> list[str]:
     was, here, want = (_items(path, data) for data in (base, ours, theirs))
     found = []
     for name in was.keys() & here.keys() & want.keys():
-        if len({text(side[name].node) for side in (was, here, want)}) < 3:
+        nodes = [side[name].node for side in (was, here, want)]
+        if nodes[0].type not in ("class_definition", "enum_specifier"):
+            continue
+        if len({text(node) for node in nodes}) < 3:
             continue
         old, now, new = (groups(side[name]) for side in (was, here, want))
         for a, b, c in zip(old, now, new, strict=False):

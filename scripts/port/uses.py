@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
-from scripts.port.modules import Chunk, Module
+from scripts.port.meaning import once
+from scripts.port.modules import Chunk, Module, module
+from scripts.port.rows import added_rows
 from scripts.port.used import Use
 from scripts.port.walk import Walk
 
@@ -27,21 +30,35 @@ def uses(
     return _walked(path, found, rows, names).found
 
 
-def bindings(
-    path: str, found: Module, rows: Collection[int]
+def added_uses(path: str, before: bytes, after: bytes) -> list[Use]:
+    """What the lines that a content has more use, each kind of use once."""
+    return once(_of_added(path, before, after).found)
+
+
+def added_bindings(
+    path: str, before: bytes, after: bytes
 ) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
-    """Names that lines use: of the functions around them, and of the file.
+    """Names that such lines use: of the functions around them, and of the file.
 
     Returns:
         Each by function and name, with the line of a use.
     """
-    walk = _walked(path, found, rows, None)
+    walk = _of_added(path, before, after)
     outer = {
         (use.scope, use.parts[0]): use.row
         for use in walk.found
         if use.scope and not (use.owner or use.kind or use.start)
     }
     return walk.own, outer
+
+
+# Both trees are asked of the same lines, where nothing had to be merged.
+@lru_cache(maxsize=64)
+def _of_added(path: str, before: bytes, after: bytes) -> Walk:
+    found = module(path, after)
+    if found is None:
+        return Walk(path, None, None)
+    return _walked(path, found, added_rows(before, after), None)
 
 
 def _said(chunk: Chunk, words: list[bytes]) -> set[int]:
