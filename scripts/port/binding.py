@@ -110,7 +110,8 @@ def changes(use: Use, old: Definition, new: Definition) -> Iterator[Change]:
         wider = known and _wider(old.gives, new.gives) and verb == "is"
         collection = {old.gives, new.gives} & COLLECTIONS
         if not wider:
-            severe = known or bool(collection)
+            asked = use.how is How.LISTED  # any collection answers
+            severe = known or (bool(collection) and not asked)
             yield Change(f"{verb} {now} now, and not {was}", severe)
 
 

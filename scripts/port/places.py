@@ -55,11 +55,14 @@ class Places:
         last = symbol.rpartition(".")[2].partition("#")[0]
         if not re.fullmatch(r"(?!__)\w+", last):
             return ()
-        return tuple(
+        found = tuple(
             other
             for other in self.fresh.get(last, ())
             if other != path and self._came(other, last, body, top="." not in symbol)
         )
+        # Of twins that went to a file each, the class tells which one it is.
+        whole = (at for at in found if symbol in symbols(at, self.new[at].data))
+        return tuple(whole) or found
 
     def landed(self, path: str, name: str, body: Lines) -> tuple[str, ...]:
         """Other files that define now what a patch adds, in nearly its words.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from tests.port.corpus_drift import DRIFT, SERIES
 from tests.port.corpus_eighth import EIGHTH
+from tests.port.corpus_eleventh import ELEVENTH
 from tests.port.corpus_fields import FIELDS
 from tests.port.corpus_fifth import FIFTH, FIFTH_SERIES
 from tests.port.corpus_fourth import FOURTH, FOURTH_SERIES
@@ -486,6 +487,7 @@ CORPUS: tuple[Change, ...] = (
     *EIGHTH,
     *NINTH,
     *TENTH,
+    *ELEVENTH,
 )
 
 CHAINS: tuple[Series, ...] = (

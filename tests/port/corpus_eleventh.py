@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An eleventh, small set: what vLLM did between 0.31.0 and 0.33.0, in a small form.
 
-Set down before any of it was run. A choice that asks which quantization it is for, a
+Set down before any of it was run: none came out wrong, one was refused that has an
+answer, and has it since. A choice that asks which quantization it is for, a
 set of names that means less, a helper in place of a block, another group of ranks,
 an option that was yes or no.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from tests.port.corpus_second import edited
 from tests.port.corpus_third import AROUND, ELEMENTS, HEAD, IN_PART, NAMES, TWINS, Edits
-from tests.port.model import Change, Files, Series
+from tests.port.model import Change, Files
 
 LINEAR, CHOICES, WARMUP, GROUPS = (
     f"vllm/{name}.py" for name in ("linear", "choices", "warmup", "groups")
@@ -545,5 +546,3 @@ ELEVENTH: tuple[Change, ...] = (
         read=True,
     ),
 )
-
-ELEVENTH_SERIES: tuple[Series, ...] = ()
