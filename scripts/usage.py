@@ -17,7 +17,7 @@ Wrong: type[Exception] = typer.BadParameter.__mro__[1]
 """Every error of usage."""
 _GIVEN = re.compile(
     r"\$\(call \w+,(?P<by>\w+),(?P<option>--[\w-]+)?\)|"
-    r'(?:(?P<flag>--[\w-]+) )?"\$\((?P<bare>\w+)\)"'
+    r"(?:(?P<flag>--[\w-]+) )?\$\(call quoted,(?P<bare>\w+)\)"
 )
 
 
@@ -26,7 +26,8 @@ def variables(verb: str, makefile: str) -> dict[str, str]:
 
     An argument is named by the empty string.
 
-    >>> variables("x", 'x: y ## z\\n\\t@$(run) x "$(TO)" $(call opt,GIT,--git)\\n')
+    >>> rule = "x: y ## z\\n\\t@$(run) x $(call quoted,TO) $(call opt,GIT,--git)\\n"
+    >>> variables("x", rule)
     {'': 'TO', '--git': 'GIT'}
     """
     rule = re.search(rf"^{re.escape(verb)}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
