@@ -10,20 +10,25 @@ from tree_sitter import Node
 
 from scripts.port.inside import flat
 from scripts.port.languages import branching
+from scripts.port.rows import added_rows
 
 
 def repeated(path: str, ours: bytes, theirs: bytes, result: bytes) -> list[str]:
     """Tests and cases that come twice in one statement, and do so on no side."""
-    found = _twice(path, result)
+    found = _twice(path, result, added_rows(ours, result))
     if not found:
         return []
     more = found - _twice(path, ours) - _twice(path, theirs)
     return [f"`{said}` would come twice, and the second never runs" for said in more]
 
 
-def _twice(path: str, data: bytes) -> set[str]:
+def _twice(path: str, data: bytes, rows: frozenset[int] | None = None) -> set[str]:
+    """Of the statements that have one of these lines, from 1; None for all."""
     found: set[str] = set()
     for node in branching(path, data):
+        span = range(node.start_point[0] + 1, node.end_point[0] + 2)
+        if rows is not None and rows.isdisjoint(span):
+            continue
         counts = Counter(_tests(node))
         found |= {said for said, count in counts.items() if count > 1}
     return found
