@@ -59,7 +59,7 @@ _ASKED = {
     Part.DATA: (partial(_alone, jobs.DATA),),
     Part.FAULTS: (partial(_alone, jobs.FAULTS),),
     Part.NODES: (partial(_alone, jobs.NODES),),
-    Part.RAY: (partial(_alone, jobs.ON_RAY),),
+    Part.RAY: (partial(_alone, jobs.ON_RAY), partial(_alone, jobs.TYPED)),
 }
 
 

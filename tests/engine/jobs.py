@@ -64,6 +64,7 @@ NODES = Job("ranks_nodes.py")
 # that differ in numbers alone, as their ranks.
 _ALL_LINES = (("RAY_DEDUP_LOGS", "0"),)
 ON_RAY = Job("ranks_ray.py", limit=3600, packages=(RAY,), variables=_ALL_LINES)
+TYPED = Job("typed_ray.py", packages=(RAY,))
 
 
 def digest(trees: Sequence[str]) -> str:

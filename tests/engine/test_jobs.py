@@ -196,7 +196,7 @@ def test_a_job_can_have_packages_of_its_own(
     }
     assert packages / place.RAY.name not in made[()]
     assert made[(place.RAY,)] == (*made[()], packages / place.RAY.name)
-    assert jobs.ON_RAY.packages == (place.RAY,)
+    assert jobs.ON_RAY.packages == jobs.TYPED.packages == (place.RAY,)
 
 
 def test_without_compiled_files_it_says_so(packages: Path, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.error import URLError
 
+import ray_double
 import sm12x_double
 import vllm.entrypoints.cli.serve
 import vllm.entrypoints.openai.api_server
@@ -31,7 +33,6 @@ from ranks_faults import runs
 from rows import Rows
 from split import COUNT, LIMIT, by_fork
 from told import HERE, commands, logged, quoted, seen
-from vllm.distributed.device_communicators.cpu_communicator import CpuCommunicator
 
 CAPABILITY = "12.1"  # the page's Sparks
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
@@ -141,12 +142,22 @@ def dead(rows: Rows, first: Command, second: Command) -> None:
 class Command(OverHttp):
     """One block of the page in a fork of this process; a context."""
 
-    def __init__(self, block: str, checkpoint: Path, log: Path, *more: str) -> None:
+    def __init__(
+        self,
+        block: str,
+        checkpoint: Path,
+        log: Path,
+        *more: str,
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(log)
-        environ, argv = parsed(block, NAMES | {"MODEL": shlex.quote(str(checkpoint))})
+        names = NAMES | {"MODEL": shlex.quote(str(checkpoint))}
+        exported, argv = parsed(block, VLLM, names)
         argv += [*ARGUMENTS, "--port", str(self.port), *more]
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_run, args=(environ, argv, log))
+        self._process = context.Process(
+            target=_run, args=({**environ, **exported}, argv, log)
+        )
 
     def __enter__(self) -> Command:
         self._process.start()
@@ -162,8 +173,14 @@ class Command(OverHttp):
         return self._process.is_alive()
 
 
-def parsed(block: str, names: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """What a block exports, and its one command, with other names in it."""
+def parsed(
+    block: str, program: str, names: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """What a block exports, and its one command, with other names in it.
+
+    Raises:
+        ValueError: It has another number of commands, or runs another program.
+    """
     environ: dict[str, str] = {}
     argvs: list[list[str]] = []
     for there, name in names.items():
@@ -175,8 +192,8 @@ def parsed(block: str, names: dict[str, str]) -> tuple[dict[str, str], list[str]
         else:
             argvs.append(words)
     (argv,) = argvs
-    if argv[0] != VLLM:
-        raise ValueError(f"the page runs {argv[0]}, not {VLLM}")
+    if argv[0] != program:
+        raise ValueError(f"the page runs {argv[0]}, not {program}")
     return environ, argv
 
 
@@ -186,7 +203,7 @@ def _run(environ: dict[str, str], argv: Sequence[str], log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     # Ranks of one machine would sum through shared memory, and round otherwise.
-    CpuCommunicator._all_group_ranks_share_shm_group_name = lambda self: False
+    ray_double.far_apart()
     sm12x_double.become(CAPABILITY)
     sys.argv = list(argv)
     from vllm.entrypoints.cli.main import main

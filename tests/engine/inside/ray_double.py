@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 NODES, SECOND = 2, "127.0.0.2"
 # A busy machine of two cores takes longer than Ray waits for a node or a worker.
-_PATIENCE = {
+PATIENCE = {
     "RAY_health_check_initial_delay_ms": "120000",
     "RAY_health_check_timeout_ms": "120000",
     "RAY_worker_register_timeout_seconds": "600",
@@ -42,6 +42,14 @@ def name_resource() -> None:
 
     CpuPlatform.ray_device_key = RESOURCE
     data_double.install()
+
+
+def far_apart() -> None:
+    """The same, where ranks shall sum as those of two machines, by no shared memory."""
+    from vllm.distributed.device_communicators.cpu_communicator import CpuCommunicator
+
+    name_resource()
+    CpuCommunicator._all_group_ranks_share_shm_group_name = lambda self: False
 
 
 def head() -> str:
@@ -104,7 +112,7 @@ def cluster(each: int) -> Iterator[Nodes]:
     They end with the block, and with this process however it ends: Ray has the kernel
     end what it started when who started it is gone.
     """
-    os.environ.update(_PATIENCE)
+    os.environ.update(PATIENCE)
     import ray
 
     nodes = _started(
@@ -128,9 +136,14 @@ def cluster(each: int) -> Iterator[Nodes]:
 
 def find(address: str) -> None:
     """Let ``ray.init()`` in this process find a cluster, and its workers the name."""
-    hook = {"worker_process_setup_hook": f"{__name__}.{name_resource.__name__}"}
     os.environ["RAY_ADDRESS"] = address
-    os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps({"runtime_env": hook})
+    prepare(name_resource)
+
+
+def prepare(hook: Callable[[], None]) -> None:
+    """Let workers that this process asks Ray for begin with a function of here."""
+    said = {"worker_process_setup_hook": f"{__name__}.{hook.__name__}"}
+    os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"] = json.dumps({"runtime_env": said})
 
 
 def _started(node: dict[str, Any]) -> Any:
