@@ -27,12 +27,13 @@ import vllm.entrypoints.openai.api_server
 from checkpoint import Format
 from model import write
 from offline import prompts
+from other_rank import NAME as NAME_OF_TOLD
 from over_http import ARGUMENTS, NAME, OverHttp, free_port
-from ranks import SIZES, WHOLE, tiny
-from ranks_faults import runs
+from ranks import NAMED, SIZES, WHOLE, tiny
+from ranks_faults import OLD, runs, said
 from rows import Rows
 from split import COUNT, LIMIT, by_fork
-from told import HERE, commands, logged, quoted, seen
+from told import HERE, commands, failed_rank, logged, quoted, seen
 
 CAPABILITY = "12.1"  # the page's Sparks
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
@@ -71,10 +72,7 @@ def main(folder: Path, out: Path) -> None:
         [len(tokens) for tokens, _ in want] == [COUNT] * len(want),
     )  # fmt: skip
     port = str(free_port())
-    nodes = [
-        Command(block, checkpoint, logs / f"node {number}.log", "--master-port", port)
-        for number, block in enumerate(commands("Two DGX Sparks, without Ray"))
-    ]
+    nodes = both(checkpoint, logs, "node", "--master-port", port)
     first, second = nodes
     with second, first:
         first.wait(lambda: first.alive() and second.alive())
@@ -95,7 +93,17 @@ def main(folder: Path, out: Path) -> None:
             step = f"two nodes without Ray: log of node {number}"
             logged(rows, step, starts, node.said().splitlines(), here)
         dead(rows, first, second)
+    refused(rows, checkpoint, logs)
     out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+def both(checkpoint: Path, logs: Path, name: str, *more: str) -> list[Command]:
+    """The commands of the two nodes, with more words."""
+    blocks = commands("Two DGX Sparks, without Ray")
+    return [
+        Command(block, checkpoint, logs / f"{name} {number}.log", *more)
+        for number, block in enumerate(blocks)
+    ]
 
 
 def answers(server: OverHttp) -> list[tuple[list[int], list[float]]]:
@@ -136,6 +144,32 @@ def dead(rows: Rows, first: Command, second: Command) -> None:
         f"{took:.0f} s; there: {len(there)} line; first: "
         f"{broken[0].partition('RuntimeError: ')[2][:160] if broken else 'nothing'}",
         bool(ended and broken) and len(there) == 1 and not left and took < LIMIT,
+    )  # fmt: skip
+
+
+def refused(rows: Rows, checkpoint: Path, logs: Path) -> None:
+    """The rank of the second node refuses its FlashInfer: the first ends, too."""
+    first, second = both(
+        checkpoint, logs, "refusing node", "--master-port", str(free_port()),
+        "--moe-backend", NAMED["moe_backend"], "--worker-cls", "other_rank.OtherRank",
+        "--additional-config", json.dumps({NAME_OF_TOLD: {"1": {"flashinfer": OLD}}}),
+    )  # fmt: skip
+    begun = time.monotonic()
+    with second, first:
+        while time.monotonic() - begun < LIMIT and (first.alive() or second.alive()):
+            time.sleep(0.2)
+        took = time.monotonic() - begun
+        left = [first.alive(), second.alive()].count(True)
+    here, there = (failed_rank(node.said().splitlines()) for node in (first, second))
+    reason = f"flashinfer-python {OLD} is older"
+    rows.add(
+        "two nodes without Ray: a rank of the second refuses",
+        f"the command of docs/gpu-owners.md prints why there, both end within "
+        f"{LIMIT:.0f} s",
+        f"{left} of 2 left after {took:.0f} s; there: {said(there)}; first: "
+        f"{said(here)}",
+        len(there) == 1 and "Worker_TP1" in there[0] and reason in there[0]
+        and len(here) == 1 and reason not in here[0] and not left,
     )  # fmt: skip
 
 
