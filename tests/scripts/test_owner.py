@@ -86,9 +86,9 @@ def test_each_target_has_an_example_that_make_takes(target: str, example: str) -
     assert command == ["make"] if target == "help" else command[1] == target
     given = {word.partition("=")[0] for word in command[2:] if "=" in word}
     rule = re.search(rf"^{target}:.*\n((?:\t.*\n)*)", MAKEFILE, re.M)
-    around = re.search(r"^around = (.*)$", MAKEFILE, re.M)
-    assert rule and around
-    used = rule[1].replace("$(around)", around[1])
+    shared = re.search(r"^exported = (.*)$", MAKEFILE, re.M)
+    assert rule and shared
+    used = rule[1].replace("$(exported)", shared[1])
     for name in given:
         assert re.search(rf"\b{name}\b", used), name
 
