@@ -12,7 +12,7 @@ SHELL := /bin/sh
 # A file's tests share what is dear to make, so that they go to one worker.
 PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# A Ctrl-C while Python starts waits until scripts/interrupt.py can hear it. The shell
+# A Ctrl-C while Python starts waits until scripts/base/interrupt.py can hear it. The shell
 # is replaced: one that forks may take a Ctrl-C away from what it is about to start.
 held := exec $(shell env --block-signal=INT true 2> /dev/null && echo env --block-signal=INT)
 run := $(held) .venv/bin/python -m scripts

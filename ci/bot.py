@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
-from ci import act, kept, look, plan, text
+from ci import forge_actions, forge_state, handover, messages, plan
 from ci.forge import Forge
-from ci.look import Wanted
+from ci.forge_state import Wanted
 from ci.plan import Act, Proposal, Quiet, Seen
 from ci.propose import propose
 from ci.remote import content_of
+from ci.scratch_clone import folder_of
 from ci.steps import STEPS, Step
-from ci.work import folder_of
-from scripts import lock
+from scripts.base.errors import Unusable
+from scripts.base.files import one_run
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.files import one_run
-from scripts.git import Git
+from scripts.upstream import lock
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,19 @@ def _run(at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step]) -> R
     head = Git(at.root).text("rev-parse", "HEAD")
     # The commit counts, not the files: what is not committed is not proposed.
     pinned = lock.parse(Git(at.root).text("show", f"{head}:upstream.lock") + "\n")
-    version, notes = look.release(at, wanted, pinned.version)
+    version, notes = forge_state.release(at, wanted, pinned.version)
     if version is None:
         return _at_rest(wanted, forge, pinned.version, notes)
     if Git(at.root).text("status", "--porcelain", "--", "patches", "upstream.lock"):
         notes += ("patches/ or upstream.lock is edited; the last commit is used",)
-    branch = text.branch_of(version)
-    remote = look.remote_of(at, wanted)
-    seen, more = look.look(wanted, forge, remote, head, version)
+    branch = messages.branch_of(version)
+    remote = forge_state.remote_of(at, wanted)
+    seen, more = forge_state.look(wanted, forge, remote, head, version)
     notes += more
     key = key_of(at, head, version, wanted.proof, steps)
     quiet = plan.settled(seen, key)
     idle = wanted.again or (quiet is not None and not wanted.made)
-    made = None if idle else kept.load(at, head, version, key)
+    made = None if idle else handover.load(at, head, version, key)
     # AGAIN=1 where the work was done, in the run before this one with MADE=1.
     anew = wanted.again or (wanted.made and made is not None)
     if quiet in (Quiet.SAME, Quiet.TOLD) and anew:
@@ -99,7 +99,7 @@ def _run(at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step]) -> R
         return Result(version, quiet, notes=notes, url=_url(seen))
     if made is None:
         made = propose(at, head, version, key, steps, proof=wanted.proof)
-        kept.save(at, made)
+        handover.save(at, made)
     work = Git(folder_of(at) / "work")
     alike = False
     if remote is not None and seen.tip and made.tip:
@@ -115,9 +115,9 @@ def _run(at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step]) -> R
             assert remote is not None
             remote.push(work, made.tip, branch, seen.tip)
         else:
-            url = act.do(each, wanted.base, branch, forge, seen, made) or url
+            url = forge_actions.do(each, wanted.base, branch, forge, seen, made) or url
     if Act.PUSH in todo:
-        notes += act.start_checks(forge, branch)
+        notes += forge_actions.start_checks(forge, branch)
     return replace(found, done=True, notes=notes, url=url or found.url)
 
 
@@ -131,14 +131,16 @@ def _at_rest(
         if wanted.apply:
             raise
         return Result(notes=(*notes, f"the forge was not asked: {e.what}"))
-    mark = text.mark_of(issue.body) if issue else None
+    mark = messages.mark_of(issue.body) if issue else None
     if mark is None or Version(mark.version) > Version(pinned):
         return Result(notes=notes)
     seen = Seen(issue=issue)
     todo = plan.mended(issue)
     if wanted.apply:
         for each in todo:
-            act.do(each, wanted.base, "", forge, seen, Proposal("", pinned, "", ""))
+            forge_actions.do(
+                each, wanted.base, "", forge, seen, Proposal("", pinned, "", "")
+            )
     done = wanted.apply and bool(todo)
     return Result(acts=tuple(todo), done=done, notes=notes, url=_url(seen))
 

@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scripts.git import IDENTITY, Git
-from scripts.port.resolutions import FOLDER
-from scripts.port.states import PatchResult, State
-from scripts.port.summary import Summary
+from scripts.base.git import IDENTITY, Git
+from scripts.port.report.states import PatchResult, State
+from scripts.port.report.summary import Summary
 from scripts.series.mailbox import Patch
+from scripts.series.resolutions import FOLDER
 
 MECHANICAL = (State.UNCHANGED, State.MOVED)
 """States in which a patch says on the new release what it said on the old one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ci.forge import MINE, Issue, Pull, State
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 
 PULL_FIELDS = (
     "body",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ci import text
+from ci import messages
 from ci.forge import HOLD, Issue, Pull, State
 
 
@@ -86,7 +86,7 @@ def newest_first(pulls: Sequence[Pull]) -> Pull | None:
 
 def issue_for(issues: Sequence[Issue], version: str) -> Issue | None:
     """The bot's one issue: the open one, else the last of this very release."""
-    mine = [(i, m) for i in issues if (m := text.mark_of(i.body))]
+    mine = [(i, m) for i in issues if (m := messages.mark_of(i.body))]
     opened = [i for i, _ in mine if i.state is State.OPEN]
     closed = [i for i, mark in mine if mark.version == version]
     return max(opened or closed, key=lambda i: i.number, default=None)
@@ -102,12 +102,12 @@ def settled(seen: Seen, key: str) -> Quiet | None:
             return Quiet.DECLINED
         if HOLD in pull.labels:
             return Quiet.HELD
-        if (mark := text.mark_of(pull.body)) and mark.key == key:
+        if (mark := messages.mark_of(pull.body)) and mark.key == key:
             return Quiet.SAME
     if seen.people:
         return Quiet.TAKEN
-    told = issue is not None and text.SOLVED not in issue.body
-    if issue is not None and told and (mark := text.mark_of(issue.body)):
+    told = issue is not None and messages.SOLVED not in issue.body
+    if issue is not None and told and (mark := messages.mark_of(issue.body)):
         quiet = Quiet.ISSUE_HELD if HOLD in issue.labels else Quiet.TOLD
         return quiet if mark.key == key else None
     return None
@@ -132,8 +132,8 @@ def _proposed(seen: Seen, made: Proposal, *, alike: bool) -> list[Act]:
     if pull is None:
         found.append(Act.OPEN_PULL)
     else:
-        wanted = text.renewed(pull.body, made.body)
-        if pull.title != made.title or not text.same(pull.body, wanted):
+        wanted = messages.renewed(pull.body, made.body)
+        if pull.title != made.title or not messages.same(pull.body, wanted):
             found.append(Act.EDIT_PULL)
     return found + mended(seen.issue)
 
@@ -144,12 +144,12 @@ def _told(seen: Seen, made: Proposal) -> list[Act]:
         return [Act.OPEN_ISSUE]
     if HOLD in issue.labels:
         return []
-    wanted = text.renewed(issue.body, made.body)
+    wanted = messages.renewed(issue.body, made.body)
     found: list[Act] = []
-    if issue.title != made.title or not text.same(issue.body, wanted):
+    if issue.title != made.title or not messages.same(issue.body, wanted):
         found.append(Act.EDIT_ISSUE)
     # Closed by a person, it stays so while it says the same.
-    if issue.state is not State.OPEN and not text.same(
+    if issue.state is not State.OPEN and not messages.same(
         issue.body, wanted, but_key=True
     ):
         found.append(Act.REOPEN_ISSUE)

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci import text, work
+from ci import messages, scratch_clone
 from ci.commits import commit, groups
 from ci.plan import Proposal
 from ci.steps import Step
-from scripts import lock
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.git import Git
-from scripts.port.summary import Outcome, Summary
+from scripts.port.report.summary import Outcome, Summary
 from scripts.series import folder
+from scripts.upstream import lock
 
 
 def propose(
@@ -41,11 +41,11 @@ def propose(
         Unusable: Something cannot be fetched or written; it is nobody's failure.
     """
     note(f"carrying the series to vLLM {version} in a scratch clone")
-    mark = text.Mark(version, key)
-    scratch = work.clone(at, head)
+    mark = messages.Mark(version, key)
+    scratch = scratch_clone.clone(at, head)
     before, old = lock.load(scratch.lock), folder.load(scratch.patches)
     try:
-        summary, quoted = work.carry(scratch, version, steps, proof=proof)
+        summary, quoted = scratch_clone.carry(scratch, version, steps, proof=proof)
     except Finding as e:
         said = str(e).replace(f"{scratch.root}/", "").splitlines()
         return _failed(mark, None, said)
@@ -53,24 +53,24 @@ def propose(
         return _failed(mark, summary, quoted)
     git = Git(scratch.root)
     new = folder.load(scratch.patches)
-    first = text.first_message(version, summary)
+    first = messages.first_message(version, summary)
     made = commit(git, groups(summary, old, new, version), first)
     return Proposal(
         key=key,
         version=version,
-        title=text.pull_title(version),
-        body=text.pull_body(mark, summary, before, lock.load(scratch.lock), made),
+        title=messages.pull_title(version),
+        body=messages.pull_body(mark, summary, before, lock.load(scratch.lock), made),
         base=head,
         tip=git.text("rev-parse", "HEAD"),
         proved=summary.outcome is Outcome.PROVED,
     )
 
 
-def _failed(mark: text.Mark, summary: Summary | None, said: list[str]) -> Proposal:
+def _failed(mark: messages.Mark, summary: Summary | None, said: list[str]) -> Proposal:
     return Proposal(
         key=mark.key,
         version=mark.version,
-        title=text.issue_title(mark.version),
-        body=text.issue_body(mark, summary, said),
+        title=messages.issue_title(mark.version),
+        body=messages.issue_body(mark, summary, said),
         failed=True,
     )

@@ -15,9 +15,9 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from scripts.git import Git
-from scripts.index import Offer
-from scripts.release import KINDS, as_version, kind_of
+from scripts.base.git import Git
+from scripts.upstream.index import Offer
+from scripts.upstream.release_facts import KINDS, as_version, kind_of
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.errors import Finding, ForkError, Unusable
-from scripts.git import IDENTITY, Git
+from scripts.base.errors import Finding, ForkError, Unusable
+from scripts.base.git import IDENTITY, Git
 
 # The sealed git reads no configuration in which `gh` could have put itself.
 _BY_GH = ("-c", "credential.helper=", "-c", "credential.helper=!gh auth git-credential")

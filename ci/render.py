@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ci import text
+from ci import messages
 from ci.bot import Result
 
 
@@ -22,7 +22,7 @@ def as_text(result: Result) -> str:
         kind = "issue" if made.failed else "pull request"
         rows += [f"{kind}: {made.title}"]
         if made.tip:
-            branch = text.branch_of(made.version)
+            branch = messages.branch_of(made.version)
             rows.append(f"branch: {branch} at {made.tip[:12]}, on {made.base[:12]}")
         rows += ["", made.body.rstrip(), ""]
     if result.acts:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.console import note
+from scripts.base.console import note
 from scripts.port import prove
-from scripts.port.summary import Check, Proof
+from scripts.port.report.summary import Check, Proof
 
 KEPT = 20
 """Lines of a failed step that are quoted."""

@@ -6,7 +6,7 @@ import sys
 if sys.argv[:1] == ["-m"]:
     # `python -m scripts` imports this before anything else, and the next modules
     # take half a second: Ctrl-C has to be heard by then.
-    from scripts.interrupt import while_loading
+    from scripts.base.interrupt import while_loading
 
     while_loading()
 

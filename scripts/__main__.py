@@ -7,10 +7,11 @@ import sys
 
 import typer
 
-from scripts import interrupt, usage
+from scripts.base import interrupt
+from scripts.base.console import note
+from scripts.base.errors import ForkError
+from scripts.cli import usage
 from scripts.cli.program import load
-from scripts.console import note
-from scripts.errors import ForkError
 
 
 def main(commands: typer.Typer | None = None, name: str = "python -m scripts") -> int:

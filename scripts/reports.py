@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scripts import decode
-from scripts import lock as lockfile
+from scripts.base import decode
+from scripts.base.errors import Unusable
+from scripts.base.files import write as write_file
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.files import write as write_file
 from scripts.series.identity import Identity
+from scripts.upstream import lock as lockfile
 
 SCHEMA = 1
 

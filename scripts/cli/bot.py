@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
 
 
 @app.command("bot", epilog="Example: python -m scripts bot --to 0.34.0   (make bot)")
@@ -48,8 +48,8 @@ def bot_verb(
     code 1 without --apply.
     """
     from ci.bot import bot
+    from ci.forge_state import Wanted
     from ci.github import GitHub
-    from ci.look import Wanted
     from ci.render import as_data, as_text
     from scripts import reports
 

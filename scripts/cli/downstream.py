@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 Before = Annotated[
     Path | None,
@@ -71,7 +71,7 @@ def export_verb(
     force: Force = False,
 ) -> None:
     """Write the series as a distribution takes it; the verb names the format."""
-    from scripts.downstream.formats import Format, Wanted, export
+    from scripts.packaging.formats import Format, Wanted, export
 
     form = Format(str(called.info_name).removeprefix("export-"))
     if form is not Format.DEBIAN:
@@ -101,7 +101,7 @@ def merge_verb(
 
     Every patch, yours too, must stand at the lines that it names.
     """
-    from scripts.downstream.merge import merge
+    from scripts.packaging.merge import merge
 
     done = merge(Checkout(), folder, behind)
     say(f"{folder}: put in {done.patches} patches of {done.fork}")
@@ -119,7 +119,7 @@ def unmerge_verb(
     ] = False,
 ) -> None:
     """Take the series out of a quilt folder, to the bytes that were there."""
-    from scripts.downstream.merge import unmerge
+    from scripts.packaging.merge import unmerge
 
     done = unmerge(folder, force=force)
     say(f"{folder}: took out {done.patches} patches of {done.fork}")

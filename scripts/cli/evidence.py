@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.errors import Unusable
+from scripts.base.files import one_run
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Unusable
-from scripts.files import one_run
 
 Processes = Annotated[int, typer.Option(min=1, max=16, help="Test sessions at a time.")]
 

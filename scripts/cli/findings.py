@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.errors import Unusable
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Unusable
 
 
 @app.command("findings", epilog="Example: python -m scripts findings ptxas-setmaxnreg")
@@ -24,7 +24,7 @@ def findings_verb(
     the network, and for all of them some gigabytes of downloads. One that
     sees something else exits 1; where the others hold and one could not be run, 2.
     """
-    from scripts import findings
+    from scripts.evidence import findings
 
     todo = findings.chosen(findings.load(), name)
     findings.require_network()

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import note, say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 
 @app.command("footprint", epilog="Example: python -m scripts footprint --recorded")
@@ -33,11 +33,11 @@ def footprint_verb(
     double of the GPU. More than 1.10 times upstream's bytes where nothing was named,
     or a row that is not the recorded one, exits 1.
     """
-    from scripts import lock as lockfile
     from scripts import reports
     from scripts.footprint import count, models, record, table
     from scripts.selection.matrix import trees
     from scripts.series.identity import Identity
+    from scripts.upstream import lock as lockfile
 
     if recorded:
         alone("RECORDED=1", {"UPDATE": update}, ("JSON",))

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.files import write
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.files import write
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 

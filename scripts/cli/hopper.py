@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Unusable
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 
 class Step(enum.StrEnum):
@@ -79,12 +79,12 @@ def hopper_verb(
     Results that break a bound exit 1, and so do records that README contradicts;
     without a Hopper GPU a run exits 2.
     """
-    from scripts import lock as lockfile
     from scripts import reports
     from scripts.hopper import claims, judge, packages, record, render, runner
-    from scripts.inside import hopper_cases as cases
-    from scripts.inside import hopper_models
+    from scripts.in_vllm import hopper_cases as cases
+    from scripts.in_vllm import hopper_models
     from scripts.series.identity import here
+    from scripts.upstream import lock as lockfile
 
     _agree(step, recorded, dict(locals()))
     only = _known("MODELS", models, [model.name for model in hopper_models.models()])

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
 from scripts.cli.selection import diagnose
 from scripts.cli.wheel import build_wheel
-from scripts.console import say
 
 MODEL = "nvidia/Qwen3-30B-A3B-NVFP4"
 """An NVFP4 mixture of experts that a card of 32 GB holds."""
@@ -41,8 +41,8 @@ def install_verb(
     libraries are several gigabytes; a dry run brings what metadata it needs. A fault
     that the doctor finds exits 1.
     """
-    from scripts import lock as lockfile
     from scripts.doctor.facts import look
+    from scripts.upstream import lock as lockfile
     from scripts.wheel import install
 
     python = install.python_of(venv)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.files import one_run
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.files import one_run
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 if TYPE_CHECKING:
     from scripts.kernels.report import Report
@@ -57,13 +57,13 @@ def kernels_verb(
     looked at. Needs no GPU. Two processes; what is in the cache is not
     compiled again. Problems, and figures out of the baseline's bounds, exit 1.
     """
-    from scripts import lock as lockfile
     from scripts import reports
-    from scripts.cpuenv import flashinfer_python
     from scripts.kernels import cost, cubin, releases, report, sweep, table
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
+    from scripts.upstream import lock as lockfile
+    from scripts.upstream.environments import flashinfer_python
 
     chosen = shapes_file.load(shapes or shapes_file.PATH)
     given = {"UPDATE": update, "ALL": everything, "SHAPES": shapes, "JSON": as_data}
@@ -131,12 +131,12 @@ def kernel_cache_verb(
     """
     from pathlib import PurePosixPath
 
-    from scripts import lock as lockfile
-    from scripts.cpuenv import flashinfer_python
     from scripts.kernels import aot, sweep
     from scripts.kernels import shapes as shapes_file
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
+    from scripts.upstream import lock as lockfile
+    from scripts.upstream.environments import flashinfer_python
 
     at = Checkout()
     chosen = shapes_file.load(shapes or shapes_file.PATH)
@@ -158,8 +158,8 @@ def moved(
     tree: Path, companions: Mapping[str, str], shapes: Shape, version: str
 ) -> None:
     """Say what another FlashInfer does to the kernels; its problems exit 1."""
-    from scripts.cache import cache_dir
     from scripts.kernels import releases
+    from scripts.upstream.cache import cache_dir
 
     lock = cache_dir() / "kernels" / ".run.lock"
     with one_run(lock, "make kernels", wait=True):

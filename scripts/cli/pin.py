@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
 
 
 @app.command("pin", epilog="Example: python -m scripts pin 0.33.0   (make pin)")
@@ -21,8 +21,8 @@ def pin_verb(
     Another version than the pinned one starts a new series: N is 1, and the
     patches have to be carried over.
     """
-    from scripts.files import one_run
-    from scripts.pin import pin
+    from scripts.base.files import one_run
+    from scripts.upstream.pin import pin
 
     at = Checkout()
     with one_run(at.run_lock, "make pin"):
@@ -42,8 +42,8 @@ def fetch_verb(
 
     Looked for in UPSTREAM_DIR, then in the cache, then on the package index.
     """
-    from scripts import lock as lockfile
-    from scripts.fetch import obtain
+    from scripts.upstream import lock as lockfile
+    from scripts.upstream.fetch import obtain
 
     lock = lockfile.load()
     everything = {"all": list(lock.wheels.values()), "none": []}

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 
 class Format(Enum):
@@ -91,8 +91,8 @@ def continue_verb(
 
 def _report(summary: object, form: Format) -> None:
     from scripts import reports
-    from scripts.port import render
-    from scripts.port.summary import Outcome, Summary
+    from scripts.port.report import render
+    from scripts.port.report.summary import Outcome, Summary
 
     assert isinstance(summary, Summary)
     # What was only tried does not take the place of what was done.

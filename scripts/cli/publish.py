@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 
 @app.command(
@@ -32,7 +32,7 @@ def reproduce_verb(
     A file of another series exits 2 and names the commit to check out. Where a
     wheel differs is said by verify-wheel, of an sdist by each file.
     """
-    from scripts.publish.reproduce import reproduce
+    from scripts.release.reproduce import reproduce
 
     answer = reproduce(Checkout(), published)
     say(str(answer))
@@ -66,8 +66,8 @@ def release_verb(
     index. What is in dist/ already and passes is kept. The
     change log is written first; commit it and run this again.
     """
-    from scripts import lock as lockfile
-    from scripts.publish.run import Wanted, release
+    from scripts.release.run import Wanted, release
+    from scripts.upstream import lock as lockfile
 
     at = Checkout()
     if raise_number:

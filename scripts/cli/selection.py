@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Unusable
-from scripts.usage import alone
+from scripts.cli.usage import alone
 
 
 @app.command("matrix", epilog="Example: python -m scripts matrix --recorded")
@@ -171,9 +171,9 @@ def diagnose(
     at: Checkout, python: str, capability: str | None = None, *, as_data: bool = False
 ) -> bool:
     """Look, say what was seen, and tell whether all is well."""
-    from scripts import lock as lockfile
     from scripts.doctor import facts, findings, render, selection
     from scripts.series import folder
+    from scripts.upstream import lock as lockfile
 
     patches = folder.load(at.patches)
     series = {patch.name: patch.sha256 for patch in patches}

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.base.console import say
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import say
 from scripts.series.origin import UPSTREAM_URL, Source
 
 Url = Annotated[
@@ -77,9 +77,9 @@ def export_verb(
     The patches are replayed and compared with the commits, tree by tree,
     before the first file is written.
     """
-    from scripts import lock as lockfile
     from scripts.series.export import export
     from scripts.series.table import render
+    from scripts.upstream import lock as lockfile
 
     done = export(Checkout(), force, render)
     for name, change in sorted(done.changes.items()):

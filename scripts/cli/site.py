@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 
+from scripts.base.console import note, say
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Finding
 
 
 @app.command("site", epilog="Example: python -m scripts site   (make site)")

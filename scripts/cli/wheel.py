@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scripts.base.console import note, say
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.console import note, say
-from scripts.errors import Unusable
 
 if TYPE_CHECKING:
-    from scripts.lock import Lock
     from scripts.series.mailbox import Patch
+    from scripts.upstream.lock import Lock
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 
 
 def _inputs(at: Checkout) -> tuple[Lock, list[Patch]]:
     """Lock and series; says so if commits wait that the series lacks."""
-    from scripts import lock as lockfile
     from scripts.series import folder
     from scripts.series.workbench import Workbench
+    from scripts.upstream import lock as lockfile
 
     bench = Workbench(at.build / "vllm")
     if bench.exists and (losses := bench.losses(bench.state())):
@@ -54,8 +54,8 @@ def wheel_verb(
 
 def build_wheel(at: Checkout, arch: str, out: Path) -> Path:
     """What `make wheel` does; the wheel's path."""
-    from scripts.fetch import obtain
-    from scripts.files import one_run
+    from scripts.base.files import one_run
+    from scripts.upstream.fetch import obtain
     from scripts.wheel.overlay import build
 
     lock, patches = _inputs(at)
@@ -83,10 +83,10 @@ def verify_verb(
 
     Ten lines: the kind of wheel, what differs first, by file, and where all of it is.
     """
-    from scripts import lock as lockfile
-    from scripts.fetch import obtain
-    from scripts.files import write
+    from scripts.base.files import write
     from scripts.series import folder
+    from scripts.upstream import lock as lockfile
+    from scripts.upstream.fetch import obtain
     from scripts.wheel.inputs import base_of
     from scripts.wheel.verify import verify
 
@@ -117,8 +117,8 @@ def verify_verb(
 @app.command("sdist", epilog="Example: python -m scripts sdist --out dist")
 def sdist_verb(out: Out = Path("dist")) -> None:
     """Write the patched source archive; building from it needs no git."""
-    from scripts.fetch import obtain
-    from scripts.wheel.archive import build
+    from scripts.upstream.fetch import obtain
+    from scripts.wheel.patched_sdist import build
 
     lock, patches = _inputs(Checkout())
     say(str(build(lock, patches, obtain(lock.sdist), out)))
@@ -144,15 +144,15 @@ def wheel_source_verb(
 
     With --dry-run its tools are looked at and the script is printed.
     """
-    from scripts.fetch import obtain
-    from scripts.files import one_run
-    from scripts.wheel import archive, source
+    from scripts.base.files import one_run
+    from scripts.upstream.fetch import obtain
+    from scripts.wheel import patched_sdist, source
 
     at = Checkout()
     lock, patches = _inputs(at)
     work = at.build / "source"
     with one_run(work / ".archive.lock", "make wheel-source"):
-        packed = archive.build(lock, patches, obtain(lock.sdist), work)
+        packed = patched_sdist.build(lock, patches, obtain(lock.sdist), work)
     with one_run(work / ".lock", "make wheel-source") as held:
         ready = source.plan(
             *(lock, packed, out, work), python=python, target_device=target_device
@@ -178,9 +178,9 @@ def patch_installed_verb(
     ] = False,
 ) -> None:
     """Put the series into a vLLM that is installed already, all or nothing."""
-    from scripts.fetch import obtain
-    from scripts.wheel.inplace import patch_installed, revert
+    from scripts.upstream.fetch import obtain
     from scripts.wheel.inputs import patched_tree, require_tree
+    from scripts.wheel.installed.patch_installed import patch_installed, revert
 
     if undo:
         say(str(revert(python, force=force)))

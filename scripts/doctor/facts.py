@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts of one environment, as `scripts/inside/look_around.py` tells them."""
+"""Facts of one environment, as `scripts/in_vllm/look_around.py` tells them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts import interpreter
+from scripts.base import interpreter
 from scripts.selection.ask import INSIDE
 
 _SECONDS = 180

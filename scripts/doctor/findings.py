@@ -13,8 +13,8 @@ from scripts.doctor.device import device
 from scripts.doctor.facts import Facts
 from scripts.doctor.remark import Remark, fault, note, version
 from scripts.doctor.required import required
-from scripts.lock import Lock
 from scripts.selection.cases import SWITCH
+from scripts.upstream.lock import Lock
 
 MIN_CUDA = Version("13.0")
 """FlashInfer's B12xMoEWrapper refuses an older one."""

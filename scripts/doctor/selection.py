@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import lock as lockfile
+from scripts.base.errors import ForkError
 from scripts.doctor.facts import Facts
-from scripts.errors import ForkError
 from scripts.selection import main
 from scripts.selection.ask import Answer, ask
 from scripts.selection.cases import (
@@ -23,6 +22,7 @@ from scripts.selection.cases import (
 )
 from scripts.selection.report import KINDS, default
 from scripts.selection.table import SAME, UNKNOWN, Table
+from scripts.upstream import lock as lockfile
 
 _ALIAS = "VLLM_NVFP4_GEMM_BACKEND"
 

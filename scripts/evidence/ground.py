@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.cpuenv import cpu_python, location, package_folder
-from scripts.errors import Finding
-from scripts.evidence import lines, warm
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.evidence import line_owners, warm
 from scripts.evidence.stand import Stand
 from scripts.evidence.warm import place
-from scripts.files import write
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.environments import cpu_python, location, package_folder
 
-INSIDE = ROOT / "scripts" / "inside" / "mutant_tests.py"
+INSIDE = ROOT / "scripts" / "in_vllm" / "mutant_tests.py"
 COVERAGE = ROOT / "requirements" / "coverage.txt"
 
 
@@ -43,7 +43,7 @@ class Ground:
         return {
             "tree": str(self.folder),
             "files": dict(self.stand.own.files),
-            "sources": sorted(lines.owners(self.stand.base, self.stand.steps)),
+            "sources": sorted(line_owners.owners(self.stand.base, self.stand.steps)),
             "cover": None if cover is None else str(cover),
         }
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts import lock as lockfile
+from scripts.base.console import note
 from scripts.checkout import Checkout
-from scripts.console import note
 from scripts.evidence import record
+from scripts.evidence.ablation import Leave, leave_each_out
 from scripts.evidence.ground import cover_map, ground_of
-from scripts.evidence.harmless import Theirs, import_changes, upstream_tests
-from scripts.evidence.leave import Leave, leave_each_out
 from scripts.evidence.mutants import all_mutants, judge
+from scripts.evidence.off_target import Theirs, import_changes, upstream_tests
 from scripts.evidence.session import function
 from scripts.evidence.stand import Stand
 from scripts.series import folder
+from scripts.upstream import lock as lockfile
 
 HARDWARE = "not run"
 """What every patch has of a run on an SM120 or SM121 GPU."""

@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 from queue import Queue
 from typing import Any
 
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.evidence import lines, session
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.evidence import line_owners, session
 from scripts.evidence.ground import Ground, cover_map, process
 from scripts.evidence.mutate import Mutant, mutants
 from scripts.evidence.session import Job
 from scripts.evidence.stand import Stand
-from scripts.files import write
+from scripts.upstream.cache import cache_dir
 
 LIMIT = 120
 """Seconds for the tests of one mutant; one that takes longer hangs."""
@@ -53,7 +53,7 @@ def all_mutants(stand: Stand) -> list[Mutant]:
     """Every mutant of the series' lines, by file and line."""
     last = stand.state(len(stand.steps))
     found: list[Mutant] = []
-    for path, owned in sorted(lines.owners(stand.base, stand.steps).items()):
+    for path, owned in sorted(line_owners.owners(stand.base, stand.steps).items()):
         entry = last[path]
         if entry is not None:
             found += mutants(path, entry.data.decode(), owned)

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from scripts.git import Git
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.series.check.places import added
 from scripts.series.diff import FilePatch
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, Step
+from scripts.series.replay import Step
 
 State = Mapping[str, Entry | None]
 """Files that the series touches; None for one that is not there."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from scripts.base.object_ids import Entry
 from scripts.evidence.names import State
-from scripts.series.replay import Entry, Step
+from scripts.series.replay import Step
 from scripts.series.trailers import trailers
 
 

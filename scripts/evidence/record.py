@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scripts import ROOT, decode
-from scripts.errors import Finding
-from scripts.evidence import lines
+from scripts import ROOT
+from scripts.base import decode
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.evidence import line_owners as lines
 from scripts.evidence.mutants import Ended
 from scripts.evidence.stand import Stand
-from scripts.files import write
 
 FOLDER = ROOT / "tests" / "evidence"
 RECORD = FOLDER / "mutants.json"

@@ -18,14 +18,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scripts import decode
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.cpuenv import cpu_python, location
-from scripts.errors import Finding
+from scripts.base import decode
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.base.git import Git
 from scripts.evidence.warm import INSIDE, SETTINGS, Warm
-from scripts.files import write
-from scripts.git import Git
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.environments import cpu_python, location
 
 Files = Mapping[str, tuple[str, ...] | None]
 """Test file to the functions wanted of it; None for all."""

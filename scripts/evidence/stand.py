@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from scripts.base.files import write
+from scripts.base.git import Git
 from scripts.evidence.names import Names, State, names_of
 from scripts.evidence.own import Own, own_tests
-from scripts.files import write
-from scripts.git import Git
+from scripts.series.base_commit import commit_steps, entries, touched
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Step, replay
-from scripts.upstream import commit_steps, entries, touched
 
 
 @dataclass(frozen=True)

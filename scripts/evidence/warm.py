@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT, worktree
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts import ROOT
+from scripts.base import worktrees
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 
-INSIDE = ROOT / "scripts" / "inside" / "warm_tests.py"
+INSIDE = ROOT / "scripts" / "in_vllm" / "warm_tests.py"
 LIMIT = 900
 """Seconds of one session; a session of ours takes less than two minutes."""
 SETTINGS = {
@@ -27,7 +28,7 @@ SETTINGS = {
 def place(git: Git, folder: Path, tree: str) -> None:
     """Let `folder` be a work tree that holds `tree` and nothing else."""
     if not (folder / ".git").exists():
-        worktree.add(git, folder, "refs/sm12x/base", files=False)
+        worktrees.add(git, folder, "refs/sm12x/base", files=False)
     at = Git(folder)
     # A run that was killed may have left the index locked.
     Path(at.text("rev-parse", "--git-path", "index.lock")).unlink(missing_ok=True)

@@ -13,15 +13,15 @@ from typing import Any
 
 import msgspec
 
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.footprint import cutlass
 from scripts.footprint.models import TENSOR_PARALLEL, Model
 from scripts.selection.ask import INSIDE
 from scripts.selection.matrix import Tree, Trees
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.environments import FLASHINFER, REQUIREMENTS, flashinfer_python
 
 TOKENS = 8192
 """Largest call: vLLM's --max-num-batched-tokens on a large GPU."""
@@ -30,7 +30,7 @@ _COUNT = INSIDE / "expert_bytes.py"
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What vLLM makes of one layer; see `scripts/inside/expert_bytes.py`.
+    """What vLLM makes of one layer; see `scripts/in_vllm/expert_bytes.py`.
 
     Attributes:
         scratch: Bytes that all layers share; of CUTLASS, `cutlass.at_least`.

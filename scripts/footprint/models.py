@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from scripts.kernels import shapes
 
 PATHS = (shapes.PATH, Path(__file__).with_name("models.toml"))

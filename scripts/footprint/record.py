@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from scripts import lock as lockfile
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.checkout import Checkout
-from scripts.cpuenv import asked_with
-from scripts.errors import Finding
-from scripts.files import write
 from scripts.footprint.count import Row
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import asked_with
 
 PATH = Path(__file__).with_name("recorded.json")
 

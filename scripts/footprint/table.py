@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.footprint import cutlass
 from scripts.footprint.count import TOKENS, Row
 from scripts.selection.report import columns, short

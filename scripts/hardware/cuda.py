@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
 from scripts.hardware import gpu
 from scripts.reports import of_series
 from scripts.selection.report import columns
@@ -79,7 +79,7 @@ def update(found: Measured) -> None:
     Raises:
         Finding: Some part failed, so that the table would not be whole.
     """
-    from scripts.files import write
+    from scripts.base.files import write
 
     if failed := failures(found):
         raise Finding(

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from scripts.chips import CAPABILITIES
+from scripts.base.chips import CAPABILITIES
+from scripts.base.errors import Unusable
 from scripts.doctor.facts import Gpu, look
-from scripts.errors import Unusable
 
 """Compute capabilities that the b12x kernels are compiled for."""
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.console import note
 from scripts.doctor.facts import Gpu
-from scripts.errors import Finding
 from scripts.hardware import gpu as gpus
 from scripts.hardware import subsets
 from scripts.hardware.place import HERE, Place, doubled, installed
 from scripts.selection.report import columns
+from scripts.upstream import lock as lockfile
 
 Table = Mapping[str, Any]
 DOUBLE = Gpu("double of an SM120 device, on a CPU", "12.0", "none", "none")

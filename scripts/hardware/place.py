@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import ROOT
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.errors import Unusable
+from scripts.base.files import digest, one_run, write
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.errors import Unusable
-from scripts.files import digest, one_run, write
+from scripts.upstream import lock as lockfile
 
 HERE = ROOT / "tests" / "hardware" / "sm12x"
 REQUIREMENTS = ROOT / "requirements" / "sm12x.txt"
@@ -96,8 +96,8 @@ def installed(at: Checkout) -> Place:
 
 def doubled(at: Checkout) -> Place:
     """The patched source tree on a CPU, as the double of an owner's machine."""
-    from scripts.cpuenv import flashinfer_python
     from scripts.selection.matrix import trees
+    from scripts.upstream.environments import flashinfer_python
 
     source = trees(at).fork.path
     path = f"{source}{os.pathsep}{HERE}"

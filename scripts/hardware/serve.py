@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scripts.console import note
+from scripts.base.console import note
 
 BACKENDS = (
     "flashinfer_cutedsl_sm12x",

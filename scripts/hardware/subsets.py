@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from scripts.console import note
+from scripts.base.console import note
 from scripts.hardware.place import Place
 
 _SECONDS = 3600

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import ROOT
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.hopper.ptx import TARGET
 
 REQUIREMENTS = ROOT / "requirements" / "ptxas.txt"
@@ -34,7 +34,7 @@ class Tools:
         Raises:
             Unusable: There is no C compiler, or the package cannot be had.
         """
-        from scripts.cpuenv import package_folder
+        from scripts.upstream.environments import package_folder
 
         cc = shutil.which("cc") or shutil.which("gcc")
         if cc is None:

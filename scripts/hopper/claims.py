@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts import ROOT
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.hopper.complete import missing
 from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import AT_TIES, broken, table
 from scripts.hopper.known import HELD
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
 
 README = ROOT / "README.md"
 SECTION = "## The kernels themselves, on a Hopper GPU"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run has to show to be kept, and what of it is not there.
 
-The cases themselves are in scripts/inside/hopper_cases.py, where the parts take them
+The cases themselves are in scripts/in_vllm/hopper_cases.py, where the parts take them
 from.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 from scripts.hopper.judge import Row, table
 from scripts.hopper.known import HELD
 from scripts.hopper.selftest import PLANTED
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
-from scripts.inside.hopper_rows import names, unfolded
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
+from scripts.in_vllm.hopper_rows import names, unfolded
 
 _SHOWN = 4
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from scripts.hopper.judge import SAME_BITS, Row, _number, _short, table
-from scripts.inside import hopper_calls as calls
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models as layers
+from scripts.in_vllm import hopper_calls as calls
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models as layers
 
 # FP4 weights and activations cost 0.12 to 0.2 of the output's norm in every layer that
 # was run, BF16 sums of exact products 0.0016 and more: half of that is no measurement.

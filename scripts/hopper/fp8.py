@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts import lock as lockfile
-from scripts.cache import cache_dir
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.checkout import Checkout
-from scripts.errors import Finding
-from scripts.files import write
 from scripts.hopper import ptx
 from scripts.hopper.assemble import Tools, assemble, link
 from scripts.hopper.operands import in_twos
 from scripts.hopper.prepare import ARCHITECTURES, MULTIPROCESSORS
 from scripts.kernels import cubin, mlir
+from scripts.upstream import lock as lockfile
+from scripts.upstream.cache import cache_dir
 
-ENTRY = ROOT / "scripts" / "inside" / "fp8_export.py"
+ENTRY = ROOT / "scripts" / "in_vllm" / "fp8_export.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "fp8"
 FUSED_MOE = "vllm/model_executor/layers/fused_moe/fused_moe.py"
 FP8_UTILS = "vllm/model_executor/layers/quantization/utils/fp8_utils.py"
@@ -124,9 +124,9 @@ def cut(tree: Path) -> str:
 
 def prepare(at: Checkout, out: Path) -> None:
     """Compile all, print what they are, and make the bundle."""
-    from scripts.cpuenv import flashinfer_python
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
+    from scripts.upstream.environments import flashinfer_python
 
     lock = lockfile.load(at.lock)
     python = flashinfer_python()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scripts.hopper.known import RACES, REPORTS, SKIPPED
-from scripts.inside import hopper_cases as cases
+from scripts.in_vllm import hopper_cases as cases
 
 # The double rounds where the kernel does. What is left is the order of the BF16 sums in
 # the scatter: two runs of one kernel are about as far apart.

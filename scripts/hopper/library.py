@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import Finding
-from scripts.files import digest, write
+from scripts.base.errors import Finding
+from scripts.base.files import digest, write
 from scripts.hopper import abi, ptx
 from scripts.hopper.assemble import SHIM, Tools, assemble, link
 from scripts.hopper.assemble import __file__ as ASSEMBLE

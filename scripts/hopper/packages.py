@@ -18,10 +18,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.console import note
-from scripts.cpuenv import FLASHINFER, REQUIREMENTS
-from scripts.errors import Unusable
-from scripts.files import write
+from scripts.base.console import note
+from scripts.base.errors import Unusable
+from scripts.base.files import write
+from scripts.upstream.environments import FLASHINFER, REQUIREMENTS
 
 PYTHON = "3.12"
 THERE = ("torch", "triton", "numpy", "sympy", "mpmath", "networkx")

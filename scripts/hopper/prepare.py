@@ -25,18 +25,18 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.hopper import ptx, selftest
 from scripts.hopper.assemble import Tools
 from scripts.hopper.library import made
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
 from scripts.kernels import sweep
 from scripts.kernels.versions import Environment
 from scripts.series.identity import Identity
+from scripts.upstream.cache import cache_dir
 
 ENTRY = sweep.INSIDE / "hopper_prepare.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
@@ -54,7 +54,7 @@ _BOTH = ("seed",)
 # What needs no kernel, or those of CHECKED.
 _NONE = ("instructions", "sanitizer")
 CODE = (
-    "scripts/inside",
+    "scripts/in_vllm",
     "tests/series/cpu",
     "tests/hardware/cuda",
     "tests/hardware/hopper",
@@ -153,7 +153,7 @@ def _compiled(
     """Each kernel of an architecture, assembled while the next is compiled.
 
     ``tests`` takes how many each file of the series' tests has, by capability;
-    ``rows`` which rows the parts of scripts/inside/hopper_rows.py have.
+    ``rows`` which rows the parts of scripts/in_vllm/hopper_rows.py have.
     """
     store = cache_dir() / "hopper"
     (store / "compiled").mkdir(parents=True, exist_ok=True)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts.errors import Finding, Unusable
-from scripts.files import digest, write
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import digest, write
 from scripts.hopper.complete import missing
 from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
-from scripts.inside.hopper_cases import COLUMNS
+from scripts.in_vllm.hopper_cases import COLUMNS
 from scripts.series.identity import Identity
 
 FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"

@@ -10,8 +10,8 @@ from scripts.hopper.judge import table
 from scripts.hopper.known import REPORTS
 from scripts.hopper.record import made_on
 from scripts.hopper.served import ENGINE
-from scripts.inside.hopper_cases import ALL_PADDED
-from scripts.inside.hopper_models import left_out, models
+from scripts.in_vllm.hopper_cases import ALL_PADDED
+from scripts.in_vllm.hopper_models import left_out, models
 from scripts.reports import of_series
 from scripts.selection.report import columns
 from scripts.series.identity import Identity

@@ -8,17 +8,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import one_run
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.errors import Finding, Unusable
-from scripts.files import one_run
 from scripts.hardware import gpu
 from scripts.hopper import prepare, record
 from scripts.hopper.judge import CAPABILITY
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
 from scripts.series.identity import here
+from scripts.upstream import lock as lockfile
 
 RESULTS = "results*.json"
 
@@ -46,9 +46,9 @@ def prepared(
         Finding: A kernel cannot be compiled, translated or assembled.
         Unusable: The environment or the tools cannot be had.
     """
-    from scripts.cpuenv import flashinfer_python
     from scripts.kernels.versions import environment
     from scripts.selection.matrix import trees
+    from scripts.upstream.environments import flashinfer_python
 
     lock = lockfile.load(at.lock)
     tree = trees(at).fork.path
@@ -78,8 +78,8 @@ def packages_of(release: str, lock: lockfile.Lock) -> Path:
     Raises:
         Unusable: There is no such release.
     """
-    from scripts.cpuenv import FLASHINFER
     from scripts.kernels.releases import requirements
+    from scripts.upstream.environments import FLASHINFER
 
     required = lock.companions["flashinfer-python"]
     return FLASHINFER if release == required else requirements(release)

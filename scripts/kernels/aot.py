@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FlashInfer's disk cache of MoE kernels for one kind of GPU, filled ahead of time.
 
-What the cache is and how FlashInfer keys it stands in scripts/inside/kernel_cache.py.
+What the cache is and how FlashInfer keys it stands in scripts/in_vllm/kernel_cache.py.
 Its direct micro kernel, its GEMM and Triton's kernels are in no cache of FlashInfer's,
 and are compiled at each start, or kept by Triton.
 """
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from scripts.errors import Finding, Unusable
-from scripts.files import write
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import write
 from scripts.kernels import sweep
 
 ENTRY = sweep.INSIDE / "kernel_cache.py"

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scripts import ROOT, decode
-from scripts.errors import Unusable
-from scripts.files import write
+from scripts import ROOT
+from scripts.base import decode
+from scripts.base.errors import Unusable
+from scripts.base.files import write
 from scripts.kernels.report import Kernel, Report
 
 PATH = ROOT / "tests" / "kernels" / "baseline.json"

@@ -22,7 +22,7 @@ def problems(message: str, given: Sequence[Sequence[Any]]) -> list[str]:
 
     Args:
         message: TVM-FFI's error, which has the signature.
-        given: Of each argument a list, as scripts/inside/kernel_given.py writes it.
+        given: Of each argument a list, as scripts/in_vllm/kernel_given.py writes it.
 
     >>> message = (
     ...     "Mismatched Tensor on argument #0 when calling: `f(x: Tensor([n0, 4], "
@@ -84,7 +84,7 @@ def by_place(
     tensor that is also passed as another argument may stand in for it.
 
     Args:
-        wanted: Arguments of the compilation, as scripts/inside/kernel_given.py
+        wanted: Arguments of the compilation, as scripts/in_vllm/kernel_given.py
             writes them.
         given: Those of the launch.
 

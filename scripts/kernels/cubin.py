@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 
 RESERVED = 1024
 """Bytes of static shared memory that the system keeps; cuobjdump counts them in."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 _ALIAS = re.compile(r"^(!memref_\w+) = (!cute\.memref<.*>)$", re.M)
 _MEMREF = re.compile(r'!cute\.memref<\w*?(\d+)\w*, smem, (?:align<\d+>, )?"(\d+):1">')

@@ -11,14 +11,14 @@ from pathlib import Path
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from scripts import fetch, index
-from scripts.cache import cache_dir
-from scripts.cpuenv import FLASHINFER, flashinfer_python
-from scripts.errors import Unusable
-from scripts.files import write
+from scripts.base.errors import Unusable
+from scripts.base.files import write
 from scripts.kernels import baseline, cubin, report, sweep
 from scripts.kernels import shapes as shapes_file
 from scripts.kernels.versions import environment
+from scripts.upstream import fetch, index
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.environments import FLASHINFER, flashinfer_python
 
 _PROJECT = "flashinfer-python"
 _BESIDE = 3

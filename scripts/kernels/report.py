@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts import decode
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base import decode
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.kernels import contract, cubin, mlir
 from scripts.kernels.names import names_of, selection
 from scripts.kernels.problems import Kind, Problem, of_events

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.chips import ARCHITECTURES
-from scripts.errors import Unusable
+from scripts.base.chips import ARCHITECTURES
+from scripts.base.errors import Unusable
 
 PATH = Path(__file__).with_name("shapes.toml")
 
@@ -35,7 +35,7 @@ class Model:
     """Whether experts with BF16 activations are asked for as well."""
 
     def request(self) -> dict[str, Any]:
-        """What scripts/inside/kernel_sweep.py wants to know of it."""
+        """What scripts/in_vllm/kernel_sweep.py wants to know of it."""
         moe = [
             {"tp": tp, "max-tokens": limit, "method": "NVFP4", "backend": "auto"}
             for tp in self.tensor_parallel

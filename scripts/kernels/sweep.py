@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run scripts/inside/kernel_sweep.py, one process an architecture, and keep results.
+"""Run scripts/in_vllm/kernel_sweep.py, one process an architecture, and keep results.
 
     kernels/compiled/<key>-<salt>/   cubin, IR and call contract of one kernel
     kernels/reached/<digest>.json    what vLLM reaches, of the same inputs
@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ROOT
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.kernels import shapes as shapes_file
 from scripts.kernels.versions import Environment
+from scripts.upstream.cache import cache_dir
 
-INSIDE = ROOT / "scripts" / "inside"
+INSIDE = ROOT / "scripts" / "in_vllm"
 ENTRY = INSIDE / "kernel_sweep.py"
 Event = Mapping[str, Any]
 

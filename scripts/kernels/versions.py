@@ -11,7 +11,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 # Prefixes of the distributions that decide what comes out of a compilation.
 _COMPILERS = (

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scripts.port.guards import Sides, objections
-from scripts.port.languages import Kind, kind
-from scripts.port.merge import Space
-from scripts.port.prose import may_be, without_prose
-from scripts.port.states import Evidence
-from scripts.port.symbols import Lines, atoms, deltas, renames, symbols
-from scripts.series.replay import Entry
+from scripts.base.object_ids import Entry
+from scripts.port.merge.guards import Sides, objections
+from scripts.port.merge.languages import Kind, kind
+from scripts.port.merge.prose import may_be, without_prose
+from scripts.port.merge.symbols import Lines, atoms, deltas, renames, symbols
+from scripts.port.merge.text import Space
+from scripts.port.report.states import Evidence
 
 ENOUGH = 0.6
 """Share of a change found upstream at which it is probably there."""

@@ -11,14 +11,15 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from scripts import ROOT, index
-from scripts import lock as lockfile
+from scripts import ROOT
+from scripts.base.console import note
+from scripts.base.errors import Unusable
+from scripts.base.files import write
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.cpuenv import FLASHINFER
-from scripts.errors import Unusable
-from scripts.fetch import is_offline
-from scripts.files import write
+from scripts.upstream import index
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import FLASHINFER
+from scripts.upstream.fetch import is_offline
 
 ASKED_WITH = FLASHINFER.relative_to(ROOT)
 """What is installed ahead of the CPU's packages; torch is none of it, since which of

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from scripts.console import note
-from scripts.git import Git
+from scripts.base.console import note
+from scripts.base.git import Git
 from scripts.port.carry import carry
-from scripts.port.places import places
-from scripts.port.resolutions import Records
-from scripts.port.slim import Mirror
-from scripts.port.states import FileResult, PatchResult, State
-from scripts.port.summary import Culprit
+from scripts.port.mirror import Mirror
+from scripts.port.moves import places
+from scripts.port.names.trees import Trees
+from scripts.port.report.states import FileResult, PatchResult, State
+from scripts.port.report.summary import Culprit
 from scripts.port.target import git_tree, python_or
-from scripts.port.trees import Trees
+from scripts.series.base_commit import touched
 from scripts.series.mailbox import Patch
-from scripts.upstream import touched
+from scripts.series.resolutions import Records
 
 
 @dataclass

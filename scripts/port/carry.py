@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scripts.base.object_ids import Entry
 from scripts.port import decide
-from scripts.port.ahead import beside
-from scripts.port.breach import Breach, changed_of, said_of
-from scripts.port.chain import Answer, Chain, Snapshot
 from scripts.port.decide import Case
-from scripts.port.dependents import Waiting, brought
-from scripts.port.merge import Merged, Space, space
-from scripts.port.modules import module
-from scripts.port.places import Places
-from scripts.port.resolutions import Records
-from scripts.port.states import FileResult, PatchResult, State
-from scripts.port.trees import Trees
+from scripts.port.merge.text import Merged, Space, space
+from scripts.port.moves import Places
+from scripts.port.names.ahead import beside
+from scripts.port.names.breach import Breach, changed_of, said_of
+from scripts.port.names.chain import Answer, Chain, Snapshot
+from scripts.port.names.dependents import Waiting, brought
+from scripts.port.names.modules import module
+from scripts.port.names.trees import Trees
+from scripts.port.report.states import FileResult, PatchResult, State
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, Step, Tree, replay
+from scripts.series.replay import Step, Tree, replay
+from scripts.series.resolutions import Records
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from scripts.cpuenv import FLASHINFER, asked_with
-from scripts.errors import ForkError
-from scripts.lock import Lock, Own
-from scripts.release import REQUIREMENTS, companions
-from scripts.shelf import Source
+from scripts.base.errors import ForkError
+from scripts.upstream.environments import FLASHINFER, asked_with
+from scripts.upstream.lock import Lock, Own
+from scripts.upstream.release_facts import REQUIREMENTS, companions
+from scripts.upstream.sdist_contents import Source
 
 
 def of(tree: Source, where: str) -> dict[str, str]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry
 from scripts.port import absorbed
-from scripts.port.elements import NoMerge
 from scripts.port.elsewhere import elsewhere
-from scripts.port.guards import Sides, doubts_of, moved_only, touched_symbols
-from scripts.port.merge import Merged, Space
-from scripts.port.places import Places
-from scripts.port.resolutions import Known, Records
-from scripts.port.states import FileResult, State
-from scripts.port.symbols import renames, symbols
-from scripts.port.syntax import merge_syntax
+from scripts.port.merge.elements import NoMerge
+from scripts.port.merge.guards import Sides, doubts_of, moved_only, touched_symbols
+from scripts.port.merge.symbols import renames, symbols
+from scripts.port.merge.syntax import merge_syntax
+from scripts.port.merge.text import Merged, Space
+from scripts.port.moves import Places
+from scripts.port.report.states import FileResult, State
 from scripts.series.diff import FilePatch
-from scripts.series.replay import Entry, Tree, apply_file
+from scripts.series.replay import Tree, apply_file
+from scripts.series.resolutions import Known, Records
 
 
 @dataclass(frozen=True)

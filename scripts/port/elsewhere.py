@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripts.port.places import Places
-from scripts.port.states import Evidence, FileResult, State
-from scripts.port.symbols import symbols
+from scripts.port.merge.symbols import symbols
+from scripts.port.moves import Places
+from scripts.port.report.states import Evidence, FileResult, State
 
 
 def elsewhere(found: FileResult, places: Places) -> FileResult:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from scripts.git import Git
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.port.absorbed import has
-from scripts.port.states import Alert, PatchResult, Red
-from scripts.port.symbols import symbols
+from scripts.port.merge.symbols import symbols
+from scripts.port.report.states import PatchResult
+from scripts.series.alerts import Alert, Red
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry
 from scripts.series.trailers import trailers
 
 LIMIT = 400

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.files import write
+from scripts.base.object_ids import Entry
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.cpuenv import asked_with
-from scripts.files import write
-from scripts.port import readme
 from scripts.port.beside import ASKED_WITH
-from scripts.port.summary import Beside, Check, Proof
+from scripts.port.report import readme
+from scripts.port.report.summary import Beside, Check, Proof
 from scripts.series import folder
 from scripts.series.adopt import adopt
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry
 from scripts.series.table import NAME
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import asked_with
 
 Step = tuple[str, tuple[str, ...]]
 """Its name, and the arguments of this interpreter."""

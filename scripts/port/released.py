@@ -11,12 +11,12 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from scripts import cache, fetch, index
-from scripts.errors import Finding, Unusable
-from scripts.files import digest, write
-from scripts.lock import Artifact, Lock
-from scripts.pin import announced
-from scripts.release import PROJECT, as_version, kind_of
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import digest, write
+from scripts.upstream import cache, fetch, index
+from scripts.upstream.lock import Artifact, Lock
+from scripts.upstream.pin import announced
+from scripts.upstream.release_facts import PROJECT, as_version, kind_of
 
 _ANY = Version("0"), Version("99999")
 """After the first and before the last release."""

@@ -6,17 +6,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from scripts.base.console import note
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import one_run, write
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.errors import Finding, Unusable
-from scripts.files import one_run, write
-from scripts.port import answers, conflict, prove, render, resolutions, trials
+from scripts.port import prove, trials
 from scripts.port.carry import ported
-from scripts.port.languages import parses
-from scripts.port.look import Wanted, Work, look, who_broke
-from scripts.port.states import PatchResult
-from scripts.port.summary import Outcome, Summary
-from scripts.port.workplace import Stop, Workplace
+from scripts.port.merge.languages import parses
+from scripts.port.report import conflict, render
+from scripts.port.report.states import PatchResult
+from scripts.port.report.summary import Outcome, Summary
+from scripts.port.session import Stop, Workplace
+from scripts.port.survey import Wanted, Work, look, who_broke
+from scripts.series import answers, resolutions
 
 __all__ = ["Wanted", "port", "resume"]
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from scripts import shelf
-from scripts.errors import Unusable
-from scripts.git import Git
-from scripts.lock import Artifact, Lock
-from scripts.port.languages import Kind, is_native, kind
+from scripts.base.errors import Unusable
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
+from scripts.port.merge.languages import Kind, is_native, kind
 from scripts.port.released import sdist
-from scripts.release import REQUIREMENTS, as_version
-from scripts.series.replay import Entry
-from scripts.shelf import Source, Want
+from scripts.upstream import sdist_contents
+from scripts.upstream.lock import Artifact, Lock
+from scripts.upstream.release_facts import REQUIREMENTS, as_version
+from scripts.upstream.sdist_contents import Source, Want
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def tree(target: Target, want: Want) -> Source:
         Unusable: It cannot be fetched.
     """
     if target.artifact is not None:
-        return shelf.read(target.artifact, want)
+        return sdist_contents.read(target.artifact, want)
     assert target.git and target.commit
     return git_tree(Git(target.git), target.commit, want)
 

@@ -19,26 +19,28 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from scripts import cache
-from scripts import lock as lockfile
+from scripts.base.errors import Unusable
+from scripts.base.files import digest, write
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.fetch import obtain
-from scripts.files import digest, write
-from scripts.git import Git
-from scripts.pin import pin
-from scripts.port import beside, readme
+from scripts.port import beside
 from scripts.port.prove import named
+from scripts.port.report import readme
 from scripts.port.target import Target, git_tree
-from scripts.release import VERSION_FILE, as_version, read
 from scripts.series.adopt import adopt
 from scripts.series.apply import sdist_base
+from scripts.series.base_commit import commit_steps
 from scripts.series.mailbox import Patch, parse
 from scripts.series.render import format_patches
-from scripts.series.replay import Entry, Step
+from scripts.series.replay import Step
 from scripts.series.required import lock_values, own_companions
 from scripts.series.table import lanes_on, render
-from scripts.upstream import commit_steps
+from scripts.upstream import cache
+from scripts.upstream import lock as lockfile
+from scripts.upstream.fetch import obtain
+from scripts.upstream.pin import pin
+from scripts.upstream.release_facts import VERSION_FILE, as_version, read
 
 Changes = Iterable[Mapping[str, Entry | None]]
 _LINK = 0o120000

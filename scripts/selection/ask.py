@@ -15,14 +15,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from scripts import ROOT
-from scripts.cache import cache_dir
-from scripts.console import note
-from scripts.cpuenv import FLASHINFER, REQUIREMENTS, flashinfer_python, package_folder
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.selection.cases import BROKEN, CUDA_12, NO_CUTLASS, Case, World
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.environments import (
+    FLASHINFER,
+    REQUIREMENTS,
+    flashinfer_python,
+    package_folder,
+)
 
-INSIDE = ROOT / "scripts" / "inside"
+INSIDE = ROOT / "scripts" / "in_vllm"
 _ASK = INSIDE / "ask_selection.py"
 _OLD_FLASHINFER = ROOT / "requirements" / "flashinfer-old.txt"
 RELEASES = {
@@ -148,7 +153,7 @@ def ask(
 
     Args:
         python: The interpreter that has vLLM's packages.
-        setting: The WORLD of `scripts/inside/ask_selection.py`.
+        setting: The WORLD of `scripts/in_vllm/ask_selection.py`.
         cases: The questions.
         limit: Seconds after which the process is ended.
 

@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass
 from itertools import product
 from pathlib import Path
 
-from scripts import chips
-from scripts.errors import Finding
+from scripts.base import chips
+from scripts.base.errors import Finding
 
 LAYERS = ("MoE", "linear")
 SCHEMES = ("W4A4", "W4A16")
@@ -77,7 +77,7 @@ USUAL = World("present", "present")
 
 @dataclass(frozen=True)
 class Case:
-    """One question, in one world; `scripts/inside/ask_selection.py` takes it."""
+    """One question, in one world; `scripts/in_vllm/ask_selection.py` takes it."""
 
     layer: str
     scheme: str

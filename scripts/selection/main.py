@@ -9,14 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from scripts import ROOT, reports
-from scripts import lock as lockfile
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.checkout import Checkout
-from scripts.cpuenv import asked_with
-from scripts.errors import Finding
-from scripts.files import write
 from scripts.selection import report, table
 from scripts.selection.matrix import Matrix, Trees, ask_both
 from scripts.series.identity import Identity
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import asked_with
 
 _PRESENT = "FlashInfer present is "
 _ASKED = "Asked on {} of the patched tree {}."

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import worktree
+from scripts.base import worktrees
+from scripts.base.files import write
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.files import write
-from scripts.git import Git
 from scripts.selection.ask import Question, ask_all
 from scripts.selection.cases import ONLY_OURS, WORLDS, all_cases, named_backends
 from scripts.selection.table import Outcome, Table, key, outcome
@@ -61,7 +61,7 @@ def trees(at: Checkout) -> Trees:
     git = Git(bench)
     upstream = own.root / "upstream"
     if git.resolve("refs/sm12x/base") != _head(upstream):
-        worktree.add(git, upstream, "refs/sm12x/base")
+        worktrees.add(git, upstream, "refs/sm12x/base")
     return Trees(tree(bench, "HEAD"), tree(upstream, "HEAD"))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.selection.ask import Answer
 from scripts.selection.cases import (
     AUTO,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.errors import Finding
-from scripts.files import write
+from scripts.base.errors import Finding
+from scripts.base.files import write
 from scripts.selection.ask import RELEASES, Answer, Question, ask_all
 from scripts.selection.cases import (
     AUTO,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from scripts.base.files import sweep, write
 from scripts.checkout import Checkout
-from scripts.files import sweep, write
 from scripts.series import about, folder
 from scripts.series.table import NAME
 

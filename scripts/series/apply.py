@@ -7,26 +7,26 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import one_run
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.fetch import obtain
-from scripts.files import one_run
-from scripts.git import Git
-from scripts.lock import Lock
 from scripts.series import folder
-from scripts.series.mailbox import Patch
-from scripts.series.origin import UPSTREAM_URL, Source
-from scripts.series.replay import replay
-from scripts.series.workbench import BRANCH, State, Workbench
-from scripts.upstream import (
+from scripts.series.base_commit import (
     base_from_git,
     base_from_sdist,
     commit_steps,
     entries,
     touched,
 )
+from scripts.series.mailbox import Patch
+from scripts.series.origin import UPSTREAM_URL, Source
+from scripts.series.replay import replay
+from scripts.series.workbench import BRANCH, State, Workbench
+from scripts.upstream import lock as lockfile
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Lock
 
 
 @dataclass(frozen=True)

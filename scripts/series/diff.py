@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scripts.errors import Finding
-from scripts.git import NULL_ID
+from scripts.base.errors import Finding
+from scripts.base.git import NULL_ID
 
 
 @dataclass(frozen=True)

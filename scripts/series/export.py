@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts import lock as lockfile
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import one_run
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
-from scripts.files import one_run
-from scripts.git import Git
 from scripts.series import folder, quoted
 from scripts.series.adopt import Change, adopt
 from scripts.series.apply import make_commits, sdist_base
@@ -21,6 +20,7 @@ from scripts.series.origin import Source
 from scripts.series.render import format_patches
 from scripts.series.required import lock_values, own_companions
 from scripts.series.workbench import State, Workbench
+from scripts.upstream import lock as lockfile
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from scripts import ROOT
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.series.mailbox import Patch, parse
 
 PATCHES = ROOT / "patches"

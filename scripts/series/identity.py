@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.lock import Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
+from scripts.upstream import lock as lockfile
+from scripts.upstream.lock import Lock
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 
 # The canonical form. Each flag removes something that varies between machines
 # or git versions, or that a reader would have to guess about.

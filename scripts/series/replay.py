@@ -13,19 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from scripts.errors import Finding
-from scripts.git import NULL_ID
-from scripts.gitobj import blob_id
+from scripts.base.errors import Finding
+from scripts.base.git import NULL_ID
+from scripts.base.object_ids import Entry, blob_id
 from scripts.series.mailbox import FilePatch, Hunk, Patch
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of the tree."""
-
-    mode: int
-    """0o100644, 0o100755 or 0o120000."""
-    data: bytes
 
 
 class Named(Protocol):

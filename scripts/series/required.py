@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.git import Git
-from scripts.lock import Lock, Own
-from scripts.release import REQUIREMENTS, companions
+from scripts.base.git import Git
 from scripts.series.mailbox import Patch
 from scripts.series.table import first_sentence
 from scripts.series.trailers import description
+from scripts.upstream.lock import Lock, Own
+from scripts.upstream.release_facts import REQUIREMENTS, companions
 
 
 def touches(patches: Sequence[Patch]) -> Patch | None:
@@ -53,7 +53,7 @@ def own_companions(
 
 
 def lock_values(lock: Lock, found: Mapping[str, Own]) -> dict[str, Any]:
-    """Keys of the lock for `scripts.lock.edit`."""
+    """Keys of the lock for `scripts.upstream.lock.edit`."""
     gone = (name for name in lock.own if name not in found)
     values: dict[str, Any] = {f"series.companions.{name}": None for name in gone}
     for name, own in found.items():

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from scripts import lock
-from scripts.fetch import obtain
+from scripts.series.lane import Lane, belongs_to_source, lane
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import Key, description, trailers
-from scripts.wheel.lane import Lane, belongs_to_source, lane
+from scripts.upstream import lock
+from scripts.upstream.fetch import obtain
 
 NAME = "README.md"
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from scripts import decode
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.files import write
-from scripts.git import Git
+from scripts.base import decode
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.base.git import Git
 
 BRANCH = "sm12x"
 

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from scripts import reports
+from scripts.base.errors import ForkError
 from scripts.checkout import Checkout
-from scripts.errors import ForkError
 from scripts.series.identity import Identity, here
 
 T = TypeVar("T")

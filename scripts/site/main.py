@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import lock as lockfile
+from scripts.base.files import one_run, write
 from scripts.checkout import Checkout
-from scripts.fetch import obtain
-from scripts.files import one_run, write
 from scripts.selection.cases import DEVICES, OURS
 from scripts.series import folder
 from scripts.series.table import lanes_on
@@ -27,6 +25,8 @@ from scripts.site.port import Carry, Port
 from scripts.site.release import Rebuilt, Release
 from scripts.site.series import views
 from scripts.site.tables import Table
+from scripts.upstream import lock as lockfile
+from scripts.upstream.fetch import obtain
 
 SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "matrix": ("make matrix", Matrix),

@@ -14,12 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from scripts.kernels import baseline
 from scripts.kernels.report import SHARED_LIMIT
-from scripts.lock import Lock
 from scripts.site.found import Found, State
 from scripts.site.memory import gib
 from scripts.site.port import words
 from scripts.site.release import mib
 from scripts.site.series import View
+from scripts.upstream.lock import Lock
 
 TEMPLATES = Path(__file__).with_name("templates")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.port.states import State
-from scripts.port.summary import Outcome
+from scripts.port.report.states import State
+from scripts.port.report.summary import Outcome
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Port:
-    """As `scripts.port.render` writes it."""
+    """As `scripts.port.report.render` writes it."""
 
     source: str
     target: str

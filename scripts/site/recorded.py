@@ -7,7 +7,7 @@ from scripts.footprint import record as footprint
 from scripts.footprint import table
 from scripts.hardware import cuda
 from scripts.hopper import record, render
-from scripts.inside.hopper_cases import TESTS
+from scripts.in_vllm.hopper_cases import TESTS
 from scripts.selection import main, report
 from scripts.site.found import Record
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from scripts.lock import Lock
+from scripts.upstream.lock import Lock
 
 BOTH = "12.0a;12.1a"
 """RTX PRO 6000 and RTX 50 (sm_120a), GB10 (sm_121a)."""

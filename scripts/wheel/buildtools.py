@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from scripts import interpreter
-from scripts.errors import Unusable
+from scripts.base import interpreter
+from scripts.base.errors import Unusable
 
 # sm_121 came with nvcc 12.9 (CUDA 12.9 release notes); 12.8 knows sm_120 only.
 NVCC = SpecifierSet(">=12.9")

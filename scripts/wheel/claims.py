@@ -16,9 +16,9 @@ from binascii import Error
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import trailers
+from scripts.upstream.lock import Artifact, Lock
 from scripts.wheel.report import Difference, What
 
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import shelf
-from scripts.errors import Finding
-from scripts.files import digest
-from scripts.gitobj import tree_id
-from scripts.lock import Artifact, Lock
+from scripts.base.errors import Finding
+from scripts.base.files import digest
+from scripts.base.object_ids import Entry, tree_id
 from scripts.series import folder
+from scripts.series.base_commit import touched
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, changed_ids, replay, result
-from scripts.upstream import touched
+from scripts.series.replay import changed_ids, replay, result
+from scripts.upstream import sdist_contents
+from scripts.upstream.lock import Artifact, Lock
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def patched_tree(lock: Lock, sdist: Path, patches: Sequence[Patch]) -> Tree:
         Finding: The series does not apply.
     """
     paths = touched(patches)
-    source = shelf.source(sdist, lock.sdist, paths.__contains__)
+    source = sdist_contents.source(sdist, lock.sdist, paths.__contains__)
     changes = result(replay(patches, source.files.get))
     after = tree_id(changed_ids(source.ids, changes))
     new = frozenset(paths - {*source.files})

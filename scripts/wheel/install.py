@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.console import note
-from scripts.errors import Unusable
+from scripts.base.console import note
+from scripts.base.errors import Unusable
 
 
 @dataclass(frozen=True)

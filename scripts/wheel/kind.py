@@ -15,13 +15,13 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from scripts.errors import Finding
-from scripts.files import digest
-from scripts.lock import Artifact, Lock
+from scripts.base.errors import Finding
+from scripts.base.files import digest
+from scripts.upstream.lock import Artifact, Lock
 from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, What
-from scripts.wheel.scan import Scan, scan
-from scripts.wheel.zipread import Archive, Member
+from scripts.wheel.zip.reader import Archive, Member
+from scripts.wheel.zip.scan import Scan, scan
 
 _INFO = re.compile(r"vllm-([^/]+)\.dist-info/")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 SBOM = "vllm-sm12x.cdx.json"
 """Name of the bill of materials, in the wheel's .dist-info/sboms/."""

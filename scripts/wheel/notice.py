@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scripts.lock import Lock
 from scripts.series.mailbox import Patch
-from scripts.wheel.payload import Payload
+from scripts.upstream.lock import Lock
+from scripts.wheel.embedded_files import Payload
 
 NAME = "NOTICE.sm12x"
 

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.console import bytes_progress
-from scripts.errors import Finding
-from scripts.files import sweep, whole
-from scripts.lock import Artifact, Lock
+from scripts.base.console import bytes_progress
+from scripts.base.errors import Finding
+from scripts.base.files import sweep, whole
+from scripts.series.lane import require_overlay
 from scripts.series.mailbox import Patch
-from scripts.wheel import metadata, notice, payload, zipcopy
+from scripts.upstream.lock import Artifact, Lock
+from scripts.wheel import embedded_files, metadata, notice
 from scripts.wheel.inputs import patched_tree, require_tree
-from scripts.wheel.lane import require_overlay
-from scripts.wheel.zipread import STORED, Archive, Member, bad, read
+from scripts.wheel.zip import copier
+from scripts.wheel.zip.reader import STORED, Archive, Member, bad, read
 
 
 def wheel_name(lock: Lock, upstream: str) -> str:
@@ -117,7 +118,7 @@ def build(
         entries = plan(lock, patches, archive, artifact, target.name, beside)
         sweep(out_dir, target.name)
         with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:
-            zipcopy.write(archive, entries, f, lock.epoch, bar.advance)
+            copier.write(archive, entries, f, lock.epoch, bar.advance)
     return target
 
 
@@ -128,7 +129,7 @@ def plan(
     artifact: Artifact,
     filename: str,
     beside: Executor,
-) -> Iterator[zipcopy.Keep | zipcopy.Put]:
+) -> Iterator[copier.Keep | copier.Put]:
     """What the overlay holds, in order; reads the base, writes nothing.
 
     The bill of materials, whose library takes its time to load, is made by `beside`
@@ -138,21 +139,25 @@ def plan(
     members = {m.name: m for m in archive.members}
     old_info = f"vllm-{lock.version}.dist-info/"
     info = f"vllm-{lock.local_version}.dist-info/"
-    for need in (payload.VERSION_FILE, f"{old_info}METADATA", f"{old_info}RECORD"):
+    for need in (
+        embedded_files.VERSION_FILE,
+        f"{old_info}METADATA",
+        f"{old_info}RECORD",
+    ):
         if need not in members:
             raise bad(archive.path, "a file of the wheel is missing", need, "none")
 
     def rename(name: str) -> str:
         return info + name.removeprefix(old_info) if name.startswith(old_info) else name
 
-    change = payload.derive(patches, members, data)
+    change = embedded_files.derive(patches, members, data)
     put = {
-        path: zipcopy.Put(path, entry.data, _mode(path, entry.mode, members))
+        path: copier.Put(path, entry.data, _mode(path, entry.mode, members))
         for path, entry in change.put.items()
     }
     extra = {
-        payload.VERSION_FILE: metadata.version_file(
-            data(payload.VERSION_FILE), lock.version, lock.local_version
+        embedded_files.VERSION_FILE: metadata.version_file(
+            data(embedded_files.VERSION_FILE), lock.version, lock.local_version
         ),
         f"{info}METADATA": metadata.metadata(
             data(f"{old_info}METADATA"),
@@ -164,7 +169,7 @@ def plan(
         f"{info}licenses/{notice.NAME}": notice.render(lock, patches, change),
     }
     bill = f"{info}sboms/{metadata.SBOM}"
-    put |= {name: zipcopy.Put(name, text) for name, text in extra.items()}
+    put |= {name: copier.Put(name, text) for name, text in extra.items()}
     kept = [m for m in archive.members if m.name not in change.gone]
     names = {m.name: rename(m.name) for m in kept}
     order = _order(list(names.values()), [*put, bill], info)
@@ -172,19 +177,19 @@ def plan(
     old = {new: members[was] for was, new in names.items()}
     rows = metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD")
 
-    def last() -> list[zipcopy.Put]:
+    def last() -> list[copier.Put]:
         from scripts.wheel import sbom
 
-        put[bill] = zipcopy.Put(bill, sbom.render(lock, patches, artifact, filename))
+        put[bill] = copier.Put(bill, sbom.render(lock, patches, artifact, filename))
         new = {name: p.data for name, p in put.items()}
         record = metadata.overlay_record(rows, names, new, change.gone, order)
-        put[order[-1]] = zipcopy.Put(order[-1], record)
+        put[order[-1]] = copier.Put(order[-1], record)
         return [put[name] for name in order[len(before) :]]
 
     made = beside.submit(last)
 
-    def entries() -> Iterator[zipcopy.Keep | zipcopy.Put]:
-        yield from (put[n] if n in put else zipcopy.Keep(old[n], n) for n in before)
+    def entries() -> Iterator[copier.Keep | copier.Put]:
+        yield from (put[n] if n in put else copier.Keep(old[n], n) for n in before)
         yield from made.result()
 
     return entries()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.wheel.metadata import read_record, record_hash
 
 

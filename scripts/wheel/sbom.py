@@ -28,9 +28,9 @@ from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from scripts.lock import Artifact, Lock
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import trailers
+from scripts.upstream.lock import Artifact, Lock
 
 PREFIX = "vllm-sm12x"
 """Namespace of the properties."""

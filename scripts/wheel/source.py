@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from scripts.console import note
-from scripts.errors import Unusable
-from scripts.files import MAKE_ROOM, digest, write
-from scripts.lock import Lock
+from scripts.base.console import note
+from scripts.base.errors import Unusable
+from scripts.base.files import MAKE_ROOM, digest, write
+from scripts.upstream.lock import Lock
 from scripts.wheel import buildtools
-from scripts.wheel.archive import unpack
 from scripts.wheel.buildenv import BOTH, added, kept, machine
+from scripts.wheel.patched_sdist import unpack
 
 DEVICES = ("cuda", "empty")
 _PART = ".part-"
@@ -57,7 +57,7 @@ def plan(
 
     Args:
         lock: The pin.
-        archive: What `scripts.wheel.archive.build` made.
+        archive: What `scripts.wheel.patched_sdist.build` made.
         out_dir: Folder for the wheel.
         work: Folder for tree and objects, `build/source`.
         python: The interpreter to build with; it has torch and upstream's

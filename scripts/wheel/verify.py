@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from scripts.console import bytes_progress
-from scripts.errors import Finding
-from scripts.lock import Artifact, Lock
+from scripts.base.console import bytes_progress
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry
+from scripts.upstream.lock import Artifact, Lock
 from scripts.wheel import claims
 from scripts.wheel.inputs import Tree, base_of, patched_tree, pinned
 from scripts.wheel.kind import NEXT, kind_of, unread
 from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, Report, What
-from scripts.wheel.scan import Scan, by_name, differing, is_elf, scan
-from scripts.wheel.zipcopy import dos_time
-from scripts.wheel.zipread import STORED, Archive, Member, read
+from scripts.wheel.zip.copier import dos_time
+from scripts.wheel.zip.reader import STORED, Archive, Member, read
+from scripts.wheel.zip.scan import Scan, by_name, differing, is_elf, scan
 
 NOTICE = "NOTICE.sm12x"
 _OWN = {"vllm/_version.py", "METADATA", "RECORD", f"licenses/{NOTICE}", f"sboms/{SBOM}"}

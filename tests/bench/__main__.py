@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.console import say
+from scripts.base.console import say
 from tests.bench import apply, growth, installed, memory, report, verified, wheel
 from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room

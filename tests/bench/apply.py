@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply, make_commits
+from scripts.series.base_commit import touched
 from scripts.series.workbench import State, Workbench
-from scripts.upstream import touched
 from tests.bench.generated import generate
 from tests.bench.measure import alternate, child, settle, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit

@@ -12,24 +12,25 @@ from tempfile import TemporaryDirectory
 
 from packaging.version import Version
 
-from scripts import fetch, shelf
-from scripts import lock as lockfile
+from scripts.base.console import note
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.checkout import Checkout
-from scripts.console import note
-from scripts.git import Git
-from scripts.lock import Lock
 from scripts.port.carry import Carried, Trees, carry
-from scripts.port.look import uncollected
-from scripts.port.places import places
+from scripts.port.moves import places
 from scripts.port.released import sdist
-from scripts.port.resolutions import Records
+from scripts.port.survey import uncollected
 from scripts.port.target import Target, python_or, tree, wanted
-from scripts.sdist import members
 from scripts.series import folder
 from scripts.series.apply import make_commits
+from scripts.series.base_commit import commit_files, touched
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Entry, replay
-from scripts.upstream import commit_files, touched
+from scripts.series.replay import replay
+from scripts.series.resolutions import Records
+from scripts.upstream import fetch, sdist_contents
+from scripts.upstream import lock as lockfile
+from scripts.upstream.lock import Lock
+from scripts.upstream.sdist import members
 from tests.bench.landed import wrong
 from tests.bench.measure import stopwatch
 from tests.bench.peers import PEERS, Applied, Place
@@ -96,7 +97,7 @@ def carried(lock: Lock, patches: Sequence[Patch], release: str) -> Carried:
     """What becomes of a series on another release, with nobody's decisions."""
     with uncollected():
         paths = touched(list(patches))
-        base = shelf.read(lock.sdist, python_or(paths))
+        base = sdist_contents.read(lock.sdist, python_or(paths))
         target = Target(release, Version(release), sdist(lock, Version(release)))
         new = tree(target, wanted(paths, base.ids))
         moves = places(paths, base, new)
@@ -176,7 +177,7 @@ def measure(releases: Sequence[str]) -> list[Cell]:
     at = Checkout()
     lock = lockfile.load(at.lock)
     patches = folder.load(at.patches)
-    base_files = shelf.read(lock.sdist, touched(patches).__contains__).files
+    base_files = sdist_contents.read(lock.sdist, touched(patches).__contains__).files
     truth = _truth(patches, base_files)
     cells: list[Cell] = []
     with TemporaryDirectory(prefix="sm12x-carry-") as scratch:

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from scripts import reports
+from scripts.base.console import note, say
 from scripts.checkout import Checkout
-from scripts.console import note, say
 from scripts.series import folder
 from tests.bench.carried import OURS, Cell, measure
 from tests.bench.command import program, run

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.files import write
-from scripts.git import Git
+from scripts.base.files import write
+from scripts.base.git import Git
 from scripts.series.render import format_patches
 
 _DATE = 1_700_000_000  # seconds since 1970; the first patch's, one more each

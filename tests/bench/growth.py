@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import log
 from pathlib import Path
 
-from scripts.git import Git
+from scripts.base.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply, make_commits
 from scripts.series.render import format_patches

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.console import note
-from scripts.errors import Finding
+from scripts.base.console import note
+from scripts.base.errors import Finding
 
 Times = dict[str, tuple[float, ...]]
 """Name of a side to what each round took."""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.console import note
+from scripts.base.console import note
 from tests.bench.installed import environment
 from tests.bench.measure import Spent
 from tests.bench.report import Aim, Row, Sense, Side, Unit

@@ -14,23 +14,23 @@ import sys
 from itertools import takewhile
 
 from ci.bot import Result, bot
+from ci.forge_state import Wanted
 from ci.github import GitHub
-from ci.look import Wanted
 from ci.render import as_text
-from ci.work import adopt
-from scripts import lock
+from ci.scratch_clone import adopt
+from scripts.base.console import note, say
+from scripts.base.errors import Finding, ForkError
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.console import note, say
-from scripts.errors import Finding, ForkError
-from scripts.git import Git
+from scripts.port.report.summary import Outcome
 from scripts.port.run import Wanted as PortWanted
 from scripts.port.run import port, resume
-from scripts.port.summary import Outcome
-from scripts.port.workplace import Workplace
+from scripts.port.session import Workplace
 from scripts.series.apply import Wanted as ApplyWanted
 from scripts.series.apply import apply
 from scripts.series.export import export
 from scripts.series.table import render
+from scripts.upstream import lock
 
 REASON = "As the series has it on vLLM {}, which a person wrote"
 

@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 from scripts import ROOT
-from scripts import lock as lockfile
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.fetch import obtain
-from scripts.lock import Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
+from scripts.upstream import lock as lockfile
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Lock
 from scripts.wheel.overlay import build
 from tests.bench.measure import Spent, child
 

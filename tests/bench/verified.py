@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.files import digest, whole
-from scripts.lock import Artifact, Lock
+from scripts.base.files import digest, whole
 from scripts.series.mailbox import Patch
-from scripts.wheel import zipcopy, zipread
+from scripts.upstream.lock import Artifact, Lock
 from scripts.wheel.inputs import arch_of
 from scripts.wheel.metadata import read_record, write_record
 from scripts.wheel.overlay import build, member_data
 from scripts.wheel.verify import verify
+from scripts.wheel.zip import copier, reader
 from tests.bench.carried import busy
 from tests.bench.growth import steps
 from tests.bench.report import Row
@@ -38,7 +38,7 @@ def rows(box: Sandbox) -> list[Row]:
 
 def smaller(wheel: Path, share: float, out: Path, epoch: int) -> Path:
     """The wheel with so much of its compiled files' bytes, under the same name."""
-    archive = zipread.read(wheel)
+    archive = reader.read(wheel)
     data = member_data(archive)
     compiled = [m for m in archive.members if m.name.endswith(".so")]
     room = share * sum(m.packed for m in compiled)
@@ -48,15 +48,15 @@ def smaller(wheel: Path, share: float, out: Path, epoch: int) -> Path:
             left_out.add(m.name)
     (record,) = (m.name for m in archive.members if m.name.endswith("/RECORD"))
     lines = [r for r in read_record(data(record), record) if r.name not in left_out]
-    entries: list[zipcopy.Keep | zipcopy.Put] = [
-        zipcopy.Put(m.name, write_record(lines), m.mode)
+    entries: list[copier.Keep | copier.Put] = [
+        copier.Put(m.name, write_record(lines), m.mode)
         if m.name == record
-        else zipcopy.Keep(m, m.name)
+        else copier.Keep(m, m.name)
         for m in archive.members
         if m.name not in left_out
     ]
     with whole(out / wheel.name) as f:
-        zipcopy.write(archive, entries, f, epoch)
+        copier.write(archive, entries, f, epoch)
     return out / wheel.name
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from scripts.files import sync_dir
+from scripts.base.files import sync_dir
 from scripts.wheel.overlay import build
 from tests.bench.measure import alternate, child, settle, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ci.bot import Result, bot
+from ci.forge_state import Wanted
 from ci.github import GitHub
-from ci.look import Wanted
 from ci.plan import Act
 from ci.steps import Step
 from scripts.checkout import Checkout

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ci import text
+from ci import messages as text
 from ci.bot import Result
 from ci.plan import Act, Quiet
 from ci.steps import DOCUMENTS, Step
-from scripts import ROOT, lock
-from scripts.errors import Unusable
+from scripts import ROOT
+from scripts.base.errors import Unusable
+from scripts.upstream import lock
 from tests.ci.bot_help import (
     BESIDE,
     BRANCH,

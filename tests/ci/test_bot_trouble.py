@@ -11,8 +11,8 @@ import pytest
 
 from ci.plan import Act, Quiet
 from scripts import ROOT
-from scripts.errors import Finding, Unusable
-from scripts.files import one_run
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import one_run
 from tests.ci.bot_help import (
     BRANCH,
     OPENED,
@@ -133,7 +133,7 @@ CALL = """\
 import sys
 from pathlib import Path
 from ci.bot import bot
-from ci.look import Wanted
+from ci.forge_state import Wanted
 from ci.github import GitHub
 from scripts.checkout import Checkout
 from tests.ci.bot_help import GOOD

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ci.commits import commit, groups
-from scripts.git import Git
-from scripts.port.states import FileResult, PatchResult, State
-from scripts.port.summary import Summary
+from scripts.base.git import Git
+from scripts.port.report.states import FileResult, PatchResult, State
+from scripts.port.report.summary import Summary
 from scripts.series import folder
 from tests.scripts.small import Small, git
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ci.github import GitHub
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from tests.scripts.small import git
 
 GH = shutil.which("gh")

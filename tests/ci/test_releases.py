@@ -9,8 +9,8 @@ import pytest
 from packaging.version import Version
 
 from ci.releases import newest, tags
-from scripts.errors import Finding
-from scripts.index import Offer
+from scripts.base.errors import Finding
+from scripts.upstream.index import Offer
 from tests.scripts.small import git
 
 PINNED = Version("0.33.0")

@@ -10,7 +10,7 @@ import typer
 
 from ci.steps import STEPS, Step, run
 from scripts.cli import app
-from scripts.port.summary import Proof
+from scripts.port.report.summary import Proof
 
 
 def test_verbs_and_options_are_there() -> None:

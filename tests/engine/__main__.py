@@ -14,10 +14,10 @@ import typer
 
 from scripts import reports
 from scripts.__main__ import main as run_one
+from scripts.base.console import note, say
+from scripts.base.errors import Finding
+from scripts.base.files import one_run
 from scripts.checkout import Checkout
-from scripts.console import note, say
-from scripts.errors import Finding
-from scripts.files import one_run
 from scripts.selection.matrix import Trees, trees
 from tests.engine import jobs, table
 

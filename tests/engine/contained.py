@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 _SHARED = Path("/dev/shm")
 # Of vLLM's CPU communicator, and of multiprocessing.

@@ -13,10 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT, cpuenv
-from scripts.console import note
-from scripts.errors import Finding
-from scripts.files import write
+from scripts import ROOT
+from scripts.base.console import note
+from scripts.base.errors import Finding
+from scripts.base.files import write
+from scripts.upstream import environments
 from tests.engine.contained import contained
 from tests.engine.place import COMPILED, INSIDE, RAY, SERIES, SERVER, place
 
@@ -76,9 +77,9 @@ def digest(trees: Sequence[str]) -> str:
     files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
     files.append(INSIDE.with_name("place.py"))
     for name in ("platform_double", "ask_selection", "expert_bytes"):
-        files.append(ROOT / "scripts" / "inside" / f"{name}.py")
+        files.append(ROOT / "scripts" / "in_vllm" / f"{name}.py")
     files.append(ROOT / "docs" / "gpu-owners.md")  # what it says of a log is a claim
-    files += [cpuenv.REQUIREMENTS, cpuenv.FLASHINFER, COMPILED, SERVER, RAY]
+    files += [environments.REQUIREMENTS, environments.FLASHINFER, COMPILED, SERVER, RAY]
     total = sha256(" ".join(trees).encode())
     for path in sorted(files):
         total.update(path.read_bytes())

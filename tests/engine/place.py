@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import ROOT
-from scripts import lock as lockfile
-from scripts.cpuenv import flashinfer_python, package_folder
-from scripts.errors import Unusable
-from scripts.files import write
+from scripts.base.errors import Unusable
+from scripts.base.files import write
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import flashinfer_python, package_folder
 
 SERIES = ROOT / "tests" / "series"
 INSIDE = Path(__file__).parent / "inside"
@@ -94,7 +94,7 @@ def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
     beside = (
         INSIDE,
         SERIES / "cpu",
-        ROOT / "scripts" / "inside",
+        ROOT / "scripts" / "in_vllm",
         *map(package_folder, (SERVER, *more)),
     )
     return Place(python, laid, beside)

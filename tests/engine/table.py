@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from tests.engine.jobs import Found
 
 COLUMNS = ("step", "expected", "found", "verdict")

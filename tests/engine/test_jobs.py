@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.selection.matrix import Tree, Trees
 from tests.engine import __main__ as main
 from tests.engine import jobs, place, table

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
 from scripts import reports
+from scripts.base.chips import CAPABILITIES
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.chips import CAPABILITIES
 from scripts.cli import hardware as verb
 from scripts.doctor.facts import Gpu
-from scripts.errors import Finding, Unusable
 from scripts.hardware import cuda, gpu
 from scripts.series.identity import Identity
 from scripts.site import recorded
+from scripts.upstream import lock as lockfile
 
 FOUND = cuda.recorded()
 ROWS = {row[0]: row[1:] for row in FOUND["rows"]}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.doctor.facts import Facts, Gpu
-from scripts.errors import Unusable
 from scripts.hardware import gpu, owner, place, serve, subsets
 from scripts.hardware.place import Place
 from scripts.site.hardware import bench_page
+from scripts.upstream import lock as lockfile
 
 SOME = subsets.Subset("some", ("tests/test_some.py",), least=2)
 NAMES = (

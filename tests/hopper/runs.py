@@ -12,11 +12,11 @@ from typing import Any
 from scripts.hopper.facts import KINDS, REPLACED
 from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
-from scripts.inside.hopper_calls import CASES, launches
-from scripts.inside.hopper_models import MAX_TOKENS
-from scripts.inside.hopper_rows import folded, names
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
+from scripts.in_vllm.hopper_calls import CASES, launches
+from scripts.in_vllm.hopper_models import MAX_TOKENS
+from scripts.in_vllm.hopper_rows import folded, names
 from scripts.series.identity import Identity
 
 SERIES = Identity("a" * 40, "1" * 40)

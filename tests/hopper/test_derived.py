@@ -11,8 +11,8 @@ import pytest
 from scripts.hopper import claims, record
 from scripts.hopper.derived import impossible
 from scripts.hopper.known import HELD
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
 from tests.hopper.runs import RELEASE, SERIES, at, changed, prepared, result
 from tests.hopper.test_ranks import split
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from scripts.hopper import render
-from scripts.inside.hopper_models import RANKS, SHAPES, left_out, models
+from scripts.in_vllm.hopper_models import RANKS, SHAPES, left_out, models
 from scripts.kernels import shapes
 from tests.hopper.runs import SERIES, result
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cpuenv import FLASHINFER, REQUIREMENTS, asked_with
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from scripts.hopper import packages
+from scripts.upstream.environments import FLASHINFER, REQUIREMENTS, asked_with
 
 WHEELS = {
     "small-1-py3-none-any.whl": {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.hopper import abi, ptx, selftest
 from scripts.hopper.assemble import Tools, assemble
 from scripts.hopper.statements import Untranslatable, statements

@@ -17,8 +17,8 @@ import pytest
 from scripts import ROOT
 from scripts.hopper.complete import missing
 from scripts.hopper.judge import broken
-from scripts.inside import hopper_cases as cases
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_cases as cases
+from scripts.in_vllm import hopper_models
 from tests.hopper.runs import result
 
 RUN = """import json, os, pathlib, sys, time

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.hopper import complete, judge, known, record, render
-from scripts.inside import hopper_cases as cases
+from scripts.in_vllm import hopper_cases as cases
 from scripts.series.identity import Identity
 from tests.hopper.runs import (
     BUNDLE,

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scripts import ROOT, lock
+from scripts import ROOT
+from scripts.base.errors import Finding
 from scripts.cli import app
-from scripts.errors import Finding
 from scripts.hopper import claims, complete, judge, record
-from scripts.inside import hopper_models
+from scripts.in_vllm import hopper_models
+from scripts.upstream import lock
 
 RECORDS = record.recorded()
 REQUIRED = lock.load(lock.PATH).companions["flashinfer-python"]

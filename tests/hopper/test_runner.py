@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from scripts.base.errors import Finding, ForkError, Unusable
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.doctor.facts import Gpu
-from scripts.errors import Finding, ForkError, Unusable
 from scripts.hardware import gpu
 from scripts.hopper import prepare, record, runner
 from tests.hopper.runs import RELEASE, SERIES, changed, result
@@ -139,8 +139,9 @@ def test_one_record_is_printed_where_one_is_asked_for() -> None:
 def test_a_run_is_judged_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
 ) -> None:
-    from scripts import lock, reports
+    from scripts import reports
     from scripts.series import identity
+    from scripts.upstream import lock
 
     pinned = SimpleNamespace(companions={"flashinfer-python": RELEASE})
     written: list[Any] = []
@@ -186,7 +187,9 @@ def test_releases_have_locks_of_their_own(
         "scripts.selection.matrix.trees",
         lambda _: SimpleNamespace(fork=SimpleNamespace(path=tmp_path)),
     )
-    monkeypatch.setattr("scripts.cpuenv.flashinfer_python", lambda *_: tmp_path)
+    monkeypatch.setattr(
+        "scripts.upstream.environments.flashinfer_python", lambda *_: tmp_path
+    )
     monkeypatch.setattr(runner, "packages_of", lambda *_: tmp_path)
     monkeypatch.setattr("scripts.kernels.versions.environment", lambda *_: None)
     at = Checkout()

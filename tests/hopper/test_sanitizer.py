@@ -21,7 +21,7 @@ def sanitizer() -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "scripts" / "inside")
+        patch.syspath_prepend(ROOT / "scripts" / "in_vllm")
         spec.loader.exec_module(module)
     return module
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from scripts.hopper import render
 from scripts.hopper.served import ENGINE
-from scripts.inside.hopper_cases import PAIR, PARTS
+from scripts.in_vllm.hopper_cases import PAIR, PARTS
 from tests.engine.__main__ import Part
 from tests.hopper.runs import SERIES, result
 

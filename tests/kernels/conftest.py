@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock
-from scripts.cpuenv import flashinfer_python
 from scripts.kernels import cubin, report, shapes, sweep
 from scripts.kernels.report import Report
 from scripts.kernels.sweep import Event, Inputs
 from scripts.kernels.versions import environment
+from scripts.upstream import lock
+from scripts.upstream.environments import flashinfer_python
 from tests.series.conftest import checkout, patched_tree
 
 __all__ = ["checkout", "patched_tree"]

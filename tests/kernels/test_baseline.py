@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock
-from scripts.chips import ARCHITECTURES
+from scripts.base.chips import ARCHITECTURES
+from scripts.base.errors import Unusable
 from scripts.cli.kernels import held
-from scripts.errors import Unusable
 from scripts.kernels import baseline, releases, shapes, table
 from scripts.kernels.problems import Kind
 from scripts.kernels.report import SHARED_LIMIT, Kernel, Report, limits
+from scripts.upstream import lock
 
 KERNEL = Kernel(
     registers=168, stack=464, local_stores=512, local_loads=924, static_shared=0,
@@ -107,7 +107,7 @@ def test_the_committed_one_has_every_kind_for_both_architectures() -> None:
 
 @pytest.mark.parametrize("kind", ["micro", "static", "dynamic"])
 def test_the_committed_ones_stand_for_all(kind: str) -> None:
-    """As scripts/inside/kernel_cover.py says."""
+    """As scripts/in_vllm/kernel_cover.py says."""
     models = [m for m in shapes.load().models if m.name != "gpt-oss"]  # it is refused
     activation = {m.name: m.activation for m in models}
     place = re.compile(rf"(\w+)/(\S+) (TP\d) {kind} ")

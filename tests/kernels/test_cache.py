@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from scripts import lock
-from scripts.cpuenv import flashinfer_python
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.kernels import aot, shapes, sweep
 from scripts.kernels.versions import Environment, environment
+from scripts.upstream import lock
+from scripts.upstream.environments import flashinfer_python
 from tests.kernels.conftest import STATIC
 
 X86 = {"sm_120a": 170}  # RTX 5090

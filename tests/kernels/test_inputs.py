@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
+from scripts.base.errors import Finding, Unusable
 from scripts.cli import app
-from scripts.errors import Finding, Unusable
 from scripts.kernels import shapes
 from scripts.kernels.versions import environment
 

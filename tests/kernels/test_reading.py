@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.kernels import contract, cubin, mlir
 
 IR = """\

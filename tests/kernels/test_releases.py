@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scripts import cpuenv, lock
+from scripts.base.errors import Unusable
 from scripts.cli import app
-from scripts.errors import Unusable
-from scripts.index import Offer
 from scripts.kernels import releases
+from scripts.upstream import environments, lock
+from scripts.upstream.index import Offer
 
 
 class Shown:
@@ -36,7 +36,7 @@ class Shown:
 @pytest.fixture
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shown:
     index = Shown("0.7.10", "0.6.0", "0.7.1", "0.7.2.post1")
-    monkeypatch.setattr("scripts.index.open_index", lambda: index)
+    monkeypatch.setattr("scripts.upstream.index.open_index", lambda: index)
     monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
     for name in ("SM12X_OFFLINE", "PIP_NO_INDEX"):
         monkeypatch.delenv(name, raising=False)
@@ -77,7 +77,7 @@ def test_a_release_that_was_used_here_needs_no_index(
 
 
 def test_only_flashinfer_is_another(shown: Shown) -> None:
-    pinned = cpuenv.FLASHINFER.read_text(encoding="utf-8").splitlines()
+    pinned = environments.FLASHINFER.read_text(encoding="utf-8").splitlines()
     other = releases.requirements("0.7.1").read_text(encoding="utf-8").splitlines()
     moved = [(a, b) for a, b in zip(pinned, other, strict=True) if a != b]
     pin = f"flashinfer-python=={lock.load().companions['flashinfer-python']}"

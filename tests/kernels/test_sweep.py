@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.kernels import report, sweep
 from tests.kernels.conftest import BOTH, ONE, SMALL, Sweeper, Swept, look
 

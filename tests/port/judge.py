@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from scripts.gitobj import blob_id
+from scripts.base.object_ids import Entry, blob_id
 from scripts.port.carry import carry
-from scripts.port.places import places
-from scripts.port.resolutions import Records
-from scripts.port.states import PatchResult, State
-from scripts.port.trees import Trees
+from scripts.port.moves import places
+from scripts.port.names.trees import Trees
+from scripts.port.report.states import PatchResult, State
+from scripts.series.base_commit import touched
 from scripts.series.mailbox import Patch, parse
-from scripts.series.replay import Entry
-from scripts.shelf import Source
-from scripts.upstream import touched
+from scripts.series.resolutions import Records
+from scripts.upstream.sdist_contents import Source
 from tests.port.model import Change, Files, Series
 from tests.scripts.small import FORMAT, git, message
 

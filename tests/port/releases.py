@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.checkout import Checkout
+from scripts.port.report.summary import Summary
 from scripts.port.run import Wanted, port
-from scripts.port.summary import Summary
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import pack, upstream
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.port import ahead
-from scripts.port.chain import Answer, Chain
-from scripts.port.states import FileResult, PatchResult, State
+from scripts.port.names import ahead
+from scripts.port.names.chain import Answer, Chain
+from scripts.port.report.states import FileResult, PatchResult, State
 from tests.port.judge import series
 from tests.port.model import Files, Series
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 
 from scripts.checkout import Checkout
-from scripts.port import render
+from scripts.port.report import render
+from scripts.port.report.summary import Outcome, Summary
 from scripts.port.run import Wanted, port
-from scripts.port.states import Red
-from scripts.port.summary import Outcome, Summary
+from scripts.series.alerts import Red
 from tests.port.releases import PROBE, release
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import VERSION, upstream

@@ -14,21 +14,21 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import lock as lockfile
-from scripts import shelf
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.checkout import Checkout
-from scripts.git import Git
 from scripts.port.bisect import Trials
+from scripts.port.mirror import imported, mirror
+from scripts.port.names.trees import Trees
 from scripts.port.released import sdist
-from scripts.port.resolutions import Records
+from scripts.port.report.states import State
 from scripts.port.run import Wanted, port
-from scripts.port.slim import imported, mirror
-from scripts.port.states import State
 from scripts.port.target import Target, python_or, tree
-from scripts.port.trees import Trees
 from scripts.series import folder
-from scripts.series.replay import Entry
-from scripts.upstream import touched
+from scripts.series.base_commit import touched
+from scripts.series.resolutions import Records
+from scripts.upstream import lock as lockfile
+from scripts.upstream import sdist_contents
 from tests.scripts.small import git
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -126,7 +126,7 @@ def test_each_culprit_is_the_commit_of_its_file(history: Path, tmp_path: Path) -
 
 def _trees() -> Trees:
     lock = lockfile.load()
-    base = shelf.read(lock.sdist, python_or(touched(folder.load())))
+    base = sdist_contents.read(lock.sdist, python_or(touched(folder.load())))
     return Trees(base, base)
 
 

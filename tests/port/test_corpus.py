@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.port.states import State
+from scripts.port.report.states import State
 from tests.port.corpus import CHAINS, CORPUS
 from tests.port.corpus_drift import AROUND, KEPT, rows, tree
 from tests.port.judge import Verdict, ours, repository, series, verdict

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.errors import Finding
-from scripts.port import render
+from scripts.port.report import render
+from scripts.port.report.states import State
+from scripts.port.report.summary import Outcome, Summary
 from scripts.port.run import Wanted, port, resume
-from scripts.port.states import State
-from scripts.port.summary import Outcome, Summary
 from tests.port.releases import (
     BESIDE,
     KERNEL,

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.port import conflict
+from scripts.base.object_ids import Entry
 from scripts.port.carry import carry
-from scripts.port.differences import LONGEST
-from scripts.port.explain import explained
-from scripts.port.merge import space
-from scripts.port.places import Places
-from scripts.port.resolutions import Records
+from scripts.port.merge.text import space
+from scripts.port.moves import Places
+from scripts.port.report import conflict
+from scripts.port.report.differences import LONGEST
+from scripts.port.report.explain import explained
 from scripts.series.mailbox import Patch, parse
-from scripts.series.replay import Entry
+from scripts.series.resolutions import Records
 from tests.port.judge import repository
 from tests.port.model import BASE, PATH, Change, Files, replaced
 

@@ -9,16 +9,16 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.base.object_ids import Entry
 from scripts.port import decide
 from scripts.port.decide import Case
-from scripts.port.languages import parses
-from scripts.port.merge import Files, Merged, Space, space
-from scripts.port.places import Places
-from scripts.port.resolutions import Records
-from scripts.port.states import State
-from scripts.port.symbols import symbols
+from scripts.port.merge.languages import parses
+from scripts.port.merge.symbols import symbols
+from scripts.port.merge.text import Files, Merged, Space, space
+from scripts.port.moves import Places
+from scripts.port.report.states import State
 from scripts.series.diff import FilePatch
-from scripts.series.replay import Entry
+from scripts.series.resolutions import Records
 from tests.port.generated import module, patch_edit, right, upstream_edit
 
 PATH = "vllm/made.py"

@@ -7,9 +7,9 @@ import pytest
 from packaging.version import Version
 
 from scripts.checkout import Checkout
+from scripts.port.report.states import State
+from scripts.port.report.summary import Outcome
 from scripts.port.run import Wanted, port
-from scripts.port.states import State
-from scripts.port.summary import Outcome
 from tests.bench.carried import Cell
 from tests.bench.carry import as_data, table
 from tests.bench.landed import wrong
@@ -60,7 +60,7 @@ def test_table_says_what_is_not_installed_and_what_is_wrong() -> None:
 def test_real_series() -> None:
     """At the pin the identity; on the release before, every patch accounted for."""
     at = Checkout()
-    from scripts import lock as lockfile
+    from scripts.upstream import lock as lockfile
 
     pinned = lockfile.load(at.lock).version
     same = port(at, Wanted(pinned, dry_run=True))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import cache
-from scripts.errors import Finding, ForkError, Unusable
-from scripts.index import Offer
-from scripts.lock import Artifact
+from scripts.base.errors import Finding, ForkError, Unusable
 from scripts.port import released, target
+from scripts.upstream import cache
+from scripts.upstream.index import Offer
+from scripts.upstream.lock import Artifact
 from tests.scripts.small import Small
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from scripts.checkout import Checkout
-from scripts.port import prove, render
-from scripts.port.summary import Beside, Check, Outcome, Proof, Summary
+from scripts.port import prove
+from scripts.port.report import render
+from scripts.port.report.summary import Beside, Check, Outcome, Proof, Summary
 from tests.scripts.small import Small
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.lock import Lock
-from scripts.port.readme import ported
+from scripts.port.report.readme import ported
 from scripts.series import folder
+from scripts.upstream import lock as lockfile
+from scripts.upstream.lock import Lock
 from tests.scripts.small import Small
 
 

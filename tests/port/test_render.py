@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from scripts.port import render
+from scripts.port.report import render
 from tests.port.releases import REWRITTEN, add_probe_of_our_own, go, release
 from tests.scripts.small import Small
 

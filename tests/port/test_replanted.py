@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import lock as lockfile
 from scripts.port.released import sdist
-from scripts.port.states import State
+from scripts.port.report.states import State
 from scripts.port.target import Target, tree
+from scripts.upstream import lock as lockfile
 from tests.port.judge import Verdict, ours, peer, repository, verdict
 from tests.port.replanted import REPLANTED, TWINS, Replant
 from tests.scripts.small import git

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.port import resolutions
-from scripts.series.replay import Entry
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry
+from scripts.series import resolutions
 from tests.port.releases import BESIDE, go, release
 from tests.scripts.small import Small
 

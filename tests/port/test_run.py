@@ -7,11 +7,11 @@ import json
 
 import pytest
 
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
+from scripts.port.report.states import State
+from scripts.port.report.summary import Outcome
 from scripts.port.run import Wanted, port, resume
-from scripts.port.states import State
-from scripts.port.summary import Outcome
 from tests.port.releases import (
     BESIDE,
     KERNEL,

@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from scripts import lock as lockfile
+from scripts.base.errors import Unusable
+from scripts.base.object_ids import Entry
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.index import Offer
-from scripts.lock import Own
-from scripts.port import beside, companions, prove, render, run
+from scripts.port import beside, companions, prove, run
+from scripts.port.report import render
+from scripts.port.report.summary import Check, Outcome
 from scripts.port.run import Wanted, port
-from scripts.port.summary import Check, Outcome
 from scripts.selection import main, table
 from scripts.series.apply import Wanted as Asked
 from scripts.series.apply import apply
-from scripts.series.replay import Entry
-from scripts.shelf import Source
+from scripts.upstream import lock as lockfile
+from scripts.upstream.index import Offer
+from scripts.upstream.lock import Own
+from scripts.upstream.sdist_contents import Source
 from tests.port.releases import BESIDE, KERNEL, go, release
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import VERSION, upstream

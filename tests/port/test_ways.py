@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from scripts.base.errors import ForkError
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.errors import ForkError
-from scripts.git import Git
-from scripts.port import prove, render, trials
+from scripts.port import prove, trials
+from scripts.port.report import render
+from scripts.port.report.summary import Check, Outcome, Proof, Summary
 from scripts.port.run import Wanted, port, resume
-from scripts.port.summary import Check, Outcome, Proof, Summary
-from scripts.release import choose
+from scripts.upstream.release_facts import choose
 from tests.port.releases import (
     BESIDE,
     KERNEL,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.errors import Finding
 from scripts.series.apply import Wanted, apply
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.series import table
 from scripts.series.check import Report, Rule, check, reader
 from scripts.series.mailbox import parse

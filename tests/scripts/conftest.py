@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import index
-from scripts.lock import Artifact, Lock
 from scripts.series import folder
 from scripts.series.mailbox import Patch
+from scripts.upstream import index
+from scripts.upstream.lock import Artifact, Lock
 from tests.scripts.fetch_help import DATA, NAME
 from tests.scripts.inplace_help import pip, wheel
 from tests.scripts.small import Small, message

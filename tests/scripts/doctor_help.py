@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from scripts import lock as lockfile
 from scripts.doctor.facts import Facts, Gpu
 from scripts.series import folder
+from scripts.upstream import lock as lockfile
 
 LOCK = lockfile.load()
 SERIES = {patch.name: patch.sha256 for patch in folder.load()}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.object_ids import blob_id, tree_id
 from scripts.checkout import Checkout
-from scripts.downstream.formats import Format, Wanted, export
-from scripts.gitobj import blob_id, tree_id
-from scripts.sdist import EXECUTABLE, FILE
+from scripts.packaging.formats import Format, Wanted, export
+from scripts.upstream.sdist import EXECUTABLE, FILE
 from tests.scripts.small import Small
 
 PACKAGES = {

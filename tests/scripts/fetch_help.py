@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from scripts.cache import cache_dir
+from scripts.upstream.cache import cache_dir
 
 NAME = "vllm-1.2.3.tar.gz"
 DATA = random.Random(0).randbytes(300_001)

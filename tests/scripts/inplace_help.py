@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.wheel.installed import Installed
+from scripts.wheel.installed.find import Installed
 from scripts.wheel.metadata import row
 from tests.scripts.small_files import VERSION, upstream
 

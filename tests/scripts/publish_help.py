@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.checkout import Checkout
-from scripts.lock import update
-from scripts.publish.run import Wanted, release
+from scripts.release.run import Wanted, release
+from scripts.upstream.lock import update
 from tests.scripts.check_help import renew_table
 from tests.scripts.small import Small, git
 from tests.scripts.small_wheel import add_wheel

@@ -17,12 +17,13 @@ import html5lib
 
 from scripts.kernels import baseline
 from scripts.kernels import report as kernels
-from scripts.port import render
-from scripts.port.states import Alert, FileResult, PatchResult, Red
-from scripts.port.states import State as Port
-from scripts.port.summary import Check, Proof, Summary
+from scripts.port.report import render
+from scripts.port.report.states import FileResult, PatchResult
+from scripts.port.report.states import State as Port
+from scripts.port.report.summary import Check, Proof, Summary
 from scripts.selection import main as selection
 from scripts.selection import report as matrix
+from scripts.series.alerts import Alert, Red
 from tests.bench.carry import Cell
 
 EVIL = "<script>alert('x')</script> & \"quoted\" {{ lock }}"

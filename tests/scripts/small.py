@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import lock as lock_file
+from scripts.upstream import lock as lock_file
 from tests.scripts.small_files import TOP
 
 FORMAT = (

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from scripts import lock as lock_file
+from scripts.upstream import lock as lock_file
 from tests.scripts.small import Small
 from tests.scripts.small_files import VERSION, upstream
 

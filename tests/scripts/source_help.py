@@ -63,7 +63,7 @@ def site_of(venv: Path) -> Path:
 RUN = """
 import json, sys
 from pathlib import Path
-from scripts.files import one_run
+from scripts.base.files import one_run
 from scripts.wheel.source import Plan, run
 
 with one_run(Path(sys.argv[1]), "a test") as held:

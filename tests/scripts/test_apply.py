@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
 from scripts.series.apply import Wanted, apply
+from scripts.upstream import lock as lockfile
 from tests.scripts.apply_help import bench, refusal
 from tests.scripts.small import Small, git
 

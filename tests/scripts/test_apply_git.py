@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
 from scripts.series.apply import Applied, Wanted, apply
 from scripts.series.origin import Source
+from scripts.upstream import lock as lockfile
 from tests.scripts.apply_help import bench
 from tests.scripts.small import Small, git
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
+from scripts.base.errors import Unusable
+from scripts.base.files import one_run
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
-from scripts.files import one_run
 from scripts.series.apply import Wanted, apply
 from tests.scripts.apply_help import bench
 from tests.scripts.small import Small

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
 from scripts.series.apply import Wanted, apply
 from tests.scripts.apply_help import bench, refusal
 from tests.scripts.small import Small, git

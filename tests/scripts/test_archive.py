@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from packaging.utils import parse_sdist_filename
 
-from scripts import fetch
-from scripts import lock as lock_file
-from scripts.errors import Finding, Unusable
-from scripts.files import digest
-from scripts.lock import Lock
-from scripts.sdist import members
+from scripts.base.errors import Finding, Unusable
+from scripts.base.files import digest
 from scripts.series import folder
-from scripts.wheel import archive
+from scripts.upstream import fetch
+from scripts.upstream import lock as lock_file
+from scripts.upstream.lock import Lock
+from scripts.upstream.sdist import members
+from scripts.wheel import patched_sdist
 from tests.scripts.small import Small, git, message
 from tests.scripts.small_files import VERSION, pack, upstream
 
@@ -30,7 +30,7 @@ LOCAL = f"{VERSION}+sm12x.1"
 
 
 def made(small: Small, out: Path) -> Path:
-    return archive.build(small.lock, folder.load(small.patches), small.sdist, out)
+    return patched_sdist.build(small.lock, folder.load(small.patches), small.sdist, out)
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ def repin(small: Small, extra: dict[str, bytes]) -> None:
     """Add files to the hand-made upstream, below the series."""
     repack(small, extra)
     tree = small.root / "tree"
-    archive.unpack(small.sdist, tree)
+    patched_sdist.unpack(small.sdist, tree)
     git(tree, "init", "-q")
     git(tree, "add", "-A", "-f")
     before = git(tree, "write-tree")
@@ -74,7 +74,7 @@ def test_name_is_normal(small: Small, tmp_path: Path) -> None:
 def test_version_that_is_not_normal_is_refused(small: Small, tmp_path: Path) -> None:
     lock = replace(small.lock, version="1.2.03")
     with pytest.raises(Finding, match="normal form"):
-        archive.build(lock, [], small.sdist, tmp_path)
+        patched_sdist.build(lock, [], small.sdist, tmp_path)
 
 
 def test_same_bytes_at_two_times_in_two_folders(
@@ -190,7 +190,7 @@ def test_folder_that_cannot_be_written(small: Small, tmp_path: Path) -> None:
 
 def test_unpack_gives_files_and_modes(small: Small, tmp_path: Path) -> None:
     path = made(small, tmp_path)
-    archive.unpack(path, tmp_path / "tree")
+    patched_sdist.unpack(path, tmp_path / "tree")
     for member in members(path):
         file = tmp_path / "tree" / member.path
         assert file.read_bytes() == member.data
@@ -201,7 +201,7 @@ def test_unpack_gives_files_and_modes(small: Small, tmp_path: Path) -> None:
 def test_real_archive(tmp_path: Path) -> None:
     lock: Lock = lock_file.load()
     sdist = fetch.obtain(lock.sdist)
-    path = archive.build(lock, folder.load(), sdist, tmp_path)
+    path = patched_sdist.build(lock, folder.load(), sdist, tmp_path)
     before, after = (
         {m.path: (m.mode, m.data) for m in members(p)} for p in (sdist, path)
     )

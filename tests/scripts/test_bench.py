@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 from scripts.series import folder
 from scripts.series.apply import make_commits
 from tests.bench import generated, growth, report, verified

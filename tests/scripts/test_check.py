@@ -9,10 +9,10 @@ import re
 import pytest
 
 from scripts import ROOT
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
 from scripts.series import folder
 from scripts.series.check import Problem, Rule, Severity, check, main, reader
+from scripts.upstream import lock as lockfile
 from tests.scripts.check_help import add, at, found, report
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import SPDX

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts import lock as lock_file
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.series import about, folder
 from scripts.series.check import Rule, Severity
+from scripts.upstream import lock as lock_file
 from tests.scripts.check_help import KERNEL, renew_table, report, tamper
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import SPDX

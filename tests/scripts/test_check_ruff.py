@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts import lock as lockfile
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from scripts.series.check import Rule, check, layout, reader, style
+from scripts.upstream import lock as lockfile
 from tests.scripts.check_help import KERNEL, add, at, found, report
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import SPDX

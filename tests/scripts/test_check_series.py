@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from scripts.port import resolutions
+from scripts.series import resolutions
 from scripts.series.check import Rule, Severity
 from scripts.series.mailbox import parse
 from tests.scripts.check_help import found, report

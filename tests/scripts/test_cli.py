@@ -16,9 +16,9 @@ import typer
 from typer.testing import CliRunner
 
 from scripts import ROOT
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.cli import app, publish
-from scripts.errors import Unusable
 from tests.scripts.small import Small, git
 from tests.warm import warm
 

@@ -12,7 +12,7 @@ from scripts import ROOT
 
 LINES = """
 import sys
-from scripts.console import bytes_progress, note, say
+from scripts.base.console import bytes_progress, note, say
 say("[b]result[/b] :smile: \\t" + "x" * 200)
 note("progress")
 with bytes_progress("file", 3) as bar:
@@ -62,7 +62,7 @@ def test_a_bar_is_drawn_on_a_terminal() -> None:
 
 
 def test_a_reader_that_goes_is_no_error() -> None:
-    code = "from scripts.console import say\nfor _ in range(9999): say('x' * 99)"
+    code = "from scripts.base.console import say\nfor _ in range(9999): say('x' * 99)"
     done = python(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.stdout is not None and done.stderr is not None
     done.stdout.read(9)

@@ -15,7 +15,7 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 from scripts import ROOT
-from scripts import lock as lockfile
+from scripts.upstream import lock as lockfile
 from tests.scripts.inplace_help import pip, site_of, wheel
 from tests.scripts.small import Small
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cpuenv
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
+from scripts.upstream import environments
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_what_cannot_be_made_leaves_no_environment(
     wanted = tmp_path / "requirements.txt"
     wanted.write_text("small==9\n", encoding="utf-8")
     with pytest.raises(Unusable) as refusal:
-        cpuenv.package_folder(wanted)
+        environments.package_folder(wanted)
     assert said in str(refusal.value.next)
-    assert not cpuenv.location(wanted).exists()
+    assert not environments.location(wanted).exists()

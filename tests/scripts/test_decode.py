@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from ci.plan import Proposal
-from scripts import decode, reports
+from scripts import reports
+from scripts.base import decode
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
 from scripts.evidence import record
 from scripts.kernels import baseline
-from scripts.wheel.manifest import Change, Manifest, State, load
+from scripts.wheel.installed.manifest import Change, Manifest, State, load
 from tests.scripts.small import Small
 
 

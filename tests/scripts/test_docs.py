@@ -6,21 +6,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, lock
+from scripts import ROOT
 from scripts.cli import app
 from scripts.hardware import cuda
-from scripts.publish import changelog
+from scripts.release import changelog
 from scripts.selection import main
 from scripts.selection.cases import OURS
 from scripts.selection.report import KINDS, default, short
 from scripts.selection.table import SAME
 from scripts.series import folder
+from scripts.upstream import lock
 from tests.warm import warm
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -187,3 +189,23 @@ def test_the_long_ones_say_so_in_their_first_line() -> None:
             check=True,
         )
         assert done.stdout.splitlines()[0] == f'echo "{name} takes {said}" >&2'
+
+
+def test_the_modules_that_decide_are_there() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text))
+    assert len(named) > 30
+    for name in named:
+        assert (ROOT / "scripts" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_each_room_is_in_the_design_and_in_the_contract() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = told["tool"]["importlinter"]["contracts"][0]["layers"]
+    held = {name for layer in layers for name in layer.split(" | ")}
+    rooms = {p.parent.name for p in (ROOT / "scripts").glob("*/__init__.py")}
+    assert rooms
+    for room in rooms:
+        assert f"`scripts/{room}/`" in text, room
+        assert f"scripts.{room}" in held, room

@@ -17,10 +17,10 @@ import pytest
 from packaging.markers import default_environment
 
 from scripts import ROOT
+from scripts.base.errors import Unusable
 from scripts.doctor import render, selection
 from scripts.doctor.facts import Facts, Gpu, look
 from scripts.doctor.findings import remarks
-from scripts.errors import Unusable
 from scripts.selection.ask import INSIDE
 from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, put
 

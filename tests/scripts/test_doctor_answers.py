@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.base.errors import Finding, Unusable
 from scripts.doctor.facts import Facts, Gpu
 from scripts.doctor.model import asked
 from scripts.doctor.model.main import Given, diagnose
 from scripts.doctor.remark import note
-from scripts.errors import Finding, Unusable
 from scripts.selection.ask import Answer
 from tests.scripts.model_help import tiny, write
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from scripts.base.errors import Finding, Unusable
 from scripts.doctor.model.files import BITS
 from scripts.doctor.model.formats import Format
 from scripts.doctor.model.layers import Kind, kind_of
 from scripts.doctor.model.main import Given, diagnose
-from scripts.errors import Finding, Unusable
 from tests.scripts.model_help import (
     as_file,
     config,

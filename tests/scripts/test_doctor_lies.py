@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts.base.errors import ForkError
 from scripts.doctor.facts import Facts
 from scripts.doctor.model import files
 from scripts.doctor.model.checkpoint import INDEX
 from scripts.doctor.model.main import Given, diagnose
-from scripts.errors import ForkError
 from tests.scripts.model_help import (
     NAMES,
     as_file,

@@ -18,7 +18,7 @@ import pytest
 from scripts import ROOT
 from scripts.doctor.facts import Facts
 from scripts.doctor.findings import remarks
-from scripts.index import open_index
+from scripts.upstream.index import open_index
 from tests.scripts.doctor_help import LOCK, SERIES, WELL
 from tests.scripts.test_doctor_findings import PLANTED
 

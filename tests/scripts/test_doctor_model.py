@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from scripts.base.errors import Unusable
 from scripts.doctor.facts import Facts
 from scripts.doctor.model import data, gpus, kv
 from scripts.doctor.model.formats import Format, matrix_bytes
@@ -18,7 +19,6 @@ from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.main import Given, diagnose
 from scripts.doctor.model.memory import gib
 from scripts.doctor.model.mixers import Attention, Delta
-from scripts.errors import Unusable
 from tests.scripts.model_help import NAMES, facts, known, on, tiny, write
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scripts.base.errors import Finding
 from scripts.doctor.model import assess, gpus, mixers, sizes
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
@@ -16,7 +17,6 @@ from scripts.doctor.model.layers import Kind, Matrix, Split
 from scripts.doctor.model.mixers import Module
 from scripts.doctor.model.nearest import nearest
 from scripts.doctor.model.positions import longest
-from scripts.errors import Finding
 from scripts.selection import main as selection
 from tests.scripts.model_help import (
     config,

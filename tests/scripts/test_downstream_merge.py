@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Finding, Unusable
+from scripts.base.object_ids import blob_id
 from scripts.checkout import Checkout
-from scripts.downstream import foreign
-from scripts.downstream.bundle import gather
-from scripts.downstream.formats import Format
-from scripts.downstream.merge import merge, unmerge
-from scripts.errors import Finding, Unusable
-from scripts.gitobj import blob_id
-from scripts.lock import update
+from scripts.packaging import foreign
+from scripts.packaging.bundle import gather
+from scripts.packaging.formats import Format
+from scripts.packaging.merge import merge, unmerge
+from scripts.upstream.lock import update
 from tests.scripts.downstream_help import TOOLS, made, need, quilt, run, tree_of
 from tests.scripts.small import Small, git
 from tests.scripts.small_files import TOP
@@ -322,7 +322,7 @@ def test_a_merge_that_was_cut_off(
 ) -> None:
     at = folder(tmp_path / "patches", {"a.patch": readme(plain)})
     before = snapshot(at)
-    from scripts.downstream import merge as module
+    from scripts.packaging import merge as module
 
     real, left = module.write, [3]
 

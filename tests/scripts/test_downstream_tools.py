@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.downstream import arch, conda, debian, limits, nix, rpm
-from scripts.downstream.dep3 import with_header
-from scripts.downstream.formats import Format, Wanted, export
-from scripts.downstream.limits import Kind
-from scripts.errors import Finding, Unusable
+from scripts.packaging import arch, conda, debian, limits, nix, rpm
+from scripts.packaging.dep3 import with_header
+from scripts.packaging.formats import Format, Wanted, export
+from scripts.packaging.limits import Kind
 from scripts.series import folder
 from tests.scripts import downstream_help
 from tests.scripts.downstream_help import TOOLS, made, need, quilt, run
@@ -182,7 +182,7 @@ def test_an_export_that_was_cut_off_is_made_whole(
     out = made(plain, Format.ARCH, tmp_path / "out")
     plain.edit(message("tools: another"), "README.md", "# vLLM", "# vLLM 2")
     plain.export()
-    from scripts.downstream import place as module
+    from scripts.packaging import place as module
 
     real = module.write
 

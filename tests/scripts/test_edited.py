@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import lock as lock_file
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.downstream import limits
-from scripts.downstream.formats import Format, export
-from scripts.downstream.formats import Wanted as Asked
-from scripts.errors import Finding
+from scripts.packaging import limits
+from scripts.packaging.formats import Format, export
+from scripts.packaging.formats import Wanted as Asked
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export as export_commits
-from scripts.wheel import archive
+from scripts.upstream import lock as lock_file
+from scripts.wheel import patched_sdist
 from scripts.wheel.verify import verify
 from tests.scripts.clone_help import clone
 from tests.scripts.inplace_help import python_of, site_of, snapshot
@@ -77,7 +77,7 @@ def test_what_export_wrote_has_a_version_of_its_own(
         said = z.read(f"vllm-{own}.dist-info/METADATA").decode().splitlines()
         assert own in z.read("vllm/_version.py").decode()
     assert f"Version: {own}" in said
-    assert archive.name(lock) == f"vllm-{own}.tar.gz"
+    assert patched_sdist.name(lock) == f"vllm-{own}.tar.gz"
     base = exported.upstream_dir / NAME
     patches = folder.load(exported.patches)
     assert verify(wheel, lock, patches, base, exported.sdist).ok

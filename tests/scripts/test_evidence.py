@@ -11,15 +11,15 @@ from pathlib import Path
 import coverage
 import pytest
 
-from scripts.errors import Finding
-from scripts.evidence import ground, harmless, session, warm
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry
+from scripts.evidence import ground, off_target, session, warm
+from scripts.evidence.ablation import Leave, leave_each_out
+from scripts.evidence.affected_tests import able_to_tell, change
 from scripts.evidence.ground import cover_map, ground_of
-from scripts.evidence.leave import Leave, leave_each_out
-from scripts.evidence.reach import able_to_tell, change
+from scripts.evidence.leave_out import Conflict, Without, leave_out, merge
 from scripts.evidence.stand import Stand
-from scripts.evidence.without import Conflict, Without, leave_out, merge
 from scripts.series import folder
-from scripts.series.replay import Entry
 from tests.scripts.small import Small, git, message
 from tests.scripts.small_files import SPDX
 
@@ -292,14 +292,14 @@ def test_upstreams_tests_that_end_otherwise_are_found(
     path.write_text(
         'run = ["tests/config/test_kernel.py"]\nleft_out = []\n', encoding="utf-8"
     )
-    found = harmless.upstream_tests(made, 1, path)
+    found = off_target.upstream_tests(made, 1, path)
     test = "tests/config/test_kernel.py::test_default_is_auto"
     assert found.changed == {test: ("passed", "failed")}
     assert found.counts == {"passed": 2}
     assert found.not_run == ()
     path.write_text('run = ["tests/gone.py"]\nleft_out = []\n', encoding="utf-8")
     with pytest.raises(Finding, match="cannot be compared"):
-        harmless.upstream_tests(made, 1, path)
+        off_target.upstream_tests(made, 1, path)
 
 
 def test_a_test_of_upstreams_that_is_not_run_is_counted(
@@ -315,4 +315,4 @@ def test_a_test_of_upstreams_that_is_not_run_is_counted(
     made = stand((message("a: b"), {flashinfer: before + "\nMORE = 1\n"}))
     folder_ = made.home / "tree"
     warm.place(made.git, folder_, made.tree({}))
-    assert harmless.candidates(folder_, made) == [path]
+    assert off_target.candidates(folder_, made) == [path]

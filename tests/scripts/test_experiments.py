@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry
 from scripts.series.mailbox import parse
-from scripts.series.replay import Entry, replay
+from scripts.series.replay import replay
 from tests.scripts.small import FORMAT, git, message
 from tests.scripts.twins import gate
 

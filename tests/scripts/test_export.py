@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
+from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
 from scripts.series.adopt import Change
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
 from scripts.series.origin import Source
+from scripts.upstream import lock as lockfile
 from tests.scripts.small import Small, git, message
 
 

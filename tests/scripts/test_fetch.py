@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cache import cache_dir, object_path
-from scripts.errors import Finding, Unusable
-from scripts.fetch import obtain
-from scripts.lock import Artifact
+from scripts.base.errors import Finding, Unusable
+from scripts.upstream.cache import cache_dir, object_path
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Artifact
 from tests.scripts.fetch_help import DATA, NAME, kept_files
 from tests.scripts.webhelp import Site
 

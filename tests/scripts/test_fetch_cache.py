@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cache
-from scripts.cache import cache_dir
-from scripts.errors import Finding, Unusable
-from scripts.fetch import obtain
-from scripts.lock import Artifact
+from scripts.base.errors import Finding, Unusable
+from scripts.upstream import cache
+from scripts.upstream.cache import cache_dir
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Artifact
 from tests.scripts.fetch_help import DATA, NAME
 from tests.scripts.webhelp import Site
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import index
-from scripts.cache import object_path
-from scripts.errors import Finding, Unusable
-from scripts.fetch import obtain
-from scripts.lock import Artifact
+from scripts.base.errors import Finding, Unusable
+from scripts.upstream import index
+from scripts.upstream.cache import object_path
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Artifact
 from tests.scripts.fetch_help import DATA, NAME
 from tests.scripts.webhelp import Fault, Site
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.cache import cache_dir, object_path
-from scripts.errors import Finding, Unusable
-from scripts.fetch import obtain
-from scripts.lock import Artifact
+from scripts.base.errors import Finding, Unusable
+from scripts.upstream.cache import cache_dir, object_path
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Artifact
 from tests.scripts.fetch_help import DATA, NAME, kept_files
 from tests.scripts.webhelp import Fault, Site
 
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.usefixtures("machine")
 SCRIPT = """\
 import os, resource, sys
 from pathlib import Path
-from scripts import index
-from scripts.errors import ForkError
-from scripts.fetch import obtain
-from scripts.lock import Artifact
-import scripts.download
+from scripts.upstream import index
+from scripts.base.errors import ForkError
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Artifact
+import scripts.upstream.download
 index.BACKOFF = 0.0
 name, size, sha256, limit, user = sys.argv[1:]
 if int(limit):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, findings
-from scripts.errors import Unusable
-from scripts.findings import FIELDS, State
+from scripts import ROOT
+from scripts.base.errors import Unusable
+from scripts.evidence import findings
+from scripts.evidence.findings import FIELDS, State
 from tests.scripts.test_cli import verb
 
 SCRIPTS = findings.load()

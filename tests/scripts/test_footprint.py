@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.errors import Finding, Unusable
+from scripts.base.errors import Finding, Unusable
 from scripts.footprint import count, cutlass, models, record, table
 from scripts.footprint.count import Answer, Row
 from scripts.footprint.models import Model

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts.git import Git
-from scripts.gitobj import blob_id, tree_id
+from scripts.base.git import Git
+from scripts.base.object_ids import blob_id, tree_id
 
 
 def git_tree(git: Git, files: dict[str, tuple[int, bytes]]) -> str:

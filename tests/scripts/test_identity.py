@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from scripts import lock as lockfile
 from scripts.checkout import Checkout
-from scripts.inside.hopper_cases import TESTS
+from scripts.in_vllm.hopper_cases import TESTS
 from scripts.series import folder
 from scripts.series.identity import here, identity
 from scripts.series.mailbox import Patch
+from scripts.upstream import lock as lockfile
 
 LOCK = lockfile.load()
 PATCHES = folder.load()

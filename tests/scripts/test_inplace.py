@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts import fetch
-from scripts import lock as lock_file
-from scripts.errors import Finding
-from scripts.lock import Lock
+from scripts.base.errors import Finding
 from scripts.series import folder
 from scripts.series.mailbox import Patch
-from scripts.wheel import inplace
-from scripts.wheel.inplace import Status
+from scripts.upstream import fetch
+from scripts.upstream import lock as lock_file
+from scripts.upstream.lock import Lock
+from scripts.wheel.installed import patch_installed
+from scripts.wheel.installed.patch_installed import Status
 from scripts.wheel.metadata import read_record, row
 from scripts.wheel.record import edit_record
 from tests.scripts.inplace_help import INFO, pip, python_of, site_of, snapshot, wheel
@@ -34,7 +34,7 @@ def test_patch_and_revert_are_exact(
 ) -> None:
     python, site = python_of(venv), site_of(venv)
     before = snapshot(site)
-    report = inplace.patch_installed(python, *series)
+    report = patch_installed.patch_installed(python, *series)
     assert report.status is Status.PATCHED
     assert set(report.files) == {
         "vllm/config/kernel.py",
@@ -53,14 +53,14 @@ def test_patch_and_revert_are_exact(
     assert said.returncode == 0, said.stderr
     assert (site / "vllm/sm12x/__pycache__").is_dir()
     assert b'"sm12x"' in (site / "vllm/config/kernel.py").read_bytes()
-    report = inplace.revert(python)
+    report = patch_installed.revert(python)
     assert (report.status, report.repaired) == (Status.REVERTED, False)
     subprocess.run([python, "-c", "import vllm.config.kernel"], check=True)
     after = snapshot(site)
     assert {k: v for k, v in after.items() if "__pycache__" not in k} == {
         k: v for k, v in before.items() if "__pycache__" not in k
     }
-    assert inplace.revert(python).status is Status.CLEAN
+    assert patch_installed.revert(python).status is Status.CLEAN
 
 
 def test_record_is_right_and_uninstall_leaves_nothing(
@@ -69,7 +69,7 @@ def test_record_is_right_and_uninstall_leaves_nothing(
     python, site = python_of(venv), site_of(venv)
     ends = (site / INFO / "RECORD").read_bytes().count(b"\r\n")
     assert ends, "pip ends the lines of RECORD with CR LF"
-    inplace.patch_installed(python, *series)
+    patch_installed.patch_installed(python, *series)
     data = (site / INFO / "RECORD").read_bytes()
     assert data.count(b"\n") == data.count(b"\r\n") > ends
     rows = read_record(data, "RECORD")
@@ -88,7 +88,7 @@ def test_manifest_names_the_patches(
     venv: Path, series: tuple[Lock, list[Patch]]
 ) -> None:
     lock, patches = series
-    inplace.patch_installed(python_of(venv), lock, patches)
+    patch_installed.patch_installed(python_of(venv), lock, patches)
     manifest = json.loads((site_of(venv) / INFO / "sm12x/manifest.json").read_bytes())
     assert manifest["fork"] == lock.local_version
     assert [p[:2] for p in manifest["patches"]] == [[p.name, p.sha256] for p in patches]
@@ -102,9 +102,9 @@ def test_manifest_names_the_patches(
 def test_second_patch_does_nothing(
     venv: Path, series: tuple[Lock, list[Patch]]
 ) -> None:
-    inplace.patch_installed(python_of(venv), *series)
+    patch_installed.patch_installed(python_of(venv), *series)
     before = snapshot(site_of(venv))
-    report = inplace.patch_installed(python_of(venv), *series)
+    report = patch_installed.patch_installed(python_of(venv), *series)
     assert report.status is Status.ALREADY
     assert "nothing to do" in str(report)
     assert snapshot(site_of(venv)) == before
@@ -112,10 +112,10 @@ def test_second_patch_does_nothing(
 
 def test_other_series_is_refused(venv: Path, series: tuple[Lock, list[Patch]]) -> None:
     lock, patches = series
-    inplace.patch_installed(python_of(venv), lock, patches[:1])
+    patch_installed.patch_installed(python_of(venv), lock, patches[:1])
     before = snapshot(site_of(venv))
     with pytest.raises(Finding, match="another series") as e:
-        inplace.patch_installed(python_of(venv), lock, patches)
+        patch_installed.patch_installed(python_of(venv), lock, patches)
     assert "REVERT=1" in str(e.value)
     assert snapshot(site_of(venv)) == before
 
@@ -127,7 +127,7 @@ def test_local_version_of_another_builder_is_taken(
     shutil.copytree(venv_template, home, symlinks=True)
     built = wheel(tmp_path, f"{VERSION}+cu129")
     pip(home / "bin/python", "install", "--no-deps", "--no-index", str(built))
-    report = inplace.patch_installed(python_of(home), *series)
+    report = patch_installed.patch_installed(python_of(home), *series)
     assert (report.status, report.version) == (Status.PATCHED, f"{VERSION}+cu129")
 
 
@@ -169,15 +169,15 @@ def test_real_wheel(tmp_path: Path) -> None:
 
     before = seen()
     start = time.perf_counter()
-    report = inplace.patch_installed(str(python), lock, patches)
+    report = patch_installed.patch_installed(str(python), lock, patches)
     took = time.perf_counter() - start
     assert report.status is Status.PATCHED and report.files
     changed = {k for k, v in seen().items() if before.get(k) != v}
     info = f"vllm-{lock.version}.dist-info"
     own = {k for k in changed if not k.startswith(info)} | {f"{info}/METADATA"}
     assert own == set(report.files) <= changed
-    again = inplace.patch_installed(str(python), lock, patches)
+    again = patch_installed.patch_installed(str(python), lock, patches)
     assert again.status is Status.ALREADY
-    assert inplace.revert(str(python)).status is Status.REVERTED
+    assert patch_installed.revert(str(python)).status is Status.REVERTED
     assert seen() == before
     assert took < 5, "a fraction of an install, on a busy machine too"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lock import Lock
 from scripts.series.mailbox import Patch
-from scripts.wheel import inplace
-from scripts.wheel.installed import Installed
+from scripts.upstream.lock import Lock
+from scripts.wheel.installed import patch_installed
+from scripts.wheel.installed.find import Installed
 from tests.scripts.inplace_help import (
     INFO,
     contents,
@@ -77,14 +77,14 @@ def test_kill_at_every_write_of_a_patch(
     at: Installed, series: tuple[Lock, list[Patch]], tmp_path: Path, no_fsync: None
 ) -> None:
     whole = clone(at, tmp_path / "whole")
-    inplace.patch(whole, *series)
+    patch_installed.patch(whole, *series)
     patched = contents(whole.site)
     n, repaired, finished = 0, 0, False
     while not finished:
         n += 1
         again = clone(at, tmp_path / "again")
         before = snapshot(again.site)
-        finished = run_until(n, lambda a: inplace.patch(a, *series), again)
+        finished = run_until(n, lambda a: patch_installed.patch(a, *series), again)
         state = again.info / "sm12x"
         # Half a patch always shows as one.
         assert (
@@ -96,10 +96,10 @@ def test_kill_at_every_write_of_a_patch(
             )
         )
         if n % 2:
-            report = inplace.patch(again, *series)
+            report = patch_installed.patch(again, *series)
             assert contents(again.site) == patched, n
             repaired += report.repaired
-        inplace.unpatch(again)
+        patch_installed.unpatch(again)
         assert snapshot(again.site) == before, n
     assert n > 30 and repaired > 10
 
@@ -112,11 +112,11 @@ def test_kill_at_every_write_of_a_revert(
         n += 1
         again = clone(at, tmp_path / "again")
         before = snapshot(again.site)
-        inplace.patch(again, *series)
+        patch_installed.patch(again, *series)
         new_byte_code(again.site)
-        finished = run_until(n, inplace.unpatch, again)
+        finished = run_until(n, patch_installed.unpatch, again)
         # The repair may be killed as well.
-        run_until(n // 2 + 1, inplace.unpatch, again)
-        repaired += inplace.unpatch(again).repaired
+        run_until(n // 2 + 1, patch_installed.unpatch, again)
+        repaired += patch_installed.unpatch(again).repaired
         assert snapshot(again.site) == before, n
     assert n > 30 and repaired > 15

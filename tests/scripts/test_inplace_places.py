@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Unusable
 from scripts.doctor import facts
-from scripts.errors import Unusable
-from scripts.lock import Lock
 from scripts.series.mailbox import Patch
-from scripts.wheel import inplace
-from scripts.wheel.inplace import Status
+from scripts.upstream.lock import Lock
 from scripts.wheel.install import way_back
+from scripts.wheel.installed import patch_installed
+from scripts.wheel.installed.patch_installed import Status
 from tests.scripts.inplace_help import (
     INFO,
     pip,
@@ -49,7 +49,7 @@ def test_a_shared_folder_is_refused(
     move_out(site_of(venv) / name, tmp_path / "cache/shared")
     before = snapshot(tmp_path / "cache")
     with pytest.raises(Unusable, match="lies outside the environment") as e:
-        inplace.patch_installed(python_of(venv), *series)
+        patch_installed.patch_installed(python_of(venv), *series)
     assert str(tmp_path / "cache/shared") in str(e.value.found)
     assert snapshot(tmp_path / "cache") == before
 
@@ -57,17 +57,17 @@ def test_a_shared_folder_is_refused(
 def test_a_folder_shared_since_is_not_reverted(
     venv: Path, series: Series, tmp_path: Path
 ) -> None:
-    inplace.patch_installed(python_of(venv), *series)
+    patch_installed.patch_installed(python_of(venv), *series)
     move_out(site_of(venv) / "vllm/config", tmp_path / "cache/config")
     before = snapshot(tmp_path / "cache")
     with pytest.raises(Unusable, match="lies outside the environment"):
-        inplace.revert(python_of(venv))
+        patch_installed.revert(python_of(venv))
     assert snapshot(tmp_path / "cache") == before
 
 
 def test_a_link_within_the_environment_is_no_matter(venv: Path, series: Series) -> None:
     move_out(site_of(venv) / "vllm/config", site_of(venv) / "vllm/_config")
-    report = inplace.patch_installed(python_of(venv), *series)
+    report = patch_installed.patch_installed(python_of(venv), *series)
     assert report.status is Status.PATCHED
 
 
@@ -77,12 +77,12 @@ def test_a_relative_link_comes_back(name: str, venv: Path, series: Series) -> No
     file.rename(file.with_name("beside"))
     file.symlink_to("beside")
     before = snapshot(site_of(venv))
-    report = inplace.patch_installed(python_of(venv), *series)
+    report = patch_installed.patch_installed(python_of(venv), *series)
     assert report.status is Status.PATCHED
     assert not file.is_symlink()
-    again = inplace.patch_installed(python_of(venv), *series)
+    again = patch_installed.patch_installed(python_of(venv), *series)
     assert again.status is Status.ALREADY
-    assert inplace.revert(python_of(venv)).status is Status.REVERTED
+    assert patch_installed.revert(python_of(venv)).status is Status.REVERTED
     assert snapshot(site_of(venv)) == before
 
 
@@ -91,7 +91,7 @@ def test_the_forks_own_wheel_is_not_reverted(tmp_path: Path, venv: Path) -> None
     pip(venv / "bin/python", "install", "--no-deps", "--no-index", str(built))
     before = snapshot(site_of(venv))
     with pytest.raises(Unusable, match="the fork's own wheel") as e:
-        inplace.revert(python_of(venv))
+        patch_installed.revert(python_of(venv))
     assert str(e.value.next).endswith(way_back(venv / "bin/python", VERSION))
     assert snapshot(site_of(venv)) == before
 
@@ -99,7 +99,7 @@ def test_the_forks_own_wheel_is_not_reverted(tmp_path: Path, venv: Path) -> None
 def test_no_metadata_is_called_so(venv: Path, series: Series) -> None:
     (site_of(venv) / INFO / "METADATA").unlink()
     with pytest.raises(Unusable, match="METADATA is gone") as e:
-        inplace.patch_installed(python_of(venv), *series)
+        patch_installed.patch_installed(python_of(venv), *series)
     assert "editable" not in str(e.value)
 
 
@@ -148,11 +148,11 @@ def test_both_see_what_vllm_would_be_started_from(
 ) -> None:
     python, site = place(tmp_path, monkeypatch)
     assert facts.look(str(python)).vllm["site"] == str(site)
-    report = inplace.patch_installed(str(python), *series)
+    report = patch_installed.patch_installed(str(python), *series)
     assert (report.status, report.site) == (Status.PATCHED, site)
     seen = facts.look(str(python)).vllm
     assert seen["in_place"] == f"{VERSION}+sm12x.1"
-    assert inplace.revert(str(python)).status is Status.REVERTED
+    assert patch_installed.revert(str(python)).status is Status.REVERTED
 
 
 def test_the_current_folder_is_not_looked_at(
@@ -162,7 +162,7 @@ def test_the_current_folder_is_not_looked_at(
     (tmp_path / "here/vllm/__init__.py").touch()
     (tmp_path / "here/json.py").write_text("raise SystemExit('not me')\n")
     monkeypatch.chdir(tmp_path / "here")
-    report = inplace.patch_installed(python_of(venv), *series)
+    report = patch_installed.patch_installed(python_of(venv), *series)
     assert report.site == site_of(venv)
 
 
@@ -195,10 +195,10 @@ def test_stale_byte_code_elsewhere_cannot_win(
     python, source = python_of(venv), site_of(venv) / KERNEL
     compiled(source, prefix)
     assert "sm12x" not in names(python)
-    inplace.patch_installed(python, *series)
+    patch_installed.patch_installed(python, *series)
     assert "sm12x" in names(python)
     compiled(source, prefix)
-    inplace.revert(python)
+    patch_installed.revert(python)
     assert "sm12x" not in names(python)
 
 
@@ -211,7 +211,7 @@ def test_stale_byte_code_under_the_other_name_of_a_link(
     other.symlink_to(venv)
     compiled(site_of(other) / KERNEL, prefix)
     assert "sm12x" not in names(python_of(other))
-    inplace.patch_installed(python_of(venv), *series)
+    patch_installed.patch_installed(python_of(venv), *series)
     assert "sm12x" in names(python_of(other))
 
 
@@ -222,9 +222,9 @@ def test_stale_byte_code_is_found_by_a_second_run(
     prefix = tmp_path / "pycache"
     python = python_of(venv)
     compiled(site_of(venv) / KERNEL, prefix)
-    inplace.patch_installed(python, *series)
+    patch_installed.patch_installed(python, *series)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(prefix))
     assert "sm12x" not in names(python)
-    report = inplace.patch_installed(python, *series)
+    report = patch_installed.patch_installed(python, *series)
     assert report.status is Status.ALREADY
     assert "sm12x" in names(python)

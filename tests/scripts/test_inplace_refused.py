@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding, ForkError, Unusable
-from scripts.lock import Lock
+from scripts.base.errors import Finding, ForkError, Unusable
 from scripts.series import folder
 from scripts.series.mailbox import Patch
-from scripts.wheel import inplace
-from scripts.wheel.installed import Installed, alone
+from scripts.upstream.lock import Lock
+from scripts.wheel.installed import patch_installed
+from scripts.wheel.installed.find import Installed, alone
 from tests.scripts.inplace_help import (
     INFO,
     installed,
@@ -40,7 +40,7 @@ def at(venv_template: Path, tmp_path: Path) -> Installed:
 def refused(venv: Path, series: tuple[Lock, list[Patch]], kind: type[ForkError]) -> str:
     before = snapshot(site_of(venv))
     with pytest.raises(kind) as e:
-        inplace.patch_installed(python_of(venv), *series)
+        patch_installed.patch_installed(python_of(venv), *series)
     assert type(e.value) is kind
     assert snapshot(site_of(venv)) == before
     return str(e.value)
@@ -118,7 +118,7 @@ def test_missing_record_is_refused(
 @pytest.mark.parametrize("python", ["/nowhere/python", "/", "no-such-python"])
 def test_python_that_cannot_run(python: str, series: tuple[Lock, list[Patch]]) -> None:
     with pytest.raises(Unusable, match="cannot be run"):
-        inplace.patch_installed(python, *series)
+        patch_installed.patch_installed(python, *series)
 
 
 def test_python_that_fails(tmp_path: Path, series: tuple[Lock, list[Patch]]) -> None:
@@ -126,7 +126,7 @@ def test_python_that_fails(tmp_path: Path, series: tuple[Lock, list[Patch]]) -> 
     script.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     script.chmod(0o755)
     with pytest.raises(Unusable, match="broken"):
-        inplace.patch_installed(str(script), *series)
+        patch_installed.patch_installed(str(script), *series)
 
 
 def test_source_lane_is_refused(venv: Path, small: Small) -> None:
@@ -158,7 +158,7 @@ def test_read_only_is_refused_before_a_write(
             if os.getuid() == 0:
                 os.setuid(65534)  # root may write anywhere
             try:
-                inplace.patch(Installed(site, site / INFO, VERSION), *series)
+                patch_installed.patch(Installed(site, site / INFO, VERSION), *series)
             except Unusable as e:
                 os._exit(7 if "vllm/config" in str(e) else 8)
             except BaseException:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding, Unusable
-from scripts.lock import Lock
+from scripts.base.errors import Finding, Unusable
 from scripts.series.mailbox import Patch
-from scripts.wheel import inplace
-from scripts.wheel.inplace import Status
-from scripts.wheel.installed import Installed, alone
+from scripts.upstream.lock import Lock
+from scripts.wheel.installed import patch_installed
+from scripts.wheel.installed.find import Installed, alone
+from scripts.wheel.installed.patch_installed import Status
 from tests.scripts.inplace_help import (
     INFO,
     File,
@@ -35,13 +35,13 @@ def test_byte_code_goes_aside_and_comes_back(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
     before = snapshot(at.site)
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     assert not list((at.site / "vllm/config/__pycache__").glob("kernel.*"))
     assert list((at.site / "vllm/__pycache__").glob("__init__.*")), "not touched"
     kernel = (at.site / "vllm/config/kernel.py").stat()
     assert stat.S_IMODE(kernel.st_mode) == 0o640
     new_byte_code(at.site)
-    inplace.unpatch(at)
+    patch_installed.unpatch(at)
     assert snapshot(at.site) == before
 
 
@@ -56,8 +56,8 @@ def test_without_hard_links(
 
     monkeypatch.setattr(os, "link", no_link)
     before = rest(snapshot(at.site))
-    inplace.patch(at, *series)
-    inplace.unpatch(at)
+    patch_installed.patch(at, *series)
+    patch_installed.unpatch(at)
     assert rest(snapshot(at.site)) == before
 
 
@@ -72,10 +72,10 @@ def test_shared_and_linked_files_are_never_written_to(
     soft.rename(cache / "flashinfer.py")
     soft.symlink_to(cache / "flashinfer.py")
     before, shared = snapshot(at.site), contents(cache)
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     assert contents(cache) == shared
     assert b"has_sm12x_moe" in soft.read_bytes() and not soft.is_symlink()
-    inplace.unpatch(at)
+    patch_installed.unpatch(at)
     assert snapshot(at.site) == before
     assert contents(cache) == shared
 
@@ -84,47 +84,50 @@ def test_edited_file_stops_a_revert(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
     before = snapshot(at.site)
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     edited = at.site / "vllm/sm12x/moe.py"
     edited.write_bytes(edited.read_bytes() + b"# mine\n")
     patched = snapshot(at.site)
-    for do in (lambda: inplace.unpatch(at), lambda: inplace.patch(at, *series)):
+    for do in (
+        lambda: patch_installed.unpatch(at),
+        lambda: patch_installed.patch(at, *series),
+    ):
         with pytest.raises(Finding, match="edited since") as e:
             do()
         assert "vllm/sm12x/moe.py" in str(e.value)
         assert snapshot(at.site) == patched
-    inplace.unpatch(at, force=True)
+    patch_installed.unpatch(at, force=True)
     assert snapshot(at.site) == before
 
 
 def test_edited_record_stops_a_revert(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     with (at.info / "RECORD").open("ab") as f:
         f.write(b"vllm/mine.py,,\r\n")
     with pytest.raises(Finding, match=f"{INFO}/RECORD"):
-        inplace.unpatch(at)
+        patch_installed.unpatch(at)
 
 
 def test_damaged_backup_stops_a_revert(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     (at.info / "sm12x/before/0000").write_bytes(b"")
     patched = snapshot(at.site)
     with pytest.raises(Finding, match="0000 of vllm/config/kernel"):
-        inplace.unpatch(at, force=True)
+        patch_installed.unpatch(at, force=True)
     assert snapshot(at.site) == patched
 
 
 def test_damaged_manifest_is_named(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     (at.info / "sm12x/manifest.json").write_bytes(b"{}")
     with pytest.raises(Finding, match=r"manifest\.json"):
-        inplace.unpatch(at)
+        patch_installed.unpatch(at)
 
 
 def test_full_disk_leaves_everything(
@@ -143,7 +146,7 @@ def test_full_disk_leaves_everything(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Unusable, match="No space left"):
-        inplace.patch(at, *series)
+        patch_installed.patch(at, *series)
     assert snapshot(at.site) == before
 
 
@@ -151,26 +154,26 @@ def test_disk_error_in_a_revert_is_repaired(
     at: Installed, series: tuple[Lock, list[Patch]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot(at.site)
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
 
     def fail(path: Path) -> None:
         raise OSError(30, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: fail(path))
     with pytest.raises(Unusable, match="Read-only file system"), alone(at):
-        inplace.unpatch(at)
+        patch_installed.unpatch(at)
     monkeypatch.undo()
     assert snapshot(at.site) != before
-    assert inplace.unpatch(at).repaired
+    assert patch_installed.unpatch(at).repaired
     assert snapshot(at.site) == before
 
 
 def test_users_file_in_a_new_folder_survives(
     at: Installed, series: tuple[Lock, list[Patch]]
 ) -> None:
-    inplace.patch(at, *series)
+    patch_installed.patch(at, *series)
     (at.site / "vllm/sm12x/notes.txt").write_text("mine\n")
-    assert inplace.unpatch(at).status is Status.REVERTED
+    assert patch_installed.unpatch(at).status is Status.REVERTED
     assert list((at.site / "vllm/sm12x").iterdir()) == [
         at.site / "vllm/sm12x/notes.txt"
     ]

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import ROOT, lock
+from scripts import ROOT
+from scripts.base.errors import Unusable
 from scripts.cli.install import LINE
-from scripts.errors import Unusable
 from scripts.series import folder as series
+from scripts.upstream import lock
 from scripts.wheel import install
 from tests.scripts.clone_help import Clone, clone
 from tests.scripts.small import Small

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, interrupt
+from scripts import ROOT
+from scripts.base import interrupt
 
 
 def stopped(args: list[str], *flags: Path, **env: str) -> tuple[int, str, str]:
@@ -104,7 +105,7 @@ def test_nothing_is_loaded_to_hear_it() -> None:
 DRIVER = """
 import atexit, sys, time
 from pathlib import Path
-from scripts import interrupt
+from scripts.base import interrupt
 interrupt.while_loading()
 import typer
 from scripts.__main__ import main

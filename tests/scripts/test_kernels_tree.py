@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from scripts import cpuenv
 from scripts.checkout import Checkout
 from scripts.cli import kernels as verbs
 from scripts.kernels import sweep, versions
 from scripts.series.apply import Wanted, apply
+from scripts.upstream import environments
 from tests.scripts.small import Small
 
 KERNEL = "vllm/config/kernel.py"
@@ -51,7 +51,7 @@ def test_it_is_the_series_that_is_compiled(
         raise Reached
 
     monkeypatch.setattr(verbs, "Checkout", lambda: at)
-    monkeypatch.setattr(cpuenv, "flashinfer_python", lambda: Path("python"))
+    monkeypatch.setattr(environments, "flashinfer_python", lambda: Path("python"))
     monkeypatch.setattr(versions, "environment", lambda *_: None)
     monkeypatch.setattr(sweep, "Inputs", begin)
     with pytest.raises(Reached):

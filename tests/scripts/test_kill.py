@@ -24,7 +24,7 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 from scripts.checkout import Checkout
-from scripts.git import Git
+from scripts.base.git import Git
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
 

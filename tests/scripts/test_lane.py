@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from scripts import fetch, sdist
-from scripts.errors import Finding
-from scripts.lock import load as load_lock
+from scripts.base.errors import Finding
 from scripts.series import folder
-from scripts.wheel.lane import Lane, belongs_to_source, lane, require_overlay
+from scripts.series.lane import Lane, belongs_to_source, lane, require_overlay
+from scripts.upstream import fetch, sdist
+from scripts.upstream.lock import load as load_lock
 from tests.scripts.small import Small, message
 
 

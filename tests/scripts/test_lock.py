@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
+from scripts.upstream import lock
 
 TEXT = lock.PATH.read_text(encoding="utf-8")
 

@@ -14,8 +14,8 @@ import pytest
 import tomlkit
 from jsonschema import Draft202012Validator
 
-from scripts import lock, locktypes
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
+from scripts.upstream import lock, lock_types
 
 PATH = Path(lock.__file__).with_name("lock.schema.json")
 SCHEMA = json.loads(PATH.read_text(encoding="utf-8"))
@@ -89,8 +89,10 @@ def changed(at: Place, value: Any) -> dict[str, Any]:
 
 
 def test_it_is_made_of_the_types() -> None:
-    made = locktypes.text()
-    assert PATH.read_text(encoding="utf-8") == made, "see scripts/locktypes.py"
+    made = lock_types.text()
+    assert PATH.read_text(encoding="utf-8") == made, (
+        "see scripts/upstream/lock_types.py"
+    )
 
 
 def test_it_is_a_schema_and_the_locks_number() -> None:

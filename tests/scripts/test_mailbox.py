@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts.base.errors import Finding
+from scripts.base.git import Git
+from scripts.base.object_ids import Entry
 from scripts.series.mailbox import parse
 from scripts.series.render import format_patches
-from scripts.series.replay import Entry, replay, result
+from scripts.series.replay import replay, result
 from tests.scripts.small import Small, git
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.wheel import metadata
 from scripts.wheel.metadata import Row
 

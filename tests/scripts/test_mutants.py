@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.evidence import lines, mutants, record
+from scripts.base.errors import Finding
+from scripts.evidence import line_owners, mutants, record
 from scripts.evidence.ground import Ground, ground_of
 from scripts.evidence.mutate import Mutant
 from scripts.evidence.mutate import mutants as mutate
@@ -107,12 +107,14 @@ def test_lines_are_their_patchs(stand: Callable[..., Stand]) -> None:
     _, files = HELD
     more = files["vllm/utils/held.py"].replace("LIMIT = 3", "# Three.\nLIMIT = 2 + 1")
     made = stand(HELD, (message("a: b"), {"vllm/utils/held.py": more}))
-    owned = lines.owners(made.base, made.steps)
+    owned = line_owners.owners(made.base, made.steps)
     assert set(owned) == {"vllm/utils/held.py"}
     expected = [*["0001"] * 2, *["0002"] * 2, *["0001"] * 6]
     assert owned["vllm/utils/held.py"] == expected
     last = made.state(2)
-    assert lines.digest("0001", owned, last) != lines.digest("0002", owned, last)
+    assert line_owners.digest("0001", owned, last) != line_owners.digest(
+        "0002", owned, last
+    )
 
 
 def test_mutants_end_as_their_tests_say(

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ci.remote import Remote
-from scripts import files
+from scripts.base import files
+from scripts.base.errors import Finding, Unusable
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.errors import Finding, Unusable
-from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.series.mailbox import parse

@@ -17,13 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, fetch
-from scripts.files import digest as file_digest
-from scripts.lock import Lock
-from scripts.lock import load as load_lock
+from scripts import ROOT
+from scripts.base.files import digest as file_digest
 from scripts.series import folder
-from scripts.wheel import metadata, overlay, zipread
+from scripts.upstream import fetch
+from scripts.upstream.lock import Lock
+from scripts.upstream.lock import load as load_lock
+from scripts.wheel import metadata, overlay
 from scripts.wheel.verify import verify
+from scripts.wheel.zip import reader
 from tests.scripts.overlay_help import make
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import SPDX
@@ -39,7 +41,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def raw(path: Path, name: str) -> bytes:
     """The packed bytes of a member."""
-    (m,) = (m for m in zipread.read(path).members if m.name == name)
+    (m,) = (m for m in reader.read(path).members if m.name == name)
     return path.read_bytes()[m.data_at : m.end]
 
 

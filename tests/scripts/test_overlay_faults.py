@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.errors import Unusable
-from scripts.files import TEMP_MARK
+from scripts.base.errors import Unusable
+from scripts.base.files import TEMP_MARK
 from tests.scripts.overlay_help import make
 from tests.scripts.small import Small
 from tests.scripts.small_wheel import BUILT
@@ -59,12 +59,12 @@ def test_killed_build_leaves_nothing_that_stays(
     code = (
         "import sys, os, signal; from pathlib import Path;"
         "from tests.scripts.small import Small;"
-        "from scripts.wheel import zipcopy; import tests.scripts.overlay_help as t;"
+        "from scripts.wheel.zip import copier; import tests.scripts.overlay_help as t;"
         "n = iter(range(99));"
         "kill = lambda e: os.kill(os.getpid(), signal.SIGKILL) if next(n) == 3 else "
         "(0, 33);"
-        "put = zipcopy.put_member;"
-        "zipcopy.put_member = lambda *a: (kill(0), put(*a))[1];"
+        "put = copier.put_member;"
+        "copier.put_member = lambda *a: (kill(0), put(*a))[1];"
         "t.make(Small(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     done = subprocess.run(

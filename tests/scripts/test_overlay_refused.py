@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.series import folder
-from scripts.wheel import overlay, zipread
+from scripts.wheel import overlay
+from scripts.wheel.zip import reader
 from tests.scripts.overlay_help import make
 from tests.scripts.small import Small, message
 from tests.scripts.small_files import VERSION
@@ -69,7 +70,7 @@ def test_a_wheel_that_is_not_pinned_is_refused(
 
 def test_damaged_member_is_refused(small: Small, base: Path, tmp_path: Path) -> None:
     data = bytearray(base.read_bytes())
-    m = next(x for x in zipread.read(base).members if x.name == "vllm/config/kernel.py")
+    m = next(x for x in reader.read(base).members if x.name == "vllm/config/kernel.py")
     data[m.data_at + 40] ^= 0x10
     base.write_bytes(data)
     with pytest.raises(Finding, match="member is damaged"):

@@ -9,10 +9,11 @@ import subprocess
 
 import pytest
 
-from scripts import ROOT, lock
+from scripts import ROOT
 from scripts.cli import install
 from scripts.doctor.device import MIN_DRIVER
 from scripts.hardware import cuda
+from scripts.upstream import lock
 from tests.series import readme_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, lock
+from scripts import ROOT
 from scripts.cli import app
-from scripts.downstream import conda, merge, nix
-from scripts.downstream.limits import Kind
+from scripts.packaging import conda, merge, nix
+from scripts.packaging.limits import Kind
 from scripts.series.trailers import Key
+from scripts.upstream import lock
 from tests.scripts.downstream_help import makepkg, need, quilt, run, tree_of
 from tests.scripts.small import Small
 from tests.scripts.small_files import TOP

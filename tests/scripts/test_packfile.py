@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.git import Git
-from scripts.gitobj import tree_id
-from scripts.packfile import Pack
+from scripts.base.git import Git
+from scripts.base.object_ids import tree_id
+from scripts.base.packfile import Pack
 
 FILES = {
     "a/empty.py": b"",

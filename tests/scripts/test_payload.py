@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import fetch, sdist
-from scripts.errors import Finding
-from scripts.lock import load as load_lock
+from scripts.base.errors import Finding
 from scripts.series import folder
-from scripts.wheel.payload import Payload, derive
+from scripts.upstream import fetch, sdist
+from scripts.upstream.lock import load as load_lock
+from scripts.wheel.embedded_files import Payload, derive
 from tests.scripts.small import Small, message
 from tests.scripts.small_wheel import wheel_files
 

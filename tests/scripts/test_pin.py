@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import lock
-from scripts.errors import Finding, Unusable
-from scripts.fetch import obtain
-from scripts.pin import pin
-from scripts.release import choose, companions, kind_of, read
+from scripts.base.errors import Finding, Unusable
+from scripts.upstream import lock
+from scripts.upstream.fetch import obtain
+from scripts.upstream.pin import pin
+from scripts.upstream.release_facts import choose, companions, kind_of, read
 from tests.scripts.webhelp import Site, serve
 
 VERSION_PY = """\
@@ -248,7 +248,7 @@ def test_full_disk_leaves_the_old_lock(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scripts.files.os.fsync", full)
+    monkeypatch.setattr("scripts.base.files.os.fsync", full)
     with pytest.raises(Unusable, match="No space left"):
         pin("1.2.4", path)
     assert path.read_bytes() == before

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.downstream import limits
-from scripts.downstream.formats import Format, Wanted
-from scripts.downstream.formats import export as export_format
-from scripts.errors import Finding
+from scripts.packaging import limits
+from scripts.packaging.formats import Format, Wanted
+from scripts.packaging.formats import export as export_format
 from scripts.series import quoted
 from scripts.series.apply import Wanted as Series
 from scripts.series.apply import apply

@@ -21,11 +21,11 @@ from packaging.version import Version
 from pypi_simple import ProjectPage
 
 from scripts import reports
-from scripts.errors import Finding, Unusable
-from scripts.lock import Lock, update
-from scripts.publish import changelog
+from scripts.base.errors import Finding, Unusable
+from scripts.release import changelog
 from scripts.series.mailbox import Patch
-from scripts.wheel import archive
+from scripts.upstream.lock import Lock, update
+from scripts.wheel import patched_sdist
 from tests.scripts.check_help import tamper
 from tests.scripts.publish_help import TAG, Shop, shop
 from tests.scripts.small import Small, git, message
@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "build", stop)
+        patch.setattr(patched_sdist, "build", stop)
         with pytest.raises(KeyboardInterrupt):
             done.release()
     assert not (done.out / SDIST).exists() and (done.out / BUILT).exists()

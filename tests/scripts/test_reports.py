@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from scripts import reports
+from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
-from scripts.errors import Unusable
 from tests import conftest
 from tests.scripts.small import Small
 

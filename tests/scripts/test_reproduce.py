@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from scripts import reports
-from scripts.errors import Finding, Unusable
-from scripts.lock import update
-from scripts.publish.build import build
-from scripts.publish.reproduce import reproduce
+from scripts.base.errors import Finding, Unusable
+from scripts.release.build import build
+from scripts.release.reproduce import reproduce
 from scripts.series import folder
+from scripts.upstream.lock import update
 from tests.scripts.publish_help import TAG, Shop, shop
 from tests.scripts.small import Small, git, message
 from tests.scripts.small_wheel import BUILT, LOCAL, rewrite

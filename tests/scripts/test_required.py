@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
-from scripts.errors import Finding
-from scripts.lock import Lock, Own
-from scripts.release import REQUIREMENTS
+from scripts.base.errors import Finding
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.required import lock_values, required
-from scripts.wheel import inplace, metadata, overlay
+from scripts.upstream import lock as lockfile
+from scripts.upstream.lock import Lock, Own
+from scripts.upstream.release_facts import REQUIREMENTS
+from scripts.wheel import metadata, overlay
 from scripts.wheel.install import installer
+from scripts.wheel.installed import patch_installed
 from scripts.wheel.verify import verify
 from tests.scripts.inplace_help import INFO as INSTALLED
 from tests.scripts.inplace_help import python_of, site_of, snapshot
@@ -107,12 +108,12 @@ def test_the_installed_vllm_requires_it_and_forgets(
     head, _, body = at.read_bytes().partition(b"\n\n")
     at.write_bytes(head + b"\nRequires-Dist: torch[cu13]==2.14.0\n\n" + body)
     before = snapshot(site_of(venv))
-    report = inplace.patch_installed(python, moved(lock), patches)
+    report = patch_installed.patch_installed(python, moved(lock), patches)
     assert b"\nRequires-Dist: torch[cu13]==2.15.0\n" in at.read_bytes()
     pip = shlex.join(installer(Path(python)))
     assert f"it requires now: {pip} torch==2.15.0\n" in f"{report}\n"
     # What upstream's requires is not put back with the files.
-    back = inplace.revert(python)
+    back = patch_installed.revert(python)
     assert f"it requires now: {pip} torch==2.14.0\n" in f"{back}\n"
     assert (
         snapshot(site_of(venv))[f"{INSTALLED}/METADATA"]
@@ -128,7 +129,7 @@ def test_another_builders_requirement_is_refused(
     at.write_bytes(at.read_bytes() + b"Requires-Dist: torch>=2\n")
     before = snapshot(site_of(venv))
     with pytest.raises(Finding, match="not required as upstream requires it"):
-        inplace.patch_installed(python, moved(lock), patches)
+        patch_installed.patch_installed(python, moved(lock), patches)
     assert snapshot(site_of(venv)) == before
 
 
@@ -146,13 +147,13 @@ def test_other_lines_stay() -> None:
 
 @pytest.mark.upstream
 def test_the_series_requires_a_whole_flashinfer(tmp_path: Path) -> None:
-    from scripts import fetch
-    from scripts.wheel import archive
+    from scripts.upstream import fetch
+    from scripts.wheel import patched_sdist
 
     lock = lockfile.load()
     assert lock.moved.keys() == {"flashinfer-python"}
     old, new = lock.moved["flashinfer-python"]
-    path = archive.build(lock, folder.load(), fetch.obtain(lock.sdist), tmp_path)
+    path = patched_sdist.build(lock, folder.load(), fetch.obtain(lock.sdist), tmp_path)
     with tarfile.open(path) as tar:
         top = path.name.removesuffix(".tar.gz")
         for name in ("PKG-INFO", "vllm.egg-info/requires.txt", REQUIREMENTS):

@@ -10,8 +10,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from scripts.lock import Artifact
 from scripts.series import folder
+from scripts.upstream.lock import Artifact
 from scripts.wheel import sbom
 from tests.scripts.small import Small
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import fetch, lock, sdist
-from scripts.errors import Finding, Unusable
-from scripts.gitobj import blob_id, tree_id
-from scripts.sdist import Member, members
+from scripts.base.errors import Finding, Unusable
+from scripts.base.object_ids import blob_id, tree_id
+from scripts.upstream import fetch, lock, sdist
+from scripts.upstream.sdist import Member, members
 
 Make = Callable[..., Path]
 

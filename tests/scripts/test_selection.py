@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts import ROOT
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.selection import main, report, table
 from scripts.selection.ask import Answer, Question
 from scripts.selection.cases import (

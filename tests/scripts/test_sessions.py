@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, lock
+from scripts import ROOT
 from scripts.port import prove
 from scripts.series import folder
+from scripts.upstream import lock
 from tests.port.test_run import REWRITTEN, add_probe_of_our_own
 from tests.scripts.sessions_help import clone, program, sessions, typed
 from tests.scripts.small import Small, git

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts import shelf
-from scripts.files import digest
-from scripts.gitobj import blob_id
-from scripts.lock import Artifact
-from scripts.sdist import members
-from scripts.series.replay import Entry
-from scripts.shelf import Source, Want
+from scripts.base.files import digest
+from scripts.base.object_ids import Entry, blob_id
+from scripts.upstream import sdist_contents
+from scripts.upstream.lock import Artifact
+from scripts.upstream.sdist import members
+from scripts.upstream.sdist_contents import Source, Want
 from tests.scripts.small_files import VERSION, pack, upstream
 
 KERNEL = "vllm/config/kernel.py"
@@ -67,12 +66,12 @@ def test_second_time_gives_the_same_from_the_table(
 ) -> None:
     right = whole(archive, tmp_path)
     assert right.files[KERNEL].data == upstream()[KERNEL]
-    assert shelf.read(archive, want) == right
-    monkeypatch.setattr(shelf, "members", no_members)
-    assert shelf.read(archive, want) == right
+    assert sdist_contents.read(archive, want) == right
+    monkeypatch.setattr(sdist_contents, "members", no_members)
+    assert sdist_contents.read(archive, want) == right
     monkeypatch.setenv("SM12X_PARANOID", "1")
     with pytest.raises(AssertionError, match="end to end"):
-        shelf.read(archive, want)
+        sdist_contents.read(archive, want)
 
 
 def forged(rows: list[list[object]]) -> list[list[object]]:
@@ -106,47 +105,47 @@ def forged(rows: list[list[object]]) -> list[list[object]]:
 def test_damaged_table_is_made_again(
     damage: Callable[[Table], str], archive: Artifact, tmp_path: Path
 ) -> None:
-    right = shelf.read(archive, want)
+    right = sdist_contents.read(archive, want)
     file = table(archive, tmp_path)
     good = file.read_text(encoding="utf-8")
     held(archive, tmp_path).unlink()  # else the places in the table are not asked
     file.write_text(damage(json.loads(good)), encoding="utf-8")
-    assert shelf.read(archive, want) == right
+    assert sdist_contents.read(archive, want) == right
     assert file.read_text(encoding="utf-8") == good
 
 
 def test_what_was_asked_for_is_not_unpacked_again(
     archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = shelf.read(archive, want)
-    every = shelf.read(archive, lambda path: True)
+    right = sdist_contents.read(archive, want)
+    every = sdist_contents.read(archive, lambda path: True)
     assert every == whole(archive, tmp_path, lambda path: True)
-    monkeypatch.setattr(shelf, "_stretches", not_unpacked)
-    assert shelf.read(archive, want) == right
-    assert shelf.read(archive, lambda path: True) == every
+    monkeypatch.setattr(sdist_contents, "_stretches", not_unpacked)
+    assert sdist_contents.read(archive, want) == right
+    assert sdist_contents.read(archive, lambda path: True) == every
 
 
 def test_asking_for_less_forgets_nothing(
     archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.read(archive, want)
-    other = shelf.read(archive, lambda path: path == "setup.py")
+    sdist_contents.read(archive, want)
+    other = sdist_contents.read(archive, lambda path: path == "setup.py")
     assert list(other.files) == ["setup.py"]
-    monkeypatch.setattr(shelf, "_stretches", not_unpacked)
-    assert KERNEL in shelf.read(archive, want).files
+    monkeypatch.setattr(sdist_contents, "_stretches", not_unpacked)
+    assert KERNEL in sdist_contents.read(archive, want).files
 
 
 def test_what_is_not_asked_for_is_not_read(archive: Artifact, tmp_path: Path) -> None:
-    shelf.read(archive, lambda path: True)
-    shelf.read(archive, lambda path: path == "setup.py")
+    sdist_contents.read(archive, lambda path: True)
+    sdist_contents.read(archive, lambda path: path == "setup.py")
     file = held(archive, tmp_path)
     head, _, data = file.read_bytes().partition(b"\n")
     at = data.index(upstream()[KERNEL])
     file.write_bytes(head + b"\n" + data[:at] + b"?" + data[at + 1 :])
     before = file.read_bytes()
-    assert list(shelf.read(archive, lambda path: path == "setup.py").files)
+    assert list(sdist_contents.read(archive, lambda path: path == "setup.py").files)
     assert file.read_bytes() == before
-    assert shelf.read(archive, want) == whole(archive, tmp_path)
+    assert sdist_contents.read(archive, want) == whole(archive, tmp_path)
     assert file.read_bytes() != before
 
 
@@ -163,12 +162,12 @@ def test_what_is_not_asked_for_is_not_read(archive: Artifact, tmp_path: Path) ->
 def test_damaged_bytes_are_not_believed(
     damage: Callable[[bytes], bytes], archive: Artifact, tmp_path: Path
 ) -> None:
-    right = shelf.read(archive, want)
+    right = sdist_contents.read(archive, want)
     file = held(archive, tmp_path)
     good = file.read_bytes()
     file.write_bytes(damage(good))
-    assert shelf.read(archive, want) == right
-    assert shelf.read(archive, want) == right
+    assert sdist_contents.read(archive, want) == right
+    assert sdist_contents.read(archive, want) == right
 
 
 def test_every_file_comes_from_the_table_the_second_time(
@@ -176,9 +175,9 @@ def test_every_file_comes_from_the_table_the_second_time(
 ) -> None:
     path = tmp_path / "upstream" / archive.filename
     right = [(m.path, Entry(m.mode, m.data)) for m in members(path)]
-    assert shelf.everything(path, archive, list) == right
-    monkeypatch.setattr(shelf, "members", no_members)
-    assert shelf.everything(path, archive, list) == right
+    assert sdist_contents.everything(path, archive, list) == right
+    monkeypatch.setattr(sdist_contents, "members", no_members)
+    assert sdist_contents.everything(path, archive, list) == right
 
 
 @pytest.mark.parametrize("offset", [0, 1 << 40])
@@ -186,7 +185,7 @@ def test_a_table_that_lies_lets_the_reader_begin_again(
     offset: int, archive: Artifact, tmp_path: Path
 ) -> None:
     path = tmp_path / "upstream" / archive.filename
-    right = shelf.everything(path, archive, list)
+    right = sdist_contents.everything(path, archive, list)
     file = table(archive, tmp_path)
     good = file.read_text(encoding="utf-8")
     told = json.loads(good)
@@ -198,6 +197,6 @@ def test_a_table_that_lies_lets_the_reader_begin_again(
         calls.append(1)
         return list(files)
 
-    assert shelf.everything(path, archive, use) == right
+    assert sdist_contents.everything(path, archive, use) == right
     assert len(calls) == 2
     assert file.read_text(encoding="utf-8") == good

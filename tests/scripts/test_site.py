@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 import typer
 
-from scripts import lock as lockfile
 from scripts import reports
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.cli import port as port_verb
 from scripts.cli import site as verb
-from scripts.errors import Finding
-from scripts.port.states import FileResult, PatchResult
-from scripts.port.states import State as PortState
-from scripts.port.summary import Summary
+from scripts.port.report.states import FileResult, PatchResult
+from scripts.port.report.states import State as PortState
+from scripts.port.report.summary import Summary
 from scripts.series import folder
 from scripts.series.identity import here as here_in
 from scripts.site.found import Record, State
 from scripts.site.main import RECORDS, SECTIONS, build
 from scripts.site.series import views
+from scripts.upstream import lock as lockfile
 from tests.scripts.site_help import EVIL, Page, samples
 from tests.scripts.small import Small, message
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lock_file
-from scripts.errors import Finding, Unusable
-from scripts.sdist import members
+from scripts.base.errors import Finding, Unusable
 from scripts.series import folder
-from scripts.wheel import archive, source
+from scripts.upstream import lock as lock_file
+from scripts.upstream.sdist import members
+from scripts.wheel import patched_sdist, source
 from scripts.wheel.buildenv import BOTH
 from scripts.wheel.source import Plan
 from tests.scripts.small import Small
@@ -22,7 +22,7 @@ from tests.scripts.source_help import become
 
 def test_tree_is_kept_until_the_archive_changes(small: Small, tmp_path: Path) -> None:
     patches = folder.load(small.patches)
-    path = archive.build(small.lock, patches, small.sdist, tmp_path / "dist")
+    path = patched_sdist.build(small.lock, patches, small.sdist, tmp_path / "dist")
     tree = source.prepare(path, tmp_path / "work")
     assert {m.path for m in members(path)} == {
         p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file()
@@ -32,14 +32,16 @@ def test_tree_is_kept_until_the_archive_changes(small: Small, tmp_path: Path) ->
     assert source.prepare(path, tmp_path / "work") == tree
     assert (tree / "object.o").exists()
     lock_file.update(small.lock_path, {"vllm.epoch": 1795455328})
-    path = archive.build(small.lock, patches, small.sdist, tmp_path / "dist")
+    path = patched_sdist.build(small.lock, patches, small.sdist, tmp_path / "dist")
     source.prepare(path, tmp_path / "work")
     assert not (tree / "object.o").exists()
     assert not list((tmp_path / "work").glob("*.part-*"))
 
 
 def test_archive_that_is_cut_off_leaves_nothing(small: Small, tmp_path: Path) -> None:
-    path = archive.build(small.lock, folder.load(small.patches), small.sdist, tmp_path)
+    path = patched_sdist.build(
+        small.lock, folder.load(small.patches), small.sdist, tmp_path
+    )
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(Finding, match="damaged"):
         source.prepare(path, tmp_path / "work")
@@ -49,7 +51,9 @@ def test_archive_that_is_cut_off_leaves_nothing(small: Small, tmp_path: Path) ->
 def test_a_dry_run_says_its_plan_before_it_asks_for_tools(
     small: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = archive.build(small.lock, folder.load(small.patches), small.sdist, tmp_path)
+    path = patched_sdist.build(
+        small.lock, folder.load(small.patches), small.sdist, tmp_path
+    )
     python = str(tmp_path / "no-python")
     with pytest.raises(Unusable) as e:
         source.plan(*(small.lock, path, tmp_path, tmp_path / "work"), python=python)

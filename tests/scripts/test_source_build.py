@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from scripts import fetch
-from scripts import lock as lock_file
-from scripts.sdist import members
 from scripts.series import folder
-from scripts.wheel import archive, source
+from scripts.upstream import fetch
+from scripts.upstream import lock as lock_file
+from scripts.upstream.sdist import members
+from scripts.wheel import patched_sdist, source
 from scripts.wheel.buildenv import architectures
 from tests.scripts.small import git
 from tests.scripts.source_help import GOOD, become, fake_torch, site_of, tools
@@ -27,7 +27,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real patched archive."""
     lock = lock_file.load()
     out = tmp_path_factory.mktemp("dist")
-    return archive.build(lock, folder.load(), fetch.obtain(lock.sdist), out)
+    return patched_sdist.build(lock, folder.load(), fetch.obtain(lock.sdist), out)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from scripts.wheel import buildtools
 from tests.scripts.source_help import GOOD, fake_torch, site_of, tools
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.git import sealed_environment
+from scripts.base.git import sealed_environment
 from scripts.series import trailers
 from tests.scripts.small import message
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.wheel.report import What
 from tests.scripts.small_wheel import BUILT, LOCAL, SO, rewrite
 from tests.scripts.verify_help import Case, found, kinds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.wheel.kind import Kind
 from scripts.wheel.metadata import SBOM
 from scripts.wheel.report import Difference, Report, What

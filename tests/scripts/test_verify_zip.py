@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.wheel import zipread
+from scripts.base.errors import Finding
 from scripts.wheel.report import What
+from scripts.wheel.zip import reader
 from tests.scripts.small_wheel import BUILT, SO
 from tests.scripts.verify_help import Case, found, kinds
 
@@ -78,7 +78,7 @@ def test_deflate_bomb_is_cut_short(case: Case) -> None:
                 data = bytes(64 << 20)
             new.writestr(info, data)
     whole = bytearray(case.copy.read_bytes())
-    m = next(x for x in zipread.read(case.copy).members if x.name == SO)
+    m = next(x for x in reader.read(case.copy).members if x.name == SO)
     central = whole.rindex(SO.encode()) - 46
     struct.pack_into("<L", whole, m.at + 22, 7)
     struct.pack_into("<L", whole, central + 24, 7)
@@ -90,7 +90,7 @@ def test_deflate_bomb_is_cut_short(case: Case) -> None:
 def test_any_altered_byte_is_found(case: Case) -> None:
     whole = case.wheel.read_bytes()
     pick = random.Random(12)
-    members = zipread.read(case.wheel).members
+    members = reader.read(case.wheel).members
     # Local headers, data, the end record, and all of the last member's entry in
     # the directory: that one is ours, no upstream header stands against it.
     places = [m.at + pick.randrange(30 + len(m.name)) for m in members]

@@ -7,10 +7,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scripts import worktree
+from scripts.base import worktrees
+from scripts.base.files import one_run
+from scripts.base.git import Git
 from scripts.evidence.warm import place
-from scripts.files import one_run
-from scripts.git import Git
 from tests.scripts.small import Small, git
 
 
@@ -25,7 +25,7 @@ def test_one_waits_for_the_other(small: Small, tmp_path: Path) -> None:
     common = repo.path / repo.text("rev-parse", "--git-common-dir")
     folder = tmp_path / "tree"
     added = threading.Thread(target=place, args=(repo, folder, tree))
-    with one_run(common / worktree.LOCK, "the test"):
+    with one_run(common / worktrees.LOCK, "the test"):
         added.start()
         added.join(0.5)
         assert added.is_alive()
@@ -38,7 +38,7 @@ def test_many_at_once_are_all_there(small: Small, tmp_path: Path) -> None:
     repo = repository(small)
     folders = [tmp_path / f"tree-{i}" for i in range(12)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda f: worktree.add(repo, f, "refs/sm12x/base"), folders))
+        list(pool.map(lambda f: worktrees.add(repo, f, "refs/sm12x/base"), folders))
     listed = repo.text("worktree", "list", "--porcelain").splitlines()
     assert {f"worktree {f}" for f in folders} <= set(listed)
     assert all(Git(f).resolve("HEAD") for f in folders)

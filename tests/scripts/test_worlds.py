@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 from scripts.selection import worlds
 from scripts.selection.ask import Question
 from scripts.selection.cases import BROKEN, CUDA_12, NO_CUTLASS, USUAL, World

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.wheel import zipcopy, zipread
-from scripts.wheel.zipcopy import Keep, Put
+from scripts.base.errors import Finding
+from scripts.wheel.zip import copier, reader
+from scripts.wheel.zip.copier import Keep, Put
 from tests.scripts.zip_help import pack
 
 
 def copy(source: Path, entries: list[Keep | Put], to: Path) -> Path:
     """Write to a file and read it back by zipfile, CRCs included."""
     with to.open("wb") as f:
-        size = zipcopy.write(zipread.read(source), entries, f, 1_000_000_001)
+        size = copier.write(reader.read(source), entries, f, 1_000_000_001)
     assert size == to.stat().st_size
     with zipfile.ZipFile(to) as z:
         assert z.testzip() is None
@@ -28,7 +28,7 @@ def copy(source: Path, entries: list[Keep | Put], to: Path) -> Path:
 
 def keep(source: Path) -> list[Keep | Put]:
     """All members of an archive as they stand."""
-    return [Keep(m, m.name) for m in zipread.read(source).members]
+    return [Keep(m, m.name) for m in reader.read(source).members]
 
 
 def test_all_kept_is_the_same_file(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_all_kept_is_the_same_file(tmp_path: Path) -> None:
 
 def test_rename_replace_drop_and_add(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip")
-    one, two, _, empty = zipread.read(source).members
+    one, two, _, empty = reader.read(source).members
     made = copy(
         source,
         [
@@ -60,7 +60,7 @@ def test_rename_replace_drop_and_add(tmp_path: Path) -> None:
         assert new.date_time == (2001, 9, 9, 1, 46, 40)
         assert new.create_system == 3
         assert z.getinfo("a+1/one.txt").compress_size == one.packed
-    assert zipread.read(made).members[2].crc == one.crc
+    assert reader.read(made).members[2].crc == one.crc
 
 
 def test_copy_without_the_kernels_help(
@@ -90,16 +90,16 @@ def test_other_errors_of_the_kernel_are_not_hidden(
 def test_source_that_becomes_shorter(tmp_path: Path) -> None:
     source = pack(tmp_path / "a.zip")
     entries = keep(source)
-    archive = zipread.read(source)
+    archive = reader.read(source)
     os.truncate(source, 100)
     with (tmp_path / "b.zip").open("wb") as f, pytest.raises(OSError, match="shorter"):
-        zipcopy.write(archive, entries, f, 1_000_000_000)
+        copier.write(archive, entries, f, 1_000_000_000)
 
 
 def test_result_beyond_plain_zip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zipcopy, "LIMIT", 5000)
+    monkeypatch.setattr(copier, "LIMIT", 5000)
     source = pack(tmp_path / "a.zip")
     with pytest.raises(Finding, match="would need zip64"):
         copy(source, keep(source), tmp_path / "b.zip")

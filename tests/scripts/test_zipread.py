@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.errors import Finding
-from scripts.wheel import zipread
+from scripts.base.errors import Finding
+from scripts.wheel.zip import reader
 from tests.scripts.zip_help import pack
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def refused(path: Path, words: str) -> None:
     """Assert that reading fails with these words and names the file."""
     with pytest.raises(Finding, match=words) as e:
-        zipread.read(path)
+        reader.read(path)
     assert str(path) in str(e.value.where)
 
 
@@ -122,7 +122,7 @@ def test_extra_field_and_comment(tmp_path: Path) -> None:
 def test_bytes_between_members(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip")
     data = bytearray(path.read_bytes())
-    at = zipread.read(path).members[-1].at
+    at = reader.read(path).members[-1].at
     where = central(path, b"empty") + 42
     struct.pack_into("<L", data, where, at + 4)
     end = len(data) - 22 + 16
@@ -135,7 +135,7 @@ def test_bytes_between_members(tmp_path: Path) -> None:
 
 def test_overlap(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip")
-    first = zipread.read(path).members[0]
+    first = reader.read(path).members[0]
     where = central(path, b"empty") + 42
     refused(altered(path, where, struct.pack("<L", first.at)), "overlap")
 
@@ -153,4 +153,4 @@ def test_cut_anywhere(tmp_path: Path) -> None:
     for size in range(0, len(data), 97):
         path.write_bytes(data[:size])
         with pytest.raises(Finding):
-            zipread.read(path)
+            reader.read(path)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from scripts.lock import Lock
 from scripts.series import folder
+from scripts.upstream.lock import Lock
 from scripts.wheel import overlay
 from scripts.wheel.report import Report, What
 from scripts.wheel.verify import verify

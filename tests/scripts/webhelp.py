@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from scripts.lock import Artifact
+from scripts.upstream.lock import Artifact
 
 
 class Fault(Enum):

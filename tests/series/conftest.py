@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT, worktree
-from scripts import lock as lockfile
+from scripts import ROOT
+from scripts.base import worktrees
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.cpuenv import cpu_python, flashinfer_python
-from scripts.fetch import obtain
-from scripts.git import Git
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import cpu_python, flashinfer_python
+from scripts.upstream.fetch import obtain
 from scripts.wheel.overlay import build
 from tests.warm import warm
 
@@ -49,7 +50,7 @@ def unpatched_tree(
     """The pinned upstream, beside the patched one."""
     tree = tmp_path_factory.mktemp("unpatched") / "vllm"
     git = Git(patched_tree)
-    worktree.add(git, tree, "refs/sm12x/base")
+    worktrees.add(git, tree, "refs/sm12x/base")
     yield tree
     git.run("worktree", "remove", "--force", str(tree))
 

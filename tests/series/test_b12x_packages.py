@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
 from scripts.doctor.facts import look
+from scripts.upstream import lock as lockfile
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cpuenv import flashinfer_python
 from scripts.doctor.model import asked
 from scripts.doctor.model.layers import Kind
+from scripts.upstream.environments import flashinfer_python
 from tests.scripts.model_help import known, on, write
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(900)]

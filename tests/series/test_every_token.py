@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from scripts import ROOT
-from scripts.cpuenv import FLASHINFER, package_folder
+from scripts.upstream.environments import FLASHINFER, package_folder
 from tests.series.conftest import Run
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
 OTHER = ROOT / "requirements" / "flashinfer-other.txt"
-INSIDE = (ROOT / "scripts" / "inside", HERE / "inside")
+INSIDE = (ROOT / "scripts" / "in_vllm", HERE / "inside")
 
 
 def release(requirements: Path) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts import lock as lockfile
-from scripts.cpuenv import flashinfer_python, package_folder
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import flashinfer_python, package_folder
 from tests.series.flashinfer_calls import Uses, bind, uses
 from tests.series.flashinfer_release import Name, Release, differences
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cpuenv import flashinfer_python
+from scripts.upstream.environments import flashinfer_python
 from tests.series import readme_table
 from tests.series.conftest import SETTINGS
 from tests.series.junit import Case, Outcome, read

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts import lock as lockfile
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.git import Git
 from scripts.hopper.served import ENGINE
 from scripts.series import folder
 from scripts.series.apply import Wanted, apply
 from scripts.series.export import export
 from scripts.series.origin import Source
 from scripts.series.table import render
+from scripts.upstream import lock as lockfile
 
 pytestmark = pytest.mark.upstream
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scripts.cpuenv import flashinfer_python
+from scripts.base.errors import Finding
 from scripts.doctor import facts, selection
-from scripts.errors import Finding
-from scripts.evidence.harmless import IMPORTS
+from scripts.evidence.off_target import IMPORTS
 from scripts.footprint import count, models, record
 from scripts.footprint import table as footprint
 from scripts.selection import main, worlds
@@ -25,6 +24,7 @@ from scripts.selection.cases import AUTO, OURS, PLAIN, USUAL, Case
 from scripts.selection.matrix import Matrix, Trees, ask_both, tree
 from scripts.selection.table import elsewhere_changed, key, outcome
 from scripts.series import folder
+from scripts.upstream.environments import flashinfer_python
 from tests.series.conftest import Run
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]

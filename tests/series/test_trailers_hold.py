@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.base.git import Git
 from scripts.checkout import Checkout
-from scripts.git import Git
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import trailers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cpuenv import flashinfer_python
+from scripts.upstream.environments import flashinfer_python
 from tests.series.conftest import runner
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lock as lockfile
-from scripts.cpuenv import cpu_python
+from scripts.upstream import lock as lockfile
+from scripts.upstream.environments import cpu_python
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -18,7 +18,7 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from scripts import lock as lockfile
+from scripts.upstream import lock as lockfile
 
 pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts import interpreter
+from scripts.base import interpreter
+from scripts.base.errors import Unusable
 from scripts.doctor.model.assess import Assessment, Row, stop_of
 from scripts.doctor.model.choose import Choice
 from scripts.doctor.model.known import Known
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import Item
 from scripts.doctor.remark import Remark, note
-from scripts.errors import Unusable
 from scripts.selection.ask import INSIDE, Answer
 
 _SECONDS = 600

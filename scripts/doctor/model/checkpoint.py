@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.base.errors import Finding, Unusable
 from scripts.doctor.model.files import Header, Tensor, read_header, read_json
 from scripts.doctor.remark import Remark, fault, note
-from scripts.errors import Finding, Unusable
 
 INDEX = "model.safetensors.index.json"
 _SHOWN = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scripts.base.errors import Unusable
 from scripts.doctor.model import hybrids, positions
 from scripts.doctor.model.blocks import (
     Experts,
@@ -25,7 +26,6 @@ from scripts.doctor.model.hybrids import Rule
 from scripts.doctor.model.layers import layer_of
 from scripts.doctor.model.mixers import Attention, Latent, Mixer, Module
 from scripts.doctor.model.vision import vision
-from scripts.errors import Unusable
 
 _LAYERS = 500
 

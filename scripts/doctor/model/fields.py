@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 _LARGEST = 1 << 32
 """No size, count or length of a real model is larger."""

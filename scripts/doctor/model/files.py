@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.errors import Finding
+from scripts.base.errors import Finding
 
 JSON_LIMIT = 256 << 20
 """Bytes; the index of a model with 400 experts a layer has some 30 MB."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scripts.base.errors import Unusable
 from scripts.doctor.facts import Facts, pointed_at
 from scripts.doctor.remark import Remark, note
-from scripts.errors import Unusable
 
 PATH = Path(__file__).with_name("gpus.toml")
 GIB = 1 << 30

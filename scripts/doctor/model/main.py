@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.base.errors import Finding, Unusable
 from scripts.doctor import facts as facts_of
 from scripts.doctor.facts import Facts
 from scripts.doctor.model import asked as asking
@@ -17,7 +18,6 @@ from scripts.doctor.model.nearest import nearest
 from scripts.doctor.model.render import FORMATS, render
 from scripts.doctor.model.told import Answer
 from scripts.doctor.remark import Level, Remark
-from scripts.errors import Finding, Unusable
 from scripts.selection import main as selection
 
 KV = ("auto", "fp8", "nvfp4")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scripts.base.errors import Finding
 from scripts.doctor.model.formats import Format
-from scripts.errors import Finding
 
 _TOGETHER = {
     **dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj"),

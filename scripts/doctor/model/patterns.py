@@ -7,8 +7,8 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from scripts.base.errors import Finding, Unusable
 from scripts.doctor.model.mixers import together
-from scripts.errors import Finding, Unusable
 
 Matches = Callable[[str], bool]
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from scripts.base.errors import Unusable
 from scripts.doctor.model.assess import Assessment
 from scripts.doctor.model.serve import Flag, model_id
-from scripts.errors import Unusable
 
 TOOLS = ("eugr", "sparkrun")
 _IMAGE = "vllm-sm12x"

@@ -8,14 +8,14 @@ from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.errors import Finding
-from scripts.git import Git
+from scripts.base.errors import Finding
+from scripts.base.git import Git
 from scripts.series import replay
+from scripts.series.base_commit import commit_files, commit_steps
 from scripts.series.check.chain import Step
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.render import format_patches
-from scripts.shelf import Source
-from scripts.upstream import commit_files, commit_steps
+from scripts.upstream.sdist_contents import Source
 
 
 def check(

@@ -9,17 +9,17 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from scripts.errors import Finding
-from scripts.gitobj import tree_id
-from scripts.lock import Lock, Own
-from scripts.release import REQUIREMENTS
+from scripts.base.errors import Finding
+from scripts.base.object_ids import Entry, tree_id
 from scripts.series.check.places import place
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.mailbox import FilePatch, Patch
-from scripts.series.replay import Entry, apply_file, changed_ids
+from scripts.series.replay import apply_file, changed_ids
 from scripts.series.required import required
 from scripts.series.trailers import named_test, read
-from scripts.shelf import Source
+from scripts.upstream.lock import Lock, Own
+from scripts.upstream.release_facts import REQUIREMENTS
+from scripts.upstream.sdist_contents import Source
 
 
 @dataclass(frozen=True)

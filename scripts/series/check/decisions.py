@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scripts.errors import Finding
-from scripts.port import answers, resolutions
+from scripts.base.errors import Finding
+from scripts.series import answers, resolutions
 from scripts.series.check.problem import Problem, Rule, Severity, printable
 from scripts.series.mailbox import Patch
 

@@ -10,9 +10,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from scripts.base.object_ids import Entry
 from scripts.series.check.chain import Change, Step
-from scripts.series.replay import Entry
-from scripts.shelf import Source
+from scripts.upstream.sdist_contents import Source
 
 HOOKS = ".pre-commit-config.yaml"
 _CONFIG = ("pyproject.toml", "ruff.toml", ".ruff.toml")

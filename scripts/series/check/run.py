@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.base.console import note, say
+from scripts.base.errors import Finding
 from scripts.checkout import Checkout
-from scripts.console import note, say
-from scripts.errors import Finding
-from scripts.lock import Lock, load
 from scripts.series import about, table
+from scripts.series.base_commit import touched
 from scripts.series.check import (
     canonical,
     chain,
@@ -33,10 +33,10 @@ from scripts.series.check.problem import (
     printable,
 )
 from scripts.series.check.source import Reader, reader
+from scripts.series.lane import Lane, lane
 from scripts.series.mailbox import Patch, parse
 from scripts.series.trailers import named_test, trailers
-from scripts.upstream import touched
-from scripts.wheel.lane import Lane, lane
+from scripts.upstream.lock import Lock, load
 
 WRAPPED = "its lines were wrapped or joined"
 

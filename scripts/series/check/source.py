@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from scripts import shelf
-from scripts.fetch import obtain
-from scripts.lock import Lock
-from scripts.shelf import Source, Want
+from scripts.upstream import sdist_contents
+from scripts.upstream.fetch import obtain
+from scripts.upstream.lock import Lock
+from scripts.upstream.sdist_contents import Source, Want
 
 Reader = Callable[[Want], Source]
 """Reads the source, keeping the bytes of the paths that are wanted."""
@@ -28,4 +28,4 @@ def reader(lock: Lock, upstream_dir: Path | None = None) -> Reader:
         Unusable: It is not cached and cannot be fetched.
     """
     archive = obtain(lock.sdist, upstream_dir=upstream_dir)
-    return partial(shelf.source, archive, lock.sdist)
+    return partial(sdist_contents.source, archive, lock.sdist)

@@ -19,12 +19,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scripts import ROOT
-from scripts.errors import Unusable
+from scripts.base.errors import Unusable
 from scripts.series.check.chain import Change, Step
 from scripts.series.check.layout import HOOKS, lay, pin, sides
 from scripts.series.check.places import added, place
 from scripts.series.check.problem import Problem, Rule, printable
-from scripts.shelf import Source
+from scripts.upstream.sdist_contents import Source
 
 _REQUIREMENTS = "requirements/maintainer.txt"
 

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path[:0] = [
     str(HERE),
-    str(ROOT / "scripts" / "inside"),
+    str(ROOT / "scripts" / "in_vllm"),
     str(ROOT / "tests" / "series" / "cpu"),
 ]
 

@@ -38,7 +38,7 @@ def rows(folder: Path, trees: dict[str, Path]) -> list[list[Any]]:
 
 
 def _ask(folder: Path, name: str, tree: Path, cases: list[list[str]]) -> list[str]:
-    inside = ROOT / "scripts" / "inside"
+    inside = ROOT / "scripts" / "in_vllm"
     asked, told = folder / f"{name}-cases.json", folder / f"{name}-answers.json"
     asked.write_text(json.dumps(cases), encoding="utf-8")
     world = json.dumps({"hide": [], "paths": [], "real": True})

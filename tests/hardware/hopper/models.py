@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of real models, through vLLM and the fork's experts class.
 
-Models and numbers of ranks are those of scripts/inside/hopper_models.py. Each is run at
-the numbers of tokens around every cut between kernels; at a cut also with padded rows
-(ids of -1), with one expert that takes every token, and with routing weights of zero.
-Of a model of which few calls are run, there are the cuts alone, and those other rows at
-one token, at the static kernel's most and at the most of all.
+Models and numbers of ranks are those of scripts/in_vllm/hopper_models.py. Each is run
+at the numbers of tokens around every cut between kernels; at a cut also with padded
+rows (ids of -1), with one expert that takes every token, and with routing weights of
+zero. Of a model of which few calls are run, there are the cuts alone, and those other
+rows at one token, at the static kernel's most and at the most of all.
 """
 
 from __future__ import annotations

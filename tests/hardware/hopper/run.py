@@ -118,7 +118,7 @@ def main() -> int:
     if why := wrong(manifest):
         print(f"error: not the packages of the bundle\n  {why}", file=sys.stderr)
         return 2
-    sys.path[:0] = [str(HERE / "vllm"), str(CODE / "scripts" / "inside")]
+    sys.path[:0] = [str(HERE / "vllm"), str(CODE / "scripts" / "in_vllm")]
     import hopper_cases
     import hopper_stage
 

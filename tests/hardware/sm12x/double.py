@@ -17,7 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [
     str(Path(__file__).resolve().parent),
-    str(ROOT / "scripts" / "inside"),
+    str(ROOT / "scripts" / "in_vllm"),
     str(ROOT / "tests" / "series" / "cpu"),
 ]
 os.environ.setdefault("VLLM_HAS_FLASHINFER_CUBIN", "1")

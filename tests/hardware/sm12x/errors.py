@@ -23,7 +23,7 @@ if DOUBLE:
     import double
 else:
     sys.path[:0] = [
-        str(HERE.parents[2] / "scripts" / "inside"),
+        str(HERE.parents[2] / "scripts" / "in_vllm"),
         str(HERE.parents[1] / "series" / "cpu"),
     ]
     import device

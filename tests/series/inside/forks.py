@@ -32,7 +32,7 @@ def main() -> None:
     """Answer jobs until stdin ends."""
     # As `python -m pytest` has it; and what pytest.ini adds.
     here = Path.cwd()
-    sys.path[:1] = [str(here), str(here.parents[2] / "scripts" / "inside")]
+    sys.path[:1] = [str(here), str(here.parents[2] / "scripts" / "in_vllm")]
     import ready
 
     ready.load()

@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve()
 sys.path[:0] = [
     str(HERE.parents[1] / "cpu"),
     str(HERE.parents[2] / "engine" / "inside"),
-    str(HERE.parents[3] / "scripts" / "inside"),
+    str(HERE.parents[3] / "scripts" / "in_vllm"),
 ]
 os.environ |= {
     "VLLM_HAS_FLASHINFER_CUBIN": "1",

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the lines that a patch adds say a path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from scripts.port.merge.languages import Kind, kind
+from scripts.port.merge.rows import added_rows
+from scripts.port.report.states import FileResult
+
+
+def says_path(part: FileResult, path: str) -> bool:
+    """Whether lines that a patch adds to a file say the path of another."""
+    last = PurePosixPath(path).name.encode()
+    if part.theirs is None or last not in part.theirs.data:
+        return False
+    # A list of CMake or a step of CI may say it from another folder on.
+    short = kind(part.path) is Kind.TEXT and last != b"__init__.py"
+    name = re.escape(last if short else path.encode())
+    said = re.compile(rb"(?<![\w.-])%s(?![\w.-])" % name)
+    rows = part.theirs.data.split(b"\n")
+    added = added_rows(part.base.data if part.base else b"", part.theirs.data)
+    return any(said.search(rows[n - 1]) for n in added)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is pinned: the lock, the index, the cache, archives and what they say."""

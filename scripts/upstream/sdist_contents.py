@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An archive's code and table of contents in the cache, to be read at once.
+
+A wheel needs some dozen files of an archive of nine thousand, a port the code of two
+archives, and each needs the id of every file. What every file is and where it lies in
+the unpacked stream is written down once, as `trees/<sha256 of the archive>.json` in
+the cache, and the bytes of what was asked for behind each other in
+`trees/<sha256>.held`. Both are believed as little as the cache is: the table has
+to give its own tree id, and whatever is read through it has to be the blob that it
+names. Otherwise, and with SM12X_PARANOID=1, the archive is read from end to end as
+the first time.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from scripts.base.errors import ForkError
+from scripts.base.files import write
+from scripts.base.object_ids import Entry, blob_id, tree_id
+from scripts.upstream import cache, fetch
+from scripts.upstream.held_blobs import held, hold
+from scripts.upstream.lock import Artifact
+from scripts.upstream.sdist import Member, members
+
+Want = Callable[[str], bool]
+"""Whether the bytes of a path are wanted."""
+
+Row = tuple[str, int, str, int, int]
+"""Path, mode, blob, offset in the unpacked archive, size; both in bytes."""
+Files = Iterator[tuple[str, Entry]]
+_Found = Iterator[tuple[Row, bytes]]
+_BLOCK = 1 << 20
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The tree that the series starts from."""
+
+    ids: Mapping[str, tuple[int, str]]
+    """Mode and blob of each file."""
+    files: Mapping[str, Entry]
+    """Those that were asked for."""
+
+    @property
+    def folders(self) -> set[str]:
+        """Names at the top that are folders."""
+        return {path.partition("/")[0] for path in self.ids if "/" in path}
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Where the cache keeps what is known of one archive."""
+
+    table: Path
+    held: Path
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> _Shelf:
+        base = cache.cache_dir() / "trees"
+        return cls(base / f"{artifact.sha256}.json", base / f"{artifact.sha256}.held")
+
+
+def read(artifact: Artifact, want: Want) -> Source:
+    """Every id of an archive, and the bytes of the paths that are wanted.
+
+    Args:
+        artifact: A source archive; fetched and checked as `fetch.obtain` does it.
+        want: Whether a path's bytes are wanted.
+
+    Raises:
+        Finding: The archive is damaged, or not the one that was announced.
+        Unusable: It cannot be fetched or read.
+    """
+    return source(fetch.obtain(artifact), artifact, want)
+
+
+def source(archive: Path, artifact: Artifact, want: Want) -> Source:
+    """As `read`, of a file that is at hand.
+
+    Raises:
+        Finding: It is not the artifact.
+    """
+    shelf, rows = _opened(archive, artifact)
+    if rows is not None:
+        files = _taken(archive, shelf, [row for row in rows if want(row[0])])
+        if files is not None:
+            return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
+    rows, files = [], {}
+    for row, data in _whole(archive, shelf):
+        rows.append(row)
+        if want(row[0]):
+            files[row[0]] = Entry(row[1], data)
+    hold(shelf.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
+    return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
+
+
+def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> T:
+    """Let `use` have every file of an archive that is at hand, in its order.
+
+    Args:
+        archive: A file.
+        artifact: What it is.
+        use: What to do with them; called once more where the table has lied, with
+            nothing of the first time to be kept.
+
+    Raises:
+        Finding: It is not the artifact, or it is damaged.
+    """
+    shelf, rows = _opened(archive, artifact)
+    if rows is not None:
+        try:
+            return use(_files(_checked(archive, rows)))
+        except _Lied:
+            pass
+    return use(_files(_whole(archive, shelf)))
+
+
+def _opened(archive: Path, artifact: Artifact) -> tuple[_Shelf, list[Row] | None]:
+    """Where what is known of a checked archive lies, and its table, if to be used."""
+    cache.check(archive, artifact)
+    shelf = _Shelf.of(artifact)
+    return shelf, None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+
+
+def _files(found: _Found) -> Files:
+    return ((row[0], Entry(row[1], data)) for row, data in found)
+
+
+class _Lied(Exception):
+    """The archive has something else than the table says."""
+
+
+def _checked(archive: Path, rows: list[Row]) -> _Found:
+    """The bytes of rows, each the blob that its row names.
+
+    Raises:
+        _Lied: One is not, or the archive ends before.
+    """
+    try:
+        for row, data in _stretches(archive, rows):
+            if blob_id(data) != row[2]:
+                raise _Lied
+            yield row, data
+    except (EOFError, zlib.error) as e:
+        raise _Lied from e
+
+
+def _whole(archive: Path, shelf: _Shelf) -> _Found:
+    """All of an archive, read from end to end; then its table is kept."""
+    rows = []
+    for member in members(archive):
+        rows.append(_row(member))
+        yield rows[-1], member.data
+    text = json.dumps({"tree": _tree(rows), "rows": rows})
+    _keep(shelf.table, text.encode("utf-8"))
+
+
+def _row(member: Member) -> Row:
+    blob, size = blob_id(member.data), len(member.data)
+    return member.path, member.mode, blob, member.offset, size
+
+
+def _tree(rows: Iterable[Row]) -> str:
+    return tree_id({path: (mode, blob) for path, mode, blob, *_ in rows})
+
+
+def _load(table: Path) -> list[Row] | None:
+    """The rows of a table, or None where there is none that can be used."""
+    try:
+        found = json.loads(table.read_text(encoding="utf-8"))
+        rows: list[Row] = [
+            (str(path), int(mode), str(blob), int(offset), int(size))
+            for path, mode, blob, offset, size in found["rows"]
+        ]
+        return rows if _tree(rows) == found["tree"] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        write(path, data)
+    except ForkError:
+        return  # a cache that is read-only is slower, and as right
+
+
+def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | None:
+    """What lies at the rows; None where that is not what the table says."""
+    blobs, damaged = held(shelf.held, {row[2] for row in rows})
+    missing = [row for row in rows if row[2] not in blobs]
+    if missing:
+        try:
+            found = {row[2]: data for row, data in _checked(archive, missing)}
+        except (OSError, _Lied):
+            return None
+        blobs |= found
+        hold(shelf.held, blobs if damaged else found, more=not damaged)
+    return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
+
+
+def _stretches(archive: Path, rows: list[Row]) -> _Found:
+    """The bytes of rows, out of the unpacked archive; one read goes past them all.
+
+    Raises:
+        EOFError: The archive ends before.
+    """
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    start, block = 0, b""
+    with archive.open("rb") as stream:
+        for row in sorted(rows, key=lambda row: row[3]):
+            offset, size = row[3:]
+            kept: list[bytes] = []
+            while start + len(block) < offset + size:
+                if offset < start + len(block):
+                    kept.append(block[max(offset - start, 0) :])
+                start += len(block)
+                raw = stream.read(_BLOCK)
+                if not raw:
+                    raise EOFError
+                block = unpack.decompress(raw)
+            at = max(offset - start, 0)
+            left = size - sum(map(len, kept))
+            yield row, b"".join([*kept, block[at : at + left]])
