@@ -56,7 +56,7 @@ def main(folder: Path, out: Path) -> None:
     alone = [generate(llm, [p], COUNT)[0] for p in short]
     decoded(rows, llm, alone)
     found = llm.collective_rpc("sm12x_bytes")
-    (said,) = footprint([(TINY, {})], 1, ROOM)
+    (said,) = footprint([(TINY, 1, {})], ROOM)
     counted(rows, "bytes of experts", TINY.layers, said, found)
     batched(rows, llm, short, alone)
     few(rows, llm)
