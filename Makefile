@@ -187,7 +187,7 @@ takes-test-fast = some three minutes
 test-fast: says/test-fast .venv/.maintainer ## The tests for every edit: no upstream archive, no build | make test-fast
 	.venv/bin/python -m pytest $(PARALLEL) -m "not upstream and not slow" $(ARGS)
 
-lint: .venv/.maintainer ## ruff, mypy, shellcheck, hadolint and the series check, as pre-commit runs them | make lint
+lint: .venv/.maintainer ## ruff, mypy, rooms, shellcheck, hadolint, workflows and the series check, as pre-commit runs them | make lint
 	.venv/bin/pre-commit run --all-files
 
 takes-kernels = some six minutes the first time, seconds from the cache
