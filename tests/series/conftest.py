@@ -101,7 +101,7 @@ def warm_python() -> Iterator[Path]:
 
     For whatever asks vLLM and not how an interpreter starts.
     """
-    code = f"import sys; sys.path.append({str(ROOT / 'scripts' / 'inside')!r})"
+    code = f"import sys; sys.path.append({str(ROOT / 'scripts' / 'in_vllm')!r})"
     code += "; import warm_tests; warm_tests.warm(); sys.path.pop()"
     with warm(flashinfer_python(), code, SETTINGS) as program:
         yield program
