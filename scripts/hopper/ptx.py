@@ -52,6 +52,8 @@ def translate(text: str) -> Translated:
         Untranslatable: An instruction is not known here, a scale selector is not
             certainly 0, or a text is no statement; the message has it.
     """
+    if own := re.search(r"\bhopper_\w+", text):
+        raise Untranslatable(f"{own[0]} is a name that the translation gives")
     read = [*statements(text)]
     _once(read, ".target", SOURCES)
     _once(read, ".address_size", ("64",))
@@ -65,6 +67,9 @@ def translate(text: str) -> Translated:
             at = one.end
     made.append(text[at:])
     return Translated("".join(made), dict(sorted(counts.items())))
+
+
+_SHARES = {f"setmaxnreg.{way}.sync.aligned.u32" for way in ("inc", "dec")}
 
 
 def _once(read: list[Statement], directive: str, allowed: tuple[str, ...]) -> None:
@@ -81,7 +86,7 @@ def _instead(one: Statement, zeros: frozenset[str], counts: Counter[str]) -> str
     if one.is_a(".address_size"):
         return f"{one.text}\n\n{HELPERS.read_text(encoding='utf-8')}\n"
     name = one.name
-    if name.startswith("setmaxnreg."):
+    if name in _SHARES and len(one.shape) == 1 and not one.guard:
         # Where registers are, not what is in them: 160 to 320 threads of a block
         # have enough of Hopper's.
         counts["setmaxnreg"] += 1

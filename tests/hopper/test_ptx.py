@@ -235,6 +235,10 @@ def test_selectors_of_0_are_taken() -> None:
         (module("", "sm_120a, debug"), "debug"),
         (".version 9.0\n.target sm_120a\n", "address_size"),
         (module(f"@%p1 {MMA} {OPERANDS.format(*'0000')}"), "guard"),
+        (module("mov.b32 hopper_t, %r1;"), "hopper_t is a name that"),
+        (module("setmaxnreg.dec.sync.aligned.u32 40, 8;"), "setmaxnreg.* not known"),
+        (module("@%p1 setmaxnreg.inc.sync.aligned.u32 40;"), "setmaxnreg.* not known"),
+        (module("setmaxnreg.dec.sync.u32 40;"), "setmaxnreg.* not known"),
     ],
 )
 def test_another_module_is_refused(text: str, said: str) -> None:
