@@ -9,8 +9,11 @@ an option that was yes or no.
 
 from __future__ import annotations
 
-from tests.port.corpus_second import edited
-from tests.port.corpus_third import AROUND, ELEMENTS, HEAD, IN_PART, NAMES, TWINS, Edits
+from functools import partial
+
+from tests.port import drifts
+from tests.port.corpus_third import AROUND, ELEMENTS, HEAD, IN_PART, NAMES, TWINS
+from tests.port.drifts import Edits, on
 from tests.port.model import Change, Files
 
 LINEAR, CHOICES, WARMUP, GROUPS = (
@@ -214,23 +217,7 @@ def tune(runner):
 }
 
 
-def drift(
-    name: str,
-    kind: str,
-    patch: Edits,
-    upstream: Edits,
-    *right: Edits,
-    read: bool = False,
-) -> Change:
-    """As that of the ninth set, on this tree."""
-    ours = edited(TREE, upstream)
-    answers = tuple(edited(ours, answer) for answer in right)
-    theirs = edited(TREE, patch)
-    return Change(name, kind, TREE, theirs, ours, answers, dropped=False, read=read)
-
-
-def on(path: str, *edits: tuple[str, str]) -> Edits:
-    return {path: list(edits)}
+drift = partial(drifts.drift, TREE)
 
 
 def new(text: str) -> Edits:

@@ -6,7 +6,6 @@ On the tree of `corpus_third`.
 
 from __future__ import annotations
 
-from tests.port.corpus_second import edited
 from tests.port.corpus_third import (
     AROUND,
     CORE,
@@ -19,12 +18,12 @@ from tests.port.corpus_third import (
     TEST,
     TREE,
     TWINS,
-    Edits,
     case,
     core,
     new,
     rates,
 )
+from tests.port.drifts import Edits, edited
 from tests.port.model import Change, Series
 
 KEY = core(

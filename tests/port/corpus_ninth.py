@@ -13,17 +13,11 @@ inside an expression. On a small tree made for it.
 
 from __future__ import annotations
 
-from tests.port.corpus_second import edited
-from tests.port.corpus_third import (
-    AROUND,
-    ELEMENTS,
-    HEAD,
-    IN_PART,
-    NAMES,
-    TWICE,
-    TWINS,
-    Edits,
-)
+from functools import partial
+
+from tests.port import drifts
+from tests.port.corpus_third import AROUND, ELEMENTS, HEAD, IN_PART, NAMES, TWICE, TWINS
+from tests.port.drifts import Edits, edited, on
 from tests.port.model import Change, Files, Series
 
 SETTINGS, CONFIG, EXPERTS, BACKENDS, OPS = (
@@ -512,33 +506,7 @@ timeout = 60
 }
 
 
-def drift(
-    name: str,
-    kind: str,
-    patch: Edits,
-    upstream: Edits,
-    *right: Edits,
-    gone: str = "",
-    dropped: bool = False,
-    read: bool = False,
-) -> Change:
-    """Edits of `TREE` by both sides; what is right is what to edit in upstream's."""
-    ours = edited(TREE, upstream)
-    ours.pop(gone, None)
-    return Change(
-        name=name,
-        kind=kind,
-        base=TREE,
-        theirs=edited(TREE, patch),
-        ours=ours,
-        right=tuple(edited(ours, answer) for answer in right),
-        dropped=dropped,
-        read=read,
-    )
-
-
-def on(path: str, *edits: tuple[str, str]) -> Edits:
-    return {path: list(edits)}
+drift = partial(drifts.drift, TREE)
 
 
 def new(text: str, path: str = "vllm/sm12x.py") -> Edits:

@@ -8,7 +8,11 @@ that were attributes.
 
 from __future__ import annotations
 
-from tests.port.model import Change, Files, Series, replaced
+from functools import partial
+
+from tests.port import drifts
+from tests.port.drifts import Edits, edited
+from tests.port.model import Change, Files, Series
 
 HEAD = "# SPDX-License-Identifier: Apache-2.0\n"
 SCHED, POOL, CLOCK, USER = (
@@ -149,29 +153,7 @@ AROUND = "the ground around changed"
 NAMES = "a name we use changed"
 IN_PART = "landed in part"
 
-Edits = dict[str, list[tuple[str, str]]]
-
-
-def edited(files: Files, edits: Edits) -> dict[str, str]:
-    return {
-        path: replaced(text, *edits.get(path, [])) for path, text in files.items()
-    } | {path: pairs[0][1] for path, pairs in edits.items() if path not in files}
-
-
-def case(
-    name: str, kind: str, patch: Edits, upstream: Edits, *right: Edits, gone: str = ""
-) -> Change:
-    """Edits of `TREE` by both sides; what is right is what to edit in upstream's."""
-    ours = edited(TREE, upstream)
-    ours.pop(gone, None)
-    return Change(
-        name=name,
-        kind=kind,
-        base=TREE,
-        theirs=edited(TREE, patch),
-        ours=ours,
-        right=tuple(edited(ours, answer) for answer in right),
-    )
+case = partial(drifts.drift, TREE)
 
 
 def in_sched(*edits: tuple[str, str]) -> Edits:

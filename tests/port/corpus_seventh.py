@@ -20,9 +20,9 @@ from tests.port.corpus_second import (
     TREE,
     TWINS,
     case,
-    edited,
     in_sched,
 )
+from tests.port.drifts import edited
 from tests.port.model import Change, Series
 
 TWICE = "both bring one name"

@@ -9,8 +9,9 @@ the helpers of a file do.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from tests.port.corpus_second import edited
+from tests.port import drifts
 from tests.port.corpus_third import (
     AROUND,
     CORE,
@@ -26,12 +27,12 @@ from tests.port.corpus_third import (
     TREE,
     TWICE,
     TWINS,
-    Edits,
     case,
     core,
     new,
     rates,
 )
+from tests.port.drifts import Edits, edited
 from tests.port.model import Change, Series
 
 CUDA_PINS, LISTS = "requirements/cuda.txt", "CMakeLists.txt"
@@ -45,11 +46,8 @@ MORE_TREE = {
 }
 
 
-def wider(name: str, kind: str, patch: Edits, upstream: Edits, *right: Edits) -> Change:
-    """As `case`, on a tree with files that have no syntax."""
-    ours = edited(MORE_TREE, upstream)
-    answers = tuple(edited(ours, answer) for answer in right)
-    return Change(name, kind, MORE_TREE, edited(MORE_TREE, patch), ours, answers)
+wider = partial(drifts.drift, MORE_TREE)
+"""As `case`, on a tree with files that have no syntax."""
 
 
 TUNE = {DEVICE: [("    WRITE = 2\n", "    WRITE = 2\n    TUNE = 3\n")]}

@@ -11,6 +11,9 @@ more. Half of it is about what is used from another file than the one that is me
 
 from __future__ import annotations
 
+from functools import partial
+
+from tests.port import drifts
 from tests.port.corpus_ninth import (
     BACKENDS,
     BINDINGS,
@@ -28,20 +31,10 @@ from tests.port.corpus_ninth import (
     STEPS,
     TEST,
     TOOLS,
-    on,
 )
 from tests.port.corpus_ninth import TREE as NINTH_TREE
-from tests.port.corpus_second import edited
-from tests.port.corpus_third import (
-    AROUND,
-    ELEMENTS,
-    HEAD,
-    IN_PART,
-    NAMES,
-    TWICE,
-    TWINS,
-    Edits,
-)
+from tests.port.corpus_third import AROUND, ELEMENTS, HEAD, IN_PART, NAMES, TWICE, TWINS
+from tests.port.drifts import Edits, edited, on
 from tests.port.model import Change, Files, Series
 
 TRITON, SCRIPT, MORE = "vllm/tri.py", "docker/build.sh", "cmake/more.cmake"
@@ -86,22 +79,7 @@ endif()
 }
 
 
-def drift(
-    name: str,
-    kind: str,
-    patch: Edits,
-    upstream: Edits,
-    *right: Edits,
-    gone: str = "",
-    read: bool = False,
-) -> Change:
-    """As that of the ninth set, on this tree."""
-    ours = edited(TREE, upstream)
-    ours.pop(gone, None)
-    answers = tuple(edited(ours, answer) for answer in right)
-    return Change(
-        name, kind, TREE, edited(TREE, patch), ours, answers, dropped=False, read=read
-    )
+drift = partial(drifts.drift, TREE)
 
 
 def new(text: str, path: str = NEW) -> Edits:

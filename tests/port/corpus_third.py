@@ -8,7 +8,10 @@ checkers see, contrary preprocessor lines, two ways to one registry.
 
 from __future__ import annotations
 
-from tests.port.corpus_second import edited
+from functools import partial
+
+from tests.port import drifts
+from tests.port.drifts import Edits, edited
 from tests.port.model import Change, Files, Series
 
 HEAD = "# SPDX-License-Identifier: Apache-2.0\n"
@@ -280,30 +283,7 @@ NAMES = "a name we use changed"
 IN_PART = "landed in part"
 TWICE = "both bring one name"
 
-Edits = dict[str, list[tuple[str, str]]]
-
-
-def case(
-    name: str,
-    kind: str,
-    patch: Edits,
-    upstream: Edits,
-    *right: Edits,
-    gone: str = "",
-    dropped: bool = False,
-) -> Change:
-    """Edits of `TREE` by both sides; what is right is what to edit in upstream's."""
-    ours = edited(TREE, upstream)
-    ours.pop(gone, None)
-    return Change(
-        name=name,
-        kind=kind,
-        base=TREE,
-        theirs=edited(TREE, patch),
-        ours=ours,
-        right=tuple(edited(ours, answer) for answer in right),
-        dropped=dropped,
-    )
+case = partial(drifts.drift, TREE)
 
 
 def core(*edits: tuple[str, str]) -> Edits:
