@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scripts.base import decode
-from scripts.base.errors import Unusable
 from scripts.base.files import write as write_file
 from scripts.checkout import Checkout
 from scripts.series.identity import Identity
@@ -92,13 +91,4 @@ def read(at: Checkout, name: str) -> Report | None:
         return None
     what = f"the report {name} was not written by these tools"
     again = f"make {name}"
-    schema = decode.read(path, dict[str, Any], what, again).get("schema")
-    if schema != SCHEMA:
-        raise Unusable(
-            what,
-            where=str(path),
-            expected=f"schema {SCHEMA}",
-            found=f"schema {schema}",
-            next=again,
-        )
-    return decode.read(path, Report, what, again)
+    return decode.of_schema(path, Report, SCHEMA, what, again)

@@ -68,6 +68,25 @@ def read(
         raise error(what, where=str(path), found=str(e), next=next) from e
 
 
+def of_schema(path: Path, kind: type[T], schema: int, what: str, next: str) -> T:
+    """A JSON file whose key `schema` says how it is to be read, as that type.
+
+    Args:
+        path: The file.
+        kind: As of `read`.
+        schema: The one that `kind` is.
+        what: The error's first line.
+        next: What to do then.
+
+    Raises:
+        Unusable: It is of another schema, which is said first, or does not fit.
+    """
+    found = read(path, dict[str, Any], what, next).get("schema")
+    if found != schema:
+        raise Unusable(what, str(path), f"schema {schema}", f"schema {found}", next)
+    return read(path, kind, what, next)
+
+
 def _unfit(value: Any, kind: Any, said: str) -> Unfit:
     at = _AT.search(said)
     path = _named(value, kind, at[1] if at else "")

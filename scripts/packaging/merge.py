@@ -12,7 +12,6 @@ import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from scripts.base import decode
 from scripts.base.errors import Finding, Unusable
@@ -174,16 +173,7 @@ def _state(folder: Path) -> _State:
         )
     what = "another release of these tools merged this"
     again = "unmerge with the release that merged"
-    schema = decode.read(path, dict[str, Any], what, again).get("schema")
-    if schema != SCHEMA:
-        raise Unusable(
-            what,
-            where=str(path),
-            expected=f"schema {SCHEMA}",
-            found=f"schema {schema}",
-            next=again,
-        )
-    return decode.read(path, _State, what, again)
+    return decode.of_schema(path, _State, SCHEMA, what, again)
 
 
 def _series(folder: Path) -> str | None:
