@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from scripts.port.merge.languages import Kind, kind
-from scripts.port.merge.rows import added_rows
+from scripts.port.merge.rows import added_lines
 
 _NAMED = re.compile(rb"""(\w+)\(\s*(?:\w+\s*=\s*)?["']([\w.:+-]+)""")
 _ENTERS = re.compile(
@@ -41,8 +41,12 @@ def registered(
     was, now, made = (Counter(_entered(data)) for data in (base, ours, result))
     for how, name in sorted(want & now.keys() - was.keys()):
         if made[how, name] > now[how, name]:
-            said = f"{how.decode()}({name.decode()!r}"
-            yield f"both sides say {said}...), each in its own place"
+            yield f"both sides say {told(how, name)}, each in its own place"
+
+
+def told(how: bytes, name: bytes) -> str:
+    """The call that enters a name, as far as it was read."""
+    return f"{how.decode()}({name.decode()!r}...)"
 
 
 def added(path: str, before: bytes, after: bytes) -> set[Entered]:
@@ -51,9 +55,7 @@ def added(path: str, before: bytes, after: bytes) -> set[Entered]:
         return set()
     if not re.search(_ENTERS.pattern, after):
         return set()
-    rows = after.split(b"\n")
-    added = [rows[n - 1] for n in sorted(added_rows(before, after))]
-    return set(_entered(b"\n".join(added)))
+    return set(_entered(b"\n".join(added_lines(before, after))))
 
 
 def _entered(data: bytes) -> list[Entered]:

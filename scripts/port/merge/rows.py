@@ -29,3 +29,13 @@ def added_rows(before: bytes, after: bytes) -> frozenset[int]:
         if tag != "equal":
             rows |= set(range(head + first + 1, head + last + 1))
     return frozenset(rows)
+
+
+def added_lines(before: bytes, after: bytes) -> list[bytes]:
+    """Those lines themselves, in their order.
+
+    >>> added_lines(b"a\\nb\\n", b"a\\nc\\nb\\n")
+    [b'c']
+    """
+    rows = after.split(b"\n")
+    return [rows[n - 1] for n in sorted(added_rows(before, after))]

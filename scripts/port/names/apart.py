@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from scripts.port.merge.registers import added
+from scripts.port.merge.registers import added, told
 from scripts.port.names.breach import Breach, Side
 from scripts.port.report.states import FileResult
 
@@ -24,6 +24,5 @@ def entered_apart(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[
                 if path == part.target or now is None or now == was:
                     continue
                 if entry.search(now.data) and not (was and entry.search(was.data)):
-                    said = f"{how.decode()}({name.decode()!r}"
-                    what = f"upstream says {said}...), too, in {path}"
+                    what = f"upstream says {told(how, name)}, too, in {path}"
                     yield Breach(part.path, 0, name.decode(), what)

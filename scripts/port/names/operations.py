@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from scripts.port.merge.definitions import Definition, Sort
-from scripts.port.merge.rows import added_rows
+from scripts.port.merge.rows import added_lines
 from scripts.port.merge.scopes import dotted
 from scripts.port.merge.signature import Param
 from scripts.port.names.binding import changes
@@ -62,8 +62,7 @@ def _named(before: bytes, after: bytes) -> set[str]:
     short = {pair[0] for pair in _SHORT.findall(after)}
     whole = b"|".join([rb"torch\.ops\.\w+", *map(re.escape, sorted(short))])
     said = re.compile(rb"""\b(?:%s)(?:\.(\w+)|\s*,\s*["'](\w+)["'])""" % whole)
-    rows = after.split(b"\n")
-    lines = b"\n".join(rows[n - 1] for n in sorted(added_rows(before, after)))
+    lines = b"\n".join(added_lines(before, after))
     return {(a or b).decode() for a, b in said.findall(lines)}
 
 

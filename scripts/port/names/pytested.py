@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from scripts.base.object_ids import Entry
-from scripts.port.merge.rows import added_rows
+from scripts.port.merge.rows import added_lines
 from scripts.port.names.breach import Breach, Side
 from scripts.port.report.states import FileResult
 
@@ -68,6 +68,4 @@ def _known(name: bytes, side: Side) -> bool:
 
 
 def _added(before: Entry | None, after: Entry) -> bytes:
-    rows = after.data.split(b"\n")
-    numbers = added_rows(before.data if before else b"", after.data)
-    return b"\n".join(rows[n - 1] for n in sorted(numbers))
+    return b"\n".join(added_lines(before.data if before else b"", after.data))

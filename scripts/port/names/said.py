@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from scripts.port.merge.languages import Kind, kind
-from scripts.port.merge.rows import added_rows
+from scripts.port.merge.rows import added_lines
 from scripts.port.report.states import FileResult
 
 
@@ -20,6 +20,5 @@ def says_path(part: FileResult, path: str) -> bool:
     short = kind(part.path) is Kind.TEXT and last != b"__init__.py"
     name = re.escape(last if short else path.encode())
     said = re.compile(rb"(?<![\w.-])%s(?![\w.-])" % name)
-    rows = part.theirs.data.split(b"\n")
-    added = added_rows(part.base.data if part.base else b"", part.theirs.data)
-    return any(said.search(rows[n - 1]) for n in added)
+    before = part.base.data if part.base else b""
+    return any(map(said.search, added_lines(before, part.theirs.data)))

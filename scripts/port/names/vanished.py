@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from scripts.base.object_ids import Entry
 from scripts.port.merge.languages import is_native
-from scripts.port.merge.rows import added_rows
+from scripts.port.merge.rows import added_lines
 from scripts.port.names.breach import Breach, Side
 from scripts.port.report.states import FileResult
 
@@ -71,9 +71,9 @@ def _paths(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     """Files of upstream's that lines name by their paths."""
     if part.theirs is None:
         return
-    before, rows = part.base.data if part.base else b"", part.theirs.data.split(b"\n")
-    for row in added_rows(before, part.theirs.data):
-        for word in _PATH.findall(rows[row - 1]):
+    before = part.base.data if part.base else b""
+    for line in added_lines(before, part.theirs.data):
+        for word in _PATH.findall(line):
             path = word.decode().removeprefix("./")
             if old.there(path) and not new.there(path):
                 what = f"it names {path}, which is not there"
@@ -131,8 +131,7 @@ def _heads(word: bytes, entries: Iterable[Entry | None]) -> set[bytes]:
 
 def _said(before: bytes, after: bytes) -> set[bytes]:
     """Words of the lines that a content has more, without texts and comments."""
-    rows = after.split(b"\n")
-    lines = (_NOT_CODE.sub(b"", rows[n - 1]) for n in added_rows(before, after))
+    lines = (_NOT_CODE.sub(b"", line) for line in added_lines(before, after))
     return {word for line in lines for word in re.findall(rb"[A-Za-z_]\w{2,}", line)}
 
 
@@ -144,10 +143,8 @@ def _words(part: FileResult) -> set[bytes]:
 
 
 def _of_lines(before: bytes, after: bytes) -> set[bytes]:
-    rows = after.split(b"\n")
     found: set[bytes] = set()
-    for row in added_rows(before, after):
-        line = rows[row - 1]
+    for line in added_lines(before, after):
         found.update(_TEXT.findall(line))
         for pair in _ATTRIBUTE.findall(_STRINGS.sub(b"", line)):
             found.add(pair[0] or pair[1])
