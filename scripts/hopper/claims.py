@@ -110,7 +110,7 @@ def facts(records: Sequence[Record]) -> dict[str, bool]:
     def errors(record: Record, tool: str, kind: str = "") -> float:
         rows = [row for row in table(record, "sanitizer") if row["tool"] == tool]
         return sum(
-            _number(r["errors"]) + _number(r["warnings"])
+            _counted(r["errors"]) + _counted(r["warnings"])
             for r in rows
             if r["kind"].startswith(kind)
         )
@@ -163,7 +163,7 @@ def sentences(records: Sequence[Record]) -> Iterator[str]:
     yield "at each of 1, 2, 4 and 8 ranks that the size allows"
     yield f"and of {_WORDS[len(few)]} more at two of these"
     small, layers, spread = (
-        max(_number(row.get(name, 0)) for r in records for row in table(r, part))
+        max(_counted(row.get(name, 0)) for r in records for row in table(r, part))
         for part, name in (
             ("regimes", "kernel-double"),
             ("models", "kernel-double"),
@@ -228,7 +228,7 @@ def _unended(record: Record, tool: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["tool"] == tool and row["launches"] == ""]
 
 
-def _number(value: Any) -> float:
+def _counted(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from scripts.hopper.judge import SAME_BITS, Row, _number, _short, table
+from scripts.hopper.judge import SAME_BITS, Row, number, short, table
 from scripts.in_vllm import hopper_calls as calls
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models as layers
@@ -29,7 +29,7 @@ def impossible(record: Mapping[str, Any]) -> list[str]:
     found = []
     for name, judge in _ROWS.items():
         for row in table(record, name):
-            found += [f"{name}: {why}: {_short(row)}" for why in judge(row)]
+            found += [f"{name}: {why}: {short(row)}" for why in judge(row)]
     for name, whole in _PARTS.items():
         if rows := table(record, name):
             found += [f"{name}: {why}" for why in whole(rows)]
@@ -44,17 +44,17 @@ def _is(row: Row, **want: Any) -> Iterator[str]:
 
 def _least(row: Row, least: float, *names: str) -> Iterator[str]:
     for name in names:
-        if not _number(row[name]) >= least:
+        if not number(row[name]) >= least:
             yield f"{name} is below {least}, which rounding alone costs"
 
 
 def _spread(row: Row, kernel: Any) -> Iterator[str]:
     """Of a kernel that adds BF16 numbers in any order, two or more a row."""
-    if not _number(row["worst row"]) >= _number(row["kernel-double"]):
+    if not number(row["worst row"]) >= number(row["kernel-double"]):
         yield "no row is as bad as all together"
     if kernel not in SAME_BITS:
         for name in ("kernel-double", "runs apart"):
-            if not _number(row[name]) > 0:
+            if not number(row[name]) > 0:
                 yield f"{name} is 0, though sums were made in any order"
 
 
@@ -123,7 +123,7 @@ def _linear(row: Row) -> Iterator[str]:
     yield from _least(row, _BF16, "error")
     yield from _of_runs(row, cases.RUNS if row["how"] == cases.OWN_CHOICE else 1)
     most = row["elements"] * _ROUNDED_OTHERWISE
-    if not 0 <= _number(row["rounded otherwise"]) <= most:
+    if not 0 <= number(row["rounded otherwise"]) <= most:
         yield f"rounded otherwise is not within 0 and {most:.0f}"
 
 
@@ -143,7 +143,7 @@ def _w4a16(row: Row) -> Iterator[str]:
     yield from _is(row, intermediate=sizes.get(row["model"]))
     yield from _least(row, _BF16, "kernel-reference")
     yield from _of_runs(row)
-    if not _number(row["worst row"]) >= _number(row["kernel-reference"]):
+    if not number(row["worst row"]) >= number(row["kernel-reference"]):
         yield "no row is as bad as all together"
 
 
@@ -156,7 +156,7 @@ def _sanitizer(row: Row) -> Iterator[str]:
 def _ranks(row: Row) -> Iterator[str]:
     dense = row["kernel"] == "dense"
     yield from _least(row, _BF16 if dense else _FP4, "to the reference")
-    if not _number(row["TP 2 to TP 1"]) > 0:
+    if not number(row["TP 2 to TP 1"]) > 0:
         yield "two sums of halves are the whole to the bit"
     sizes = {model.name: model for model in layers.SPLIT}
     linear = {f"linear, {n} x {k}": k for n, k in layers.SPLIT_LINEAR}
@@ -168,9 +168,7 @@ def _ranks(row: Row) -> Iterator[str]:
 
 
 def _ranks_race(row: Row) -> Iterator[str]:
-    told = {
-        name: int(n) for n, name in re.findall(r"(\d+) (\w+)", row.get("kernels", ""))
-    }
+    told = {name: int(n) for n, name in re.findall(r"(\d+) (\w+)", row["kernels"])}
     counts = [len(tokens) for tokens in layers.SPLIT_CHECKED.values()]
     dense = len(layers.SPLIT_TOKENS) * calls.SPLIT_LAUNCHES
     want = dense + sum(counts) * calls.SPLIT_LAUNCHES

@@ -69,11 +69,11 @@ def broken(record: Mapping[str, Any]) -> list[str]:
         found.append(f"machine: capability {capability}, not {CAPABILITY}")
     for name, judge in _JUDGES.items():
         for row in table(record, name):
-            found += [f"{name}: {why}: {_short(row)}" for why in judge(row, record)]
+            found += [f"{name}: {why}: {short(row)}" for why in judge(row, record)]
     return found
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
     """NaN, within no bound, for what is none."""
     is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if is_one else math.nan
@@ -81,16 +81,16 @@ def _number(value: Any) -> float:
 
 def _within(value: Any, bound: float) -> bool:
     """Whether it is an error, which is never below zero, and no larger."""
-    return 0 <= _number(value) <= bound
+    return 0 <= number(value) <= bound
 
 
-def _short(row: Row) -> str:
+def short(row: Row) -> str:
     return ", ".join(f"{key} {value}" for key, value in row.items())[:300]
 
 
 def _instructions(row: Row, _: Any) -> Iterator[str]:
     planted = str(row["what"]).startswith("planted: ")
-    wrong, asked = _number(row["wrong"]), _number(row["cases"])
+    wrong, asked = number(row["wrong"]), number(row["cases"])
     if planted and not 1 <= wrong <= asked:
         yield "no check sees the planted fault"
     if not planted and not (wrong == 0 and asked >= _FEWEST):
@@ -106,13 +106,13 @@ def _from_double(row: Row) -> float:
     """How far a layer of a real model may be from the double."""
     if row["kernel"] in SAME_BITS:
         return AT_TIES
-    own = OWN_SPREAD * _number(row.get("runs apart", 1.0))
+    own = OWN_SPREAD * number(row.get("runs apart", 1.0))
     return min(_order(row), max(FROM_DOUBLE, own))
 
 
 def _order(row: Row) -> float:
     """How far sums in another order, and of another number of parts, may be apart."""
-    sums = _number(row["top-k"]) * -(-_number(row["intermediate"]) // _SLICE)
+    sums = number(row["top-k"]) * -(-number(row["intermediate"]) // _SLICE)
     return max(FROM_DOUBLE, _ROUNDING * math.sqrt(sums))
 
 
@@ -131,7 +131,7 @@ def _errors_of(row: Row, from_double: float, *left_out: str) -> Iterator[str]:
 def _regimes(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     yield from _errors_of(row, _unless_racy(record, row["regime"], FROM_DOUBLE))
     if row["regime"] in SAME_BITS:
-        if _number(row["kernel-double"]) != 0:
+        if number(row["kernel-double"]) != 0:
             yield "other bits than the double's"
         if not _same_bits(row):
             yield "other bits in another run"
@@ -193,7 +193,7 @@ def _w4a16(row: Row, _: Any) -> Iterator[str]:
 
 def _seed(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     allowed = SKIPPED.get((row["file"], row["capability"]), 0)
-    passed, skipped = _number(row["passed"]), _number(row["skipped"])
+    passed, skipped = number(row["passed"]), number(row["skipped"])
     if row["failed"] != 0 or skipped != allowed or not passed > 0:
         yield "tests failed or were skipped"
     told = record["bundle"].get("tests", {}).get(row["capability"], {})
@@ -223,7 +223,7 @@ def _engine(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
 
 def _ranks(row: Row, _: Any) -> Iterator[str]:
     order = _order(row)
-    wide = _number(row["intermediate"]) > _DIRECT_MOST
+    wide = number(row["intermediate"]) > _DIRECT_MOST
     other = row["kernel"] == "direct_micro" and wide
     bounds = {"TP 2 to TP 1": OTHER_CODES if other else order, "replay to eager": order}
     for name, bound in bounds.items():

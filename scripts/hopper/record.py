@@ -32,8 +32,6 @@ _KEYS: dict[str, dict[str, type]] = {
     "bundle": {"tree": str, "kinds": dict, "replaced": dict},
     "parts": {},
 }
-_OLD = {"ranks_race": [name for name in COLUMNS["ranks_race"] if name != "kernels"]}
-"""Columns before "kernels" was among them."""
 _CELL = (str, int, float)
 _SHOWN = 40
 
@@ -73,7 +71,7 @@ def _look(found: Any) -> None:
         for key, kind in (("columns", list), ("rows", list), ("failed", str)):
             _is(part.get(key), kind, f"parts.{name}.{key}")
         columns = part["columns"]
-        if part["rows"] and columns not in ([*COLUMNS[name]], _OLD.get(name)):
+        if part["rows"] and columns != [*COLUMNS[name]]:
             raise ValueError(f"parts.{name}.columns is {columns}")
         for number, row in enumerate(part["rows"]):
             at = f"parts.{name}.rows[{number}]"
@@ -139,8 +137,8 @@ def altered(folder: Path = FOLDER) -> list[str]:
 def _sums(folder: Path) -> dict[str, str]:
     path = folder / SUMS
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    pairs = (line.split(maxsplit=1) for line in text.splitlines())
-    return {name: told for told, name in pairs}
+    pairs = ((line, *line.partition("  ")) for line in text.splitlines())
+    return {name or line: told for line, told, _, name in pairs}
 
 
 def release(record: Record) -> str:

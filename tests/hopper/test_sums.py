@@ -66,3 +66,9 @@ def test_who_asks_for_the_records_is_told(
     done = CliRunner().invoke(app, ["hopper", "--recorded"])
     assert done.exit_code == 1
     assert "contradicted: flashinfer-1.json: other" in done.stderr
+
+
+def test_a_line_that_is_no_sum_is_said(kept: Path) -> None:
+    path = kept / record.SUMS
+    path.write_text(path.read_text(encoding="utf-8") + "words\n", encoding="utf-8")
+    assert record.altered(kept) == [f"words: {record.SUMS} names it, and it is gone"]
