@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from scripts import ROOT
 from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
-from scripts.cli import app, publish
+from scripts.cli import app, release
 from tests.scripts.small import Small, git
 from tests.warm import warm
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_done_together_is_refused_at_once(
     monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
     lock = (ROOT / "upstream.lock").read_bytes()
     (tmp_path / "upstream.lock").write_bytes(lock)
-    monkeypatch.setattr(publish, "Checkout", lambda: Checkout(tmp_path))
+    monkeypatch.setattr(release, "Checkout", lambda: Checkout(tmp_path))
     done = CliRunner().invoke(app, given)
     error = done.exception
     assert isinstance(error, Unusable) and done.stdout == ""
