@@ -14,3 +14,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: `upstream.lock`, `patches/` and `build/` lie here."""
+IN_VLLM = ROOT / "scripts" / "in_vllm"
+"""What runs in vLLM's own Python."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts import IN_VLLM
 from scripts.base import interpreter
-from scripts.selection.ask import INSIDE
 
 _SECONDS = 180
 
@@ -116,7 +116,7 @@ def look(python: str, again: str = "make doctor") -> Facts:
     Raises:
         Unusable: It cannot be run, or says something else.
     """
-    script = str(INSIDE / "look_around.py")
+    script = str(IN_VLLM / "look_around.py")
     told = interpreter.ask(python, script, again=again, seconds=_SECONDS)
     gpus = tuple(
         Gpu(

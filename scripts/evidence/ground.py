@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -25,7 +25,7 @@ from scripts.evidence.warm import place
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import cpu_python, location, package_folder
 
-INSIDE = ROOT / "scripts" / "in_vllm" / "mutant_tests.py"
+PROGRAM = IN_VLLM / "mutant_tests.py"
 COVERAGE = ROOT / "requirements" / "coverage.txt"
 
 
@@ -51,7 +51,7 @@ class Ground:
         """Digest of the tree, what runs it, and `more`."""
         asked = {k: v for k, v in self.asked(None).items() if k != "tree"}
         digest = sha256(repr((self.tree, asked, location().name, more)).encode())
-        for path in (INSIDE, warm.INSIDE):
+        for path in (PROGRAM, warm.PROGRAM):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -63,7 +63,7 @@ def process(
     """mutant_tests.py: a function that tells it something, and one that hears it."""
     home = ground.folder
     started = subprocess.Popen(
-        [cpu_python(), INSIDE],
+        [cpu_python(), PROGRAM],
         cwd=home,
         env=warm.environment(home),
         stdin=subprocess.PIPE,
@@ -82,7 +82,7 @@ def process(
             return line
         raise Finding(
             "the process that runs the mutants has ended",
-            where=str(INSIDE.relative_to(ROOT)),
+            where=str(PROGRAM.relative_to(ROOT)),
             found=f"exit code {started.wait()}",
             next="run it again; what has ended is kept",
         )

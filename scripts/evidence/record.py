@@ -18,7 +18,7 @@ from scripts import ROOT
 from scripts.base import decode
 from scripts.base.errors import Finding
 from scripts.base.files import write
-from scripts.evidence import line_owners as lines
+from scripts.evidence import line_owners
 from scripts.evidence.mutants import Ended
 from scripts.evidence.stand import Stand
 
@@ -76,7 +76,7 @@ def measured(
     stand: Stand, ended: Iterable[Ended], argued: Mapping[str, str]
 ) -> dict[str, Measured]:
     """Counts by patch, of the patches that `ended` speaks of."""
-    owned = lines.owners(stand.base, stand.steps)
+    owned = line_owners.owners(stand.base, stand.steps)
     last = stand.state(len(stand.steps))
     by_patch: dict[str, list[Ended]] = {}
     for each in ended:
@@ -86,7 +86,7 @@ def measured(
         left = [e for e in all_ if not e.killed]
         equal = [e for e in left if e.mutant.key in argued]
         found[number] = Measured(
-            lines=lines.digest(number, owned, last),
+            lines=line_owners.digest(number, owned, last),
             total=len(all_) - len(equal),
             killed=len(all_) - len(left),
             equivalent=len(equal),
@@ -129,10 +129,10 @@ def save(found: Mapping[str, Measured], path: Path = RECORD) -> None:
 
 def current(stand: Stand, path: Path = RECORD) -> dict[str, Measured]:
     """Of the record, what was measured on the lines that a patch has now."""
-    owned = lines.owners(stand.base, stand.steps)
+    owned = line_owners.owners(stand.base, stand.steps)
     last = stand.state(len(stand.steps))
     return {
         number: each
         for number, each in load(path).items()
-        if each.lines == lines.digest(number, owned, last)
+        if each.lines == line_owners.digest(number, owned, last)
     }

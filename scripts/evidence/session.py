@@ -23,7 +23,7 @@ from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.base.git import Git
-from scripts.evidence.warm import INSIDE, SETTINGS, Warm
+from scripts.evidence.warm import PROGRAM, SETTINGS, Warm
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import cpu_python, location
 
@@ -56,7 +56,7 @@ class Job:
             sorted(SETTINGS),
         )
         digest = sha256(repr(what).encode())
-        digest.update(INSIDE.read_bytes())
+        digest.update(PROGRAM.read_bytes())
         return digest.hexdigest()
 
     def asked(self) -> dict[str, Any]:

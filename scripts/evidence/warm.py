@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM
 from scripts.base import worktrees
 from scripts.base.errors import Finding
 from scripts.base.git import Git
 
-INSIDE = ROOT / "scripts" / "in_vllm" / "warm_tests.py"
+PROGRAM = IN_VLLM / "warm_tests.py"
 LIMIT = 900
 """Seconds of one session; a session of ours takes less than two minutes."""
 SETTINGS = {
@@ -54,7 +54,7 @@ class Warm:
 
     def __enter__(self) -> Warm:
         self.process = subprocess.Popen(
-            [self.python, INSIDE],
+            [self.python, PROGRAM],
             cwd=self.tree.parent,
             env=environment(self.tree),
             stdin=subprocess.PIPE,

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
+from scripts import IN_VLLM
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.footprint import cutlass
 from scripts.footprint.models import TENSOR_PARALLEL, Model
-from scripts.selection.ask import INSIDE
 from scripts.selection.matrix import Tree, Trees
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import FLASHINFER, REQUIREMENTS, flashinfer_python
@@ -26,7 +26,7 @@ from scripts.upstream.environments import FLASHINFER, REQUIREMENTS, flashinfer_p
 TOKENS = 8192
 """Largest call: vLLM's --max-num-batched-tokens on a large GPU."""
 CAPABILITY = "12.0"
-_COUNT = INSIDE / "expert_bytes.py"
+_COUNT = IN_VLLM / "expert_bytes.py"
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +112,7 @@ def whole(model: Model, tensor_parallel: int, answer: Answer) -> Answer:
 def _ask(tree: Tree, cases: list[dict[str, Any]]) -> list[Answer]:
     request: dict[str, Any] = {"capability": CAPABILITY, "cases": cases}
     key = sha256(f"{tree.id} {json.dumps(request)}".encode())
-    for path in (*sorted(INSIDE.glob("*.py")), REQUIREMENTS, FLASHINFER):
+    for path in (*sorted(IN_VLLM.glob("*.py")), REQUIREMENTS, FLASHINFER):
         key.update(path.read_bytes())
     kept = cache_dir() / "footprint" / f"{key.hexdigest()}.json"
     if not kept.exists():

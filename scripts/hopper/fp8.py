@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.checkout import Checkout
@@ -30,7 +30,7 @@ from scripts.kernels import cubin, mlir
 from scripts.upstream import lock as lockfile
 from scripts.upstream.cache import cache_dir
 
-ENTRY = ROOT / "scripts" / "in_vllm" / "fp8_export.py"
+ENTRY = IN_VLLM / "fp8_export.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "fp8"
 FUSED_MOE = "vllm/model_executor/layers/fused_moe/fused_moe.py"
 FP8_UTILS = "vllm/model_executor/layers/quantization/utils/fp8_utils.py"

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -38,7 +38,7 @@ from scripts.kernels.versions import Environment
 from scripts.series.identity import Identity
 from scripts.upstream.cache import cache_dir
 
-ENTRY = sweep.INSIDE / "hopper_prepare.py"
+ENTRY = IN_VLLM / "hopper_prepare.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
 MANIFEST = "manifest.json"
 MULTIPROCESSORS = 132

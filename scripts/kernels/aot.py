@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from scripts import IN_VLLM
 from scripts.base.errors import Finding, Unusable
 from scripts.base.files import write
 from scripts.kernels import sweep
 
-ENTRY = sweep.INSIDE / "kernel_cache.py"
+ENTRY = IN_VLLM / "kernel_cache.py"
 MANIFEST = "kernel-cache.json"
 # What a machine with such a GPU has for a processor, where there is one kind only.
 _MACHINE = {"sm_121a": "aarch64"}

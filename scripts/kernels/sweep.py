@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -27,8 +27,7 @@ from scripts.kernels import shapes as shapes_file
 from scripts.kernels.versions import Environment
 from scripts.upstream.cache import cache_dir
 
-INSIDE = ROOT / "scripts" / "in_vllm"
-ENTRY = INSIDE / "kernel_sweep.py"
+ENTRY = IN_VLLM / "kernel_sweep.py"
 Event = Mapping[str, Any]
 
 
@@ -63,7 +62,7 @@ class Inputs:
     def salt(self) -> str:
         """Digest of what runs a compilation."""
         total = hashlib.sha256(self.environment.digest.encode())
-        total.update((INSIDE / "kernel_fork.py").read_bytes())
+        total.update((IN_VLLM / "kernel_fork.py").read_bytes())
         return total.hexdigest()[:16]
 
     def request(self, arch: str) -> dict[str, Any]:
@@ -82,7 +81,7 @@ class Inputs:
     def digest(self, arch: str) -> str:
         """Of everything, the tree's Python included."""
         total = hashlib.sha256(json.dumps(self.request(arch), sort_keys=True).encode())
-        files = [*sorted(INSIDE.glob("*.py")), self.entry]
+        files = [*sorted(IN_VLLM.glob("*.py")), self.entry]
         files += sorted((self.tree / "vllm").rglob("*.py"))
         for path in files:
             total.update(f"{path.name}\0".encode() + path.read_bytes())
@@ -157,7 +156,7 @@ def process(
     request = inputs.folder / f"request-{arch}.json"
     write(request, json.dumps(asked).encode())
     more = dict(settings or {})
-    paths = [more.pop("PYTHONPATH", ""), str(inputs.tree), str(INSIDE)]
+    paths = [more.pop("PYTHONPATH", ""), str(inputs.tree), str(IN_VLLM)]
     log = inputs.folder / f"log-{arch}.txt"
     command = [str(inputs.environment.python), str(inputs.entry), str(request)]
     path = os.pathsep.join(filter(None, paths))

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -27,8 +27,7 @@ from scripts.upstream.environments import (
     package_folder,
 )
 
-INSIDE = ROOT / "scripts" / "in_vllm"
-_ASK = INSIDE / "ask_selection.py"
+_ASK = IN_VLLM / "ask_selection.py"
 _OLD_FLASHINFER = ROOT / "requirements" / "flashinfer-old.txt"
 RELEASES = {
     "0.7.1": ROOT / "requirements" / "flashinfer-first.txt",
@@ -103,7 +102,7 @@ class Question:
 
     def key(self) -> str:
         """Digest of all that the answers follow from."""
-        inputs = [_ASK, INSIDE / "platform_double.py", REQUIREMENTS, FLASHINFER]
+        inputs = [_ASK, IN_VLLM / "platform_double.py", REQUIREMENTS, FLASHINFER]
         inputs += [_OLD_FLASHINFER, *RELEASES.values(), _B12X, _HUMMING]
         digest = sha256(f"{self.tree_id} {self.world} {self.cases}".encode())
         for path in inputs:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import messages as text
+from ci import messages
 from ci.bot import Result
 from ci.plan import Act, Quiet
 from ci.steps import DOCUMENTS, Step
@@ -86,7 +86,7 @@ def test_mechanical_and_content_changes_are_apart(world: World) -> None:
     assert "- `port: 0001 merged by syntax`" in body
     assert "| patch | state |" in body
     assert "- tests: passed; 3 passed" in body
-    assert text.NO_HARDWARE in body
+    assert messages.NO_HARDWARE in body
 
 
 def test_the_readme_follows_and_what_is_left_is_named(world: World) -> None:

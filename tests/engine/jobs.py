@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -77,7 +77,7 @@ def digest(trees: Sequence[str]) -> str:
     files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
     files.append(INSIDE.with_name("place.py"))
     for name in ("platform_double", "ask_selection", "expert_bytes"):
-        files.append(ROOT / "scripts" / "in_vllm" / f"{name}.py")
+        files.append(IN_VLLM / f"{name}.py")
     files.append(ROOT / "docs" / "gpu-owners.md")  # what it says of a log is a claim
     files += [environments.REQUIREMENTS, environments.FLASHINFER, COMPILED, SERVER, RAY]
     total = sha256(" ".join(trees).encode())

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.errors import Unusable
 from scripts.base.files import write
 from scripts.upstream import lock as lockfile
@@ -94,7 +94,7 @@ def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
     beside = (
         INSIDE,
         SERIES / "cpu",
-        ROOT / "scripts" / "in_vllm",
+        IN_VLLM,
         *map(package_folder, (SERVER, *more)),
     )
     return Place(python, laid, beside)

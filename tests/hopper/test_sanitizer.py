@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 
 KERNEL = "kernel_cutlass_kernel_Some_object_at_0"
 RAN = "kinds  3.3  micro  9\nkinds: 1 rows, 3 s\n"
@@ -21,7 +21,7 @@ def sanitizer() -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "scripts" / "in_vllm")
+        patch.syspath_prepend(IN_VLLM)
         spec.loader.exec_module(module)
     return module
 

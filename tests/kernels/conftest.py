@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import IN_VLLM
 from scripts.kernels import cubin, report, shapes, sweep
 from scripts.kernels.report import Report
 from scripts.kernels.sweep import Event, Inputs
@@ -88,7 +89,7 @@ def sweeper(patched_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Swe
             body = "".join(f"    {line}\n" for line in (after or "pass").splitlines())
             entry = store / "planted.py"
             text = _ENTRY.format(
-                inside=str(sweep.INSIDE), before=before, after=body or "    pass\n"
+                inside=str(IN_VLLM), before=before, after=body or "    pass\n"
             )
             entry.write_text(text, encoding="utf-8")
         inputs = Inputs(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.kernels.sweep import INSIDE
+from scripts import IN_VLLM
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def test_what_a_case_is_asked_of(
     backend: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(str(INSIDE))
+    monkeypatch.syspath_prepend(str(IN_VLLM))
     spec = importlib.util.spec_from_file_location(
-        "kernel_sweep_here", INSIDE / "kernel_sweep.py"
+        "kernel_sweep_here", IN_VLLM / "kernel_sweep.py"
     )
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)

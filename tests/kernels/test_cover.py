@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.kernels.sweep import INSIDE
+from scripts import IN_VLLM
 
 MODELS = [{"name": f"model {n}", "activation": "relu" if n else "silu"} for n in (0, 1)]
 TILES = ("16x128", "64x128")
@@ -19,7 +19,7 @@ TILES = ("16x128", "64x128")
 
 @pytest.fixture(scope="module")
 def inside() -> ModuleType:
-    path = Path(INSIDE) / "kernel_cover.py"
+    path = Path(IN_VLLM) / "kernel_cover.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

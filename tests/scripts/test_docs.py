@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.cli import app
 from scripts.hardware import cuda
 from scripts.release import changelog
@@ -212,7 +212,7 @@ def test_each_room_is_in_the_design_and_in_the_contract() -> None:
 
 
 def test_what_runs_in_vllm_imports_none_of_the_tools() -> None:
-    modules = sorted((ROOT / "scripts" / "in_vllm").glob("*.py"))
+    modules = sorted(IN_VLLM.glob("*.py"))
     assert len(modules) > 20
     for path in modules:
         text = path.read_text(encoding="utf-8")

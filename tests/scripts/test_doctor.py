@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 from packaging.markers import default_environment
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base.errors import Unusable
 from scripts.doctor import render, selection
 from scripts.doctor.facts import Facts, Gpu, look
 from scripts.doctor.findings import remarks
-from scripts.selection.ask import INSIDE
 from tests.scripts.doctor_help import DSL, LOCK, SERIES, WELL, put
 
 # Selection
@@ -204,9 +203,9 @@ def test_a_broken_installation_is_told_not_raised(
     )
     inside = site / "inside"
     inside.mkdir()
-    shutil.copy(INSIDE / "look_around.py", inside)
+    shutil.copy(IN_VLLM / "look_around.py", inside)
     (inside / "b12x_origin.py").write_text("raise ValueError('x')\n")
-    monkeypatch.setattr("scripts.doctor.facts.INSIDE", inside)
+    monkeypatch.setattr("scripts.doctor.facts.IN_VLLM", inside)
     found = look(sys.executable)
     kinds = [trouble.partition(":")[0] for trouble in found.trouble]
     assert kinds == ["PyTorch", "vLLM's own files", "b12x"]

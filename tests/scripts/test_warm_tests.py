@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scripts.evidence.warm import INSIDE
+from scripts.evidence.warm import PROGRAM
 from tests.scripts.process_help import alive, until
 
 TEST = """
@@ -40,7 +40,7 @@ def started(tmp_path: Path) -> Iterator[Any]:
         (tmp_path / "test_it.py").write_text(test, encoding="utf-8")
         job = {"tree": str(tmp_path), "files": {"test_it.py": None}, "limit": limit}
         warm = subprocess.Popen(
-            [sys.executable, INSIDE],
+            [sys.executable, PROGRAM],
             # A shell has what runs in the background, as CI may be, ignore SIGINT.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdin=subprocess.PIPE,

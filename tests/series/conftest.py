@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.base import worktrees
 from scripts.base.git import Git
 from scripts.checkout import Checkout
@@ -101,7 +101,7 @@ def warm_python() -> Iterator[Path]:
 
     For whatever asks vLLM and not how an interpreter starts.
     """
-    code = f"import sys; sys.path.append({str(ROOT / 'scripts' / 'in_vllm')!r})"
+    code = f"import sys; sys.path.append({str(IN_VLLM)!r})"
     code += "; import warm_tests; warm_tests.warm(); sys.path.pop()"
     with warm(flashinfer_python(), code, SETTINGS) as program:
         yield program

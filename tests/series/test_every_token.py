@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts import ROOT
+from scripts import IN_VLLM, ROOT
 from scripts.upstream.environments import FLASHINFER, package_folder
 from tests.series.conftest import Run
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.upstream, pytest.mark.slow, pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent
 OTHER = ROOT / "requirements" / "flashinfer-other.txt"
-INSIDE = (ROOT / "scripts" / "in_vllm", HERE / "inside")
+INSIDE = (IN_VLLM, HERE / "inside")
 
 
 def release(requirements: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts import IN_VLLM
 from scripts.base import interpreter
 from scripts.base.errors import Unusable
 from scripts.doctor.model.assess import Assessment, Row, stop_of
@@ -18,7 +19,7 @@ from scripts.doctor.model.known import Known
 from scripts.doctor.model.layers import Kind
 from scripts.doctor.model.memory import Item
 from scripts.doctor.remark import Remark, note
-from scripts.selection.ask import INSIDE, Answer
+from scripts.selection.ask import Answer
 
 _SECONDS = 600
 
@@ -62,7 +63,7 @@ def ask(python: str, it: Known, found: Assessment) -> Told | Remark:
     }
     try:
         told = interpreter.ask(
-            *(python, str(INSIDE / "ask_model.py"), json.dumps(question)),
+            *(python, str(IN_VLLM / "ask_model.py"), json.dumps(question)),
             again="make doctor",
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
             seconds=_SECONDS,
