@@ -178,7 +178,7 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 
 .PHONY: test test-fast lint kernels cuda hopper evidence mutants engine bench site
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
-of_a_port = --ignore tests/series/test_trailers_hold.py --ignore tests/series/test_upstream_tests.py
+of_a_port = --ignore tests/on_cpu/test_trailers_hold.py --ignore tests/on_cpu/test_upstream_tests.py
 takes-test = some thirty minutes with what it needs in the cache, longer the first time; each test is named as it ends
 test: says/test .venv/.maintainer ## All tests, real upstream archives and wheels included; make evidence asks the rest | make test ARGS="-k sdist"
 	.venv/bin/python -m pytest --verbose $(PARALLEL) $(of_a_port) $(ARGS)

@@ -16,8 +16,8 @@ from scripts.series.resolutions import FOLDER
 MECHANICAL = (State.UNCHANGED, State.MOVED)
 """States in which a patch says on the new release what it said on the old one."""
 RECORDS = (
-    ("scripts/selection/recorded.tsv", "matrix: what vLLM {} selects"),
-    ("tests/kernels/baseline.json", "kernels: the figures on vLLM {}"),
+    ("records/selection.tsv", "matrix: what vLLM {} selects"),
+    ("records/kernels.json", "kernels: the figures on vLLM {}"),
     (f"patches/{FOLDER}", "port: decisions for vLLM {}"),
 )
 """Files in which a release leaves traces that a person has to read."""

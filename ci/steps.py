@@ -27,7 +27,9 @@ class Step:
     """Minutes, not seconds; NO_PROOF=1 leaves it out."""
 
 
-DOCUMENTS = tuple(f"tests/scripts/test_{n}.py" for n in ("docs", "owner", "container"))
+DOCUMENTS = tuple(
+    f"tests/unit/documents/test_{n}.py" for n in ("docs", "owner", "container")
+)
 
 
 def _verb(name: str, verb: str, *args: str, long: bool = False) -> Step:
@@ -42,7 +44,7 @@ STEPS = (
     # A new release moves both records; what moved is a commit for a person to read.
     _verb("matrix", "matrix", "--update", long=True),
     _verb("kernels", "kernels", "--update", long=True),
-    Step("tests", ("-m", "pytest", "tests/series", "-v", "--color=no"), long=True),
+    Step("tests", ("-m", "pytest", "tests/on_cpu", "-v", "--color=no"), long=True),
     _verb("wheel", "wheel", "--arch", "x86_64"),
     _verb("verify-wheel", "verify-wheel"),
     _verb("wheel aarch64", "wheel", "--arch", "aarch64", long=True),

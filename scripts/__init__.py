@@ -16,3 +16,5 @@ ROOT = Path(__file__).resolve().parent.parent
 """The checkout: `upstream.lock`, `patches/` and `build/` lie here."""
 IN_VLLM = ROOT / "scripts" / "in_vllm"
 """What runs in vLLM's own Python."""
+RECORDS = ROOT / "records"
+"""What targets found and the repository keeps."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Off SM12x nothing changes: upstream's own tests, imports and selections.
 
-`tests/evidence/upstream.toml` lists the tests of upstream's that are run on both
+`upstream_tests.toml` lists the tests of upstream's that are run on both
 trees. Those it could list are all files that import a module which the series
 touches; the rest of them is counted, not passed over in silence.
 """
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from scripts import ROOT
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.evidence.names import is_code
@@ -30,7 +29,7 @@ from scripts.evidence.warm import SETTINGS, place
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import cpu_python, location
 
-LIST = ROOT / "tests" / "evidence" / "upstream.toml"
+LIST = Path(__file__).with_name("upstream_tests.toml")
 SWITCH, TRIAL = "vllm.utils.sm12x", "vllm.utils.cutedsl"
 DISPATCH = "vllm.model_executor.layers.fused_moe.flashinfer_cutedsl_sm12x_dispatch"
 IMPORTS = {
@@ -44,7 +43,7 @@ IMPORTS = {
 """What is imported, and what the series may add to what that imports.
 
 They are small, and import nothing themselves that was not imported without them:
-tests/series/test_selection.py.
+tests/on_cpu/test_selection.py.
 """
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What mutants came to, kept in the repository, and those argued equivalent.
 
-tests/evidence/mutants.json       per patch: the lines it was measured on, counts,
-                                  survivors; written by `make mutants UPDATE=1`
-tests/evidence/equivalent.toml    a reason for each mutant that changes nothing
+records/mutants.json     per patch: the lines it was measured on, counts, survivors;
+                         written by `make mutants UPDATE=1`
+records/equivalent.toml  a reason for each mutant that changes nothing
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scripts import ROOT
+from scripts import RECORDS
 from scripts.base import decode
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -22,9 +22,8 @@ from scripts.evidence import line_owners
 from scripts.evidence.mutants import Ended
 from scripts.evidence.stand import Stand
 
-FOLDER = ROOT / "tests" / "evidence"
-RECORD = FOLDER / "mutants.json"
-EQUIVALENT = FOLDER / "equivalent.toml"
+RECORD = RECORDS / "mutants.json"
+EQUIVALENT = RECORDS / "equivalent.toml"
 GOAL = 0.9
 """Share of the mutants, without equivalent ones, that the tests have to kill."""
 

@@ -56,8 +56,8 @@ def notes(found: Evidence) -> list[str]:
         f"and upstream's tests in {len(theirs.files)} files ({counts}), on both trees.",
         f"{len(theirs.not_run)} more files of upstream's import a touched module and "
         "were not run: most need a GPU.",
-        f"Mutants: of the record in tests/evidence; {equal} argued equivalent are not "
-        "counted. None can be made of patches of names, text or tests alone; those "
+        f"Mutants: of records/mutants.json; {equal} argued equivalent are not counted. "
+        "None can be made of patches of names, text or tests alone; those "
         "without a count were not measured on the lines they have.",
         "All of it on a CPU. Nothing ran on an SM12x GPU.",
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from scripts import RECORDS
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.checkout import Checkout
@@ -15,7 +16,7 @@ from scripts.footprint.count import Row
 from scripts.upstream import lock as lockfile
 from scripts.upstream.environments import asked_with
 
-PATH = Path(__file__).with_name("recorded.json")
+PATH = RECORDS / "footprint.json"
 
 
 class Record(msgspec.Struct, frozen=True):

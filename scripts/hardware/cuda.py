@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import RECORDS, ROOT
 from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
 from scripts.hardware import gpu
@@ -20,7 +20,7 @@ from scripts.selection.report import columns
 from scripts.series.identity import Identity, here
 
 SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
-RECORDED = SCRIPT.with_name("recorded.json")
+RECORDED = RECORDS / "cuda.json"
 Measured = Mapping[str, Any]
 
 

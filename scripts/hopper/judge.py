@@ -26,13 +26,13 @@ SAME_BITS = ("static", "direct_micro")
 # In layers of real size a few codes, whose quotient is a tie but for a unit of FP32.
 AT_TIES = 0.001
 # Direct micro divides in another order (CONTRACT.md, 1) and takes other codes at ties:
-# tests/series/cpu/contract/test_error.py.
+# tests/on_cpu/in_vllm/contract/test_error.py.
 OTHER_CODES = 0.1
 # Columns that direct micro takes (0.7.4, moe_dispatch:1568); wider ones are micro's.
 _DIRECT_MOST = 512
 # Of one row, which may be of few values.
 WORST_ROW = 0.15
-# Of a layer with calibrated scales, tests/series/cpu/test_numbers.py's promise: FP4
+# Of a layer with calibrated scales, tests/on_cpu/in_vllm/test_numbers.py's promise: FP4
 # costs about 0.16. Layers of random codes cost the same.
 FROM_REFERENCE = 0.2
 # The cost of one token scatters, that of many is a mean: kernel and double alike have

@@ -55,7 +55,7 @@ _BOTH = ("seed",)
 _NONE = ("instructions", "sanitizer")
 CODE = (
     "scripts/in_vllm",
-    "tests/series/cpu",
+    "tests/on_cpu/in_vllm",
     "tests/hardware/cuda",
     "tests/hardware/hopper",
 )

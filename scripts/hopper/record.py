@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts import ROOT
+from scripts import RECORDS
 from scripts.base.errors import Finding, Unusable
 from scripts.base.files import digest, write
 from scripts.hopper.complete import missing
@@ -22,7 +22,7 @@ from scripts.hopper.judge import broken
 from scripts.in_vllm.hopper_cases import COLUMNS
 from scripts.series.identity import Identity
 
-FOLDER = ROOT / "tests" / "hardware" / "hopper" / "recorded"
+FOLDER = RECORDS / "hopper"
 SUMS = "SHA256SUMS"
 Record = Mapping[str, Any]
 _KEYS: dict[str, dict[str, type]] = {

@@ -233,5 +233,9 @@ def _left_out(job: Any) -> list[Any]:
 
 def tests_on_path(root: Path) -> None:
     """Let the modules that the parts share with the series' tests be imported."""
-    for folder in ("tests/series/cpu", "tests/hardware/cuda", "tests/hardware/hopper"):
+    for folder in (
+        "tests/on_cpu/in_vllm",
+        "tests/hardware/cuda",
+        "tests/hardware/hopper",
+    ):
         sys.path.insert(0, str(root / folder))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 # Arguments of kernels that say how many blocks are launched, and nothing else;
-# tests/kernels holds two values of it to the same code.
+# tests/unit/kernels holds two values of it to the same code.
 _GRID_ONLY = ("max_active_clusters",)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 

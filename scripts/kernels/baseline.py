@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scripts import ROOT
+from scripts import RECORDS
 from scripts.base import decode
 from scripts.base.errors import Unusable
 from scripts.base.files import write
 from scripts.kernels.report import Kernel, Report
 
-PATH = ROOT / "tests" / "kernels" / "baseline.json"
+PATH = RECORDS / "kernels.json"
 SCHEMA = 1
 
 

@@ -140,7 +140,7 @@ def parse_code(sass: str) -> Code:
 
     Local memory has spilled registers and arrays on the stack, which a cubin does not
     tell apart. Without such arrays the bytes are those that ptxas reports as spills;
-    tests/kernels compares the two.
+    tests/unit/kernels compares the two.
 
     >>> parse_code(
     ...     "  OMMA.SF.16864.F32 R4 ;\\n  STL.64 [R1], R2 ;\\n  LDL.LU R3, [R1] ;"

@@ -2,7 +2,7 @@
 """What FlashInfer's SM12x MoE kernels ask for: padded sizes and bytes of scratch.
 
 FlashInfer owns all of it, and is asked where it is installed. These are its answers for
-a machine without it; tests/series/cpu/test_doctor_workspace.py holds them to the
+a machine without it; tests/on_cpu/in_vllm/test_doctor_workspace.py holds them to the
 allocator of the release that the series requires, over many shapes.
 """
 

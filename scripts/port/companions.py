@@ -62,10 +62,10 @@ def _own(own: Own, theirs: str) -> str:
         return (
             f"that is too old: the series requires {own.version} ({own.patch}). "
             f"{own.why} So upstream's own calls need that release too: "
-            "tests/series/test_flashinfer_calls.py binds them to both"
+            "tests/on_cpu/test_flashinfer_calls.py binds them to both"
         )
     return (
         f"that is newer than {own.version}, which the series requires ({own.patch}) "
         "and was tested with: drop the patch rather than take the release back, then "
-        "make kernels, make matrix and the tests of tests/series with the new one"
+        "make kernels, make matrix and the tests of tests/on_cpu with the new one"
     )

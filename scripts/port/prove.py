@@ -38,7 +38,7 @@ STEPS: tuple[Step, ...] = (
     (
         "tests",
         (
-            *("-m", "pytest", "tests/series", "-v", "-n", "2"),
+            *("-m", "pytest", "tests/on_cpu", "-v", "-n", "2"),
             *("--dist", "loadfile", "--no-loadscope-reorder"),
         ),
     ),
@@ -46,21 +46,21 @@ STEPS: tuple[Step, ...] = (
 """What is run in the trial, in this order; a failure ends it."""
 
 _NO_WHEEL = (
-    "--ignore=tests/series/test_wheel_installed.py",
-    "--ignore=tests/series/test_b12x_packages.py",
-    "--deselect=tests/series/test_selection.py::test_doctor_asks_the_vllm_that_is_there",
+    "--ignore=tests/on_cpu/test_wheel_installed.py",
+    "--ignore=tests/on_cpu/test_b12x_packages.py",
+    "--deselect=tests/on_cpu/test_selection.py::test_doctor_asks_the_vllm_that_is_there",
 )
 REF_STEPS = tuple(
     (name, (*argv, *_NO_WHEEL) if name == "tests" else argv) for name, argv in STEPS
 )
 """The same of a git ref: it has no wheel, and its Python runs on this CPU."""
 
-RECORDED = "scripts/selection/recorded.tsv"
+RECORDED = "records/selection.tsv"
 """What the new release selects, written by the step `selection`."""
 
 AFTER = (
     f"read git diff {RECORDED}: what the new release selects otherwise",
-    "tests/kernels/baseline.json is of the old pin: make kernels UPDATE=1",
+    "records/kernels.json is of the old pin: make kernels UPDATE=1",
 )
 """What a port cannot take over, as it was found by running it."""
 

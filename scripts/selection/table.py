@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
+from scripts import RECORDS
 from scripts.base.errors import Finding
 from scripts.selection.ask import Answer
 from scripts.selection.cases import (
@@ -27,7 +27,7 @@ from scripts.selection.cases import (
     World,
 )
 
-RECORDED = Path(__file__).with_name("recorded.tsv")
+RECORDED = RECORDS / "selection.tsv"
 COLUMNS = (
     *("layer", "scheme", "backend", "feature", "capability", "FlashInfer", "b12x"),
     *("switch", "fork", "upstream", "why not the first choice"),

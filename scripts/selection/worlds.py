@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from scripts import RECORDS
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.selection.ask import RELEASES, Answer, Question, ask_all
@@ -29,7 +29,7 @@ from scripts.selection.cases import (
 from scripts.selection.matrix import Trees
 from scripts.selection.report import columns, short
 
-RECORDED = Path(__file__).with_name("worlds.tsv")
+RECORDED = RECORDS / "worlds.tsv"
 WORLDS = (
     *(World("present", "present", trouble) for trouble in TROUBLES),
     *(World(release, "present") for release in RELEASES),

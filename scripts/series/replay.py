@@ -4,7 +4,7 @@
 A hunk goes to the line that its header names and must find its lines there.
 No offset, no fuzz, no reverse check: `git apply`, `git am -3` and `patch` all
 search, and so can edit a twin of the function that a patch means (see
-tests/scripts/test_experiments.py).
+tests/unit/series/test_experiments.py).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ FAMILY = "12.0"
 """The same from CUDA 13 on: upstream's CMakeLists.txt takes 12.0 as 12.0f, code
 for the whole family, wherever a kernel needs more than plain sm_120. From
 `BOTH` it would keep 12.0a alone there, which GB10 cannot load
-(`cuda_archs_loose_intersection`; tests/scripts/test_source_build.py runs it)."""
+(`cuda_archs_loose_intersection`; tests/unit/wheel/test_source_build.py runs it)."""
 
 JOB_BYTES = 9 << 30
 """Memory to leave for each compile job. flash-attention, which vLLM builds too,

@@ -4,7 +4,7 @@
 Upstream's setuptools takes every tracked file of its packages
 (include-package-data is on with pyproject.toml, setuptools-scm lists the
 files): all of the sdist's vllm/ is in the wheel, `.gitkeep` and notes included
-(tests/scripts/test_payload.py holds that against the real archives). A series
+(tests/unit/wheel/test_embedded_files.py holds that against the real archives). A series
 that changes how files are chosen is refused by the lane.
 """
 

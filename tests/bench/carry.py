@@ -21,7 +21,7 @@ from scripts.checkout import Checkout
 from scripts.series import folder
 from tests.bench.carried import OURS, Cell, measure
 from tests.bench.command import program, run
-from tests.port import kinds
+from tests.unit.port import kinds
 
 RELEASES = ("0.29.0", "0.30.0", "0.31.0", "0.32.0", "0.33.0")
 AIM = 5.0
@@ -83,8 +83,8 @@ def carry_matrix(
 ) -> None:
     """Carry the series to each release with make port and with the usual tools.
 
-    Then the changes of upstream that tests/port has, made by hand, by kind. Nobody's
-    recorded decisions are used. What comes out is printed and kept as
+    Then the changes of upstream that tests/unit/port has, made by hand, by kind.
+    Nobody's recorded decisions are used. What comes out is printed and kept as
     build/reports/carry-matrix.json. Exits 1 if make port lands anything in the
     wrong place, or answers a change of upstream's wrongly.
     """

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from tests.series.conftest import checkout, patched_tree
+from tests.on_cpu.conftest import checkout, patched_tree
 
 __all__ = ["checkout", "patched_tree"]

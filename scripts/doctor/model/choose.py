@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs a kind of matrix: by the patched vLLM and by stock, as recorded, and why.
 
-Recorded is `scripts/selection/recorded.tsv`, which asks for one shape; what is refused
+Recorded is `records/selection.tsv`, which asks for one shape; what is refused
 by shape is added by `refused`.
 """
 

@@ -2,7 +2,7 @@
 """What a config.json stands for: layers, experts and matrices, family by family.
 
 A family is a `model_type`. Names of its fields are those of the published files, shapes
-those of vLLM 0.33.0's model classes: tests/series/cpu/test_doctor_families.py.
+those of vLLM 0.33.0's model classes: tests/on_cpu/in_vllm/test_doctor_families.py.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """How many tokens fit: pages and groups of the KV cache as vLLM 0.33.0 makes them.
 
 `kv_cache_planning._get_kv_cache_groups_uniform_page_size`, `_align_hybrid_block_size`
-and `get_max_concurrency_for_kv_cache_config`; tests/series/cpu/test_doctor_kv.py holds
-this to them. Prefix caching is on, as it is by default.
+and `get_max_concurrency_for_kv_cache_config`; tests/on_cpu/in_vllm/test_doctor_kv.py
+holds this to them. Prefix caching is on, as it is by default.
 """
 
 from __future__ import annotations

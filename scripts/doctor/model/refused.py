@@ -2,7 +2,7 @@
 """Experts that a MoE backend does not take for their shape, with its reason.
 
 Those of the series are `_unsupported_reason` and `_sm12x_weights_factor` of its
-patches, in their words; tests/series/cpu/test_doctor_choice.py holds this to them.
+patches, in their words; tests/on_cpu/in_vllm/test_doctor_choice.py holds this to them.
 """
 
 from __future__ import annotations

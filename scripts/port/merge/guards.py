@@ -2,7 +2,7 @@
 """Whether a merge did what the patch does, where the patch does it, and no more.
 
 A clean merge is no proof: it can edit the twin of what a patch means (see
-tests/scripts/test_experiments.py). Every result of a merge goes through here,
+tests/unit/series/test_experiments.py). Every result of a merge goes through here,
 and what cannot be shown to be right is a conflict.
 """
 

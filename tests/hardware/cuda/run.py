@@ -24,7 +24,7 @@ ROOT = HERE.parents[2]
 sys.path[:0] = [
     str(HERE),
     str(ROOT / "scripts" / "in_vllm"),
-    str(ROOT / "tests" / "series" / "cpu"),
+    str(ROOT / "tests" / "on_cpu" / "in_vllm"),
 ]
 
 import device  # noqa: E402

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """README's table of errors: vLLM's own loader, both formats, the real kernel.
 
-The checkpoints, sizes and inputs are those of tests/series/cpu/test_numbers.py, which
-asks the same of the double.
+The checkpoints, sizes and inputs are those of tests/on_cpu/in_vllm/test_numbers.py,
+which asks the same of the double.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [
     str(Path(__file__).resolve().parent),
     str(ROOT / "scripts" / "in_vllm"),
-    str(ROOT / "tests" / "series" / "cpu"),
+    str(ROOT / "tests" / "on_cpu" / "in_vllm"),
 ]
 os.environ.setdefault("VLLM_HAS_FLASHINFER_CUBIN", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

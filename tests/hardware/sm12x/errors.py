@@ -24,7 +24,7 @@ if DOUBLE:
 else:
     sys.path[:0] = [
         str(HERE.parents[2] / "scripts" / "in_vllm"),
-        str(HERE.parents[1] / "series" / "cpu"),
+        str(HERE.parents[1] / "on_cpu" / "in_vllm"),
     ]
     import device
 

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The corpus: the right tree or a refusal, and never a wrong tree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.port.report.states import State
+from tests.unit.port.corpus import CHAINS, CORPUS
+from tests.unit.port.corpus_drift import AROUND, KEPT, rows, tree
+from tests.unit.port.judge import Verdict, ours, repository, series, verdict
+from tests.unit.port.model import Change, Series
+
+
+def test_corpus_is_large_and_of_every_kind() -> None:
+    assert len(CORPUS) >= 468
+    assert len({case.name for case in CORPUS}) == len(CORPUS)
+    assert len({case.kind for case in CORPUS}) >= 18
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
+def test_ours(case: Change, tmp_path: Path) -> None:
+    mail = repository(case, tmp_path / "repo")
+    answer = ours(case, mail)
+    found = verdict(case, answer)
+    assert found is not Verdict.WRONG, (answer.state, answer.why)
+    assert found is Verdict.RIGHT, (answer.state, answer.why)
+    # Nothing was before what is: a port may go back as well.
+    said = "; ".join((answer.why, *answer.read))
+    assert not re.search(r"\b(any more|no longer|no more)\b", said), said
+    if case.dropped:
+        assert answer.state is State.ABSORBED
+
+
+@pytest.mark.parametrize("case", CHAINS, ids=lambda case: case.name)
+def test_what_stands_on_what_waits_is_not_carried(case: Series, tmp_path: Path) -> None:
+    found = series(case, tmp_path)
+    assert tuple(p.carried for p in found) == case.carried, [
+        (p.state, [f.why for f in p.files]) for p in found
+    ]
+    for patch in found[1:]:
+        assert bool(patch.blocked_by) is not patch.carried
+        assert patch.carried or patch.state is State.WAITS
+    named = [on.patch for patch in found for on in patch.dependents]
+    assert set(named) == {p.name for p in found[1:] if not p.carried}
+
+
+READ = [
+    ("if row.used and not hard:", "if row.used and not row.kept:", "changed the test"),
+    ("if row.used and not hard:", "if row.used:", "changed the test"),
+    (
+        "        with self.lock:\n",
+        "        with self.lock, self.gate:\n",
+        "changed the",
+    ),
+    (
+        "        with self.lock:\n",
+        "        if self.full:\n            return\n        with self.lock:\n",
+        "leaves before it if `self.full`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), READ)
+def test_other_ground_is_to_be_read(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    """Nobody can say whether it is right there, so that a person is told."""
+    upstream = rows((old, new))
+    case = tree("x", AROUND, rows(KEPT), upstream, rows((old, new), KEPT))
+    answer = ours(case, repository(case, tmp_path / "repo"))
+    assert verdict(case, answer) is Verdict.RIGHT, answer.why
+    assert said in "; ".join(answer.read)
+
+
+TOLD = {
+    "another local comes beside the hook": "upstream changed schedule, too",
+    "another key comes from another file": "upstream has new lines that use KERNELS",
+    "a number that we count with is another number": "what it uses: LEAST",
+    "a function moved, and is imported where it was": "",
+    "C++: another function of the file is never compiled": "",
+    "requirements: both pin a package of their own": "",
+}
+"""What is said of a case that is carried; nothing where nothing of it changed."""
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_upstream_changed_beside_it_is_told(name: str, tmp_path: Path) -> None:
+    (case,) = [one for one in CORPUS if one.name == name]
+    answer = ours(case, repository(case, tmp_path / "repo"))
+    assert verdict(case, answer) is Verdict.RIGHT, answer.why
+    said = "; ".join(answer.read)
+    assert TOLD[name] in said if TOLD[name] else not said, said
