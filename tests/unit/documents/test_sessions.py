@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from scripts import ROOT
-from scripts.port import prove
 from scripts.series import folder
 from scripts.upstream import lock
 from tests.unit.documents.sessions import clone, program, sessions, typed
@@ -123,8 +122,6 @@ def test_port(small: Small, tmp_path: Path, root: Path) -> None:
     test = root / "tests/on_cpu/test_applied.py"
     test.parent.mkdir(parents=True)
     test.write_text(APPLIED, encoding="utf-8")
-    # The hand-made upstream selects nothing that could be recorded.
-    (root / prove.RECORDED).unlink()
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "a test")
     offer(small, "1.3.0", REWRITTEN)
