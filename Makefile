@@ -176,7 +176,7 @@ reproduce: .venv/.tools ## Build a published wheel or sdist again, and compare b
 
 ## Proof
 
-.PHONY: test test-fast lint kernels cuda hopper evidence mutants engine bench site
+.PHONY: test test-fast lint kernels hopper evidence mutants engine bench site
 # What these two ask of a ported series, make evidence asks of this one, and keeps.
 of_a_port = --ignore tests/on_cpu/test_trailers_hold.py --ignore tests/on_cpu/test_upstream_tests.py
 takes-test = some thirty minutes with what it needs in the cache, longer the first time; each test is named as it ends
@@ -194,12 +194,9 @@ takes-kernels = some six minutes the first time, seconds from the cache
 kernels: says/kernels .venv/.tools ## Compile every kernel that vLLM reaches for sm_120a and sm_121a, without a GPU (JSON=1 UPDATE=1 ALL=1 FLASHINFER=0.7.2.post1 SHAPES=file) | make kernels
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer) $(call opt,SHAPES,--shapes)
 
-cuda: .venv/.tools ## The series' Python side on a real CUDA device (PYTHON=/path/to/python RECORDED=1 UPDATE=1 JSON=1) | make cuda RECORDED=1
-	@$(run) cuda $(call opt,PYTHON,--python) $(call flag,RECORDED,--recorded) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
-
 takes-hopper = long with STEP=prepare, and no whole run was timed; RECORDED=1 at once
-hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= JSON=1) | make hopper RECORDED=1
-	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(call opts,RESULTS,--results) $(call flag,JSON,--json)
+hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages|device FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= UPDATE=1 JSON=1) | make hopper RECORDED=1
+	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(call opts,RESULTS,--results) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
 takes-evidence = some fourteen minutes for a series that it has not seen, seconds after
 evidence: says/evidence .venv/.maintainer ## What each patch is needed for, and what it leaves alone (JSON=1 FORMAT=markdown PROCESSES=2) | make evidence FORMAT=markdown

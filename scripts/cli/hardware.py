@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs that want a GPU: cuda, test-sm12x, bench-sm12x."""
+"""Verbs that want an SM12x GPU: test-sm12x, bench-sm12x."""
 
 from __future__ import annotations
 
@@ -12,50 +12,8 @@ from scripts.base.console import note, say
 from scripts.base.files import write
 from scripts.checkout import Checkout
 from scripts.cli.program import app
-from scripts.cli.usage import alone
 
 Json = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
-
-
-@app.command("cuda", epilog="Example: python -m scripts cuda --recorded")
-def cuda_verb(
-    recorded: Annotated[
-        bool,
-        typer.Option("--recorded", help="Print the repository's table; run nothing."),
-    ] = False,
-    python: Annotated[
-        str | None,
-        typer.Option(help="Interpreter that imports the patched vLLM; else python3."),
-    ] = None,
-    update: Annotated[
-        bool, typer.Option("--update", help="Write what was found as that table.")
-    ] = False,
-    as_data: Json = False,
-) -> None:
-    """Run the Python side of the series on a real CUDA device of any capability.
-
-    What is selected there, `apply` in a CUDA graph replayed after a reload, bytes
-    really allocated, microseconds around the kernel, fork beside upstream. The
-    kernel itself is not run.
-    """
-    from scripts import reports
-    from scripts.hardware import cuda
-    from scripts.series.identity import here
-
-    if recorded:
-        alone("RECORDED=1", {"UPDATE": update, "PYTHON": python}, ("JSON",))
-    at = Checkout()
-    found = cuda.recorded() if recorded else cuda.measured(at, python or "python3")
-    if not recorded:
-        reports.write(at, "cuda", found)
-    say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, here(at)))
-    if recorded:
-        return
-    if failed := cuda.failures(found):
-        note("; ".join(failed))
-        raise typer.Exit(1)
-    if update:
-        cuda.update(found)
 
 
 Double = Annotated[

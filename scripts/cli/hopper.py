@@ -29,6 +29,8 @@ class Step(enum.StrEnum):
     record = "record"
     # The packages that a GPU machine without a network is to be given.
     packages = "packages"
+    # The Python side of the series on any CUDA device, with no kernel: no other step's.
+    device = "device"
 
 
 _TAKEN: dict[Step | None, tuple[str, ...]] = {
@@ -37,6 +39,7 @@ _TAKEN: dict[Step | None, tuple[str, ...]] = {
     Step.run: ("flashinfer", "python", "parts", "models", "as_data"),
     Step.record: ("flashinfer", "results", "as_data"),
     Step.packages: ("flashinfer",),
+    Step.device: ("python", "update", "as_data"),
 }
 """Which arguments a step takes."""
 _OF_A_RECORD = ("flashinfer", "as_data")
@@ -69,6 +72,10 @@ def hopper_verb(
     results: Annotated[
         list[Path] | None, typer.Option(help="Files of runs, to record together.")
     ] = None,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Write what STEP=device found as its record."),
+    ] = False,
     as_data: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Run FlashInfer's SM12x kernels on a Hopper GPU, and hold every claim to them.
@@ -78,6 +85,10 @@ def hopper_verb(
     addressing and synchronisation; not what ptxas makes for sm_120, and no speed.
     Results that break a bound exit 1, and so do records that README contradicts;
     without a Hopper GPU a run exits 2.
+
+    STEP=device runs no kernel, on any CUDA device: what is selected there, `apply` in a
+    CUDA graph replayed after a reload, bytes really allocated, microseconds around the
+    kernel, fork beside upstream.
     """
     from scripts import reports
     from scripts.hopper import claims, judge, packages, record, render, runner
@@ -90,6 +101,9 @@ def hopper_verb(
     only = _known("MODELS", models, [model.name for model in hopper_models.models()])
     some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
+    if step is Step.device:
+        _device(at, recorded, python or "python3", update, as_data)
+        return
     pinned = lockfile.load(at.lock)
     series = here(at, cases.TESTS)
     required = pinned.companions["flashinfer-python"]
@@ -143,10 +157,30 @@ def hopper_verb(
         note(f"recorded in {path}")
 
 
+def _device(
+    at: Checkout, recorded: bool, python: str, update: bool, as_data: bool
+) -> None:
+    from scripts import reports
+    from scripts.hardware import cuda
+    from scripts.series.identity import here
+
+    found = cuda.recorded() if recorded else cuda.measured(at, python)
+    if not recorded:
+        reports.write(at, "cuda", found)
+    say(json.dumps(found, indent=1) if as_data else cuda.as_text(found, here(at)))
+    if failed := [] if recorded else cuda.failures(found):
+        note("; ".join(failed))
+        raise typer.Exit(1)
+    if update:
+        cuda.update(found)
+
+
 def _agree(step: Step | None, recorded: bool, given: dict[str, Any]) -> None:
     """Refuse an argument that would change nothing."""
     what, taken = f"STEP={step.value if step else ''}", _TAKEN[step]
-    if recorded:
+    if recorded and step is Step.device:
+        what, taken = "STEP=device RECORDED=1", ("step", "as_data")
+    elif recorded:
         what, taken = "RECORDED=1", _OF_A_RECORD
     others = {name: given[arg] for arg, name in _ARGUMENTS.items()}
     if not recorded:
@@ -161,6 +195,7 @@ _ARGUMENTS = {
     "parts": "PARTS",
     "models": "MODELS",
     "results": "RESULTS",
+    "update": "UPDATE",
     "as_data": "JSON",
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make cuda`: the Python side of the series on a real CUDA device of any kind."""
+"""`make hopper STEP=device`: the series' Python side on a CUDA device of any kind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def recorded() -> Measured:
             "there is no recorded table",
             where=str(RECORDED),
             found=str(e),
-            next="make cuda PYTHON=... UPDATE=1 on a machine with a CUDA device",
+            next="make hopper STEP=device PYTHON=... UPDATE=1 where a CUDA device is",
         ) from e
     return found
 
@@ -51,7 +51,7 @@ def measured(at: Checkout, python: str) -> Measured:
     """
     from scripts.selection.matrix import trees
 
-    gpu.found(python, "make cuda")
+    gpu.found(python, "make hopper STEP=device")
     base = trees(at).upstream.path
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "cuda.json"
@@ -67,7 +67,8 @@ def measured(at: Checkout, python: str) -> Measured:
                 "the script did not come to its end",
                 where=str(SCRIPT),
                 found=f"exit status {done.returncode}; its words stand above",
-                next="give an environment with the patched vLLM: make cuda PYTHON=...",
+                next="give an environment with the patched vLLM: "
+                "make hopper STEP=device PYTHON=...",
             )
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found | vars(here(at))
@@ -86,7 +87,7 @@ def update(found: Measured) -> None:
             "a table with a failed part is not kept",
             where=str(RECORDED),
             found=", ".join(failed),
-            next="mend it, and run it again",
+            next="fix it, and run it again",
         )
     head = {key: value for key, value in found.items() if key != "rows"}
     rows = ",\n".join(f"  {json.dumps(row)}" for row in found["rows"])

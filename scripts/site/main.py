@@ -34,7 +34,7 @@ SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "memory": ("make test", Memory),
     "footprint": ("make footprint", Table),
     "engine": ("make engine", Table),
-    "cuda": ("make cuda", Table),
+    "cuda": ("make hopper STEP=device", Table),
     "hopper": ("make hopper", Hopper),
     "test-sm12x": ("make test-sm12x", Hardware),
     "bench-sm12x": ("make bench-sm12x", Hardware),

@@ -25,7 +25,7 @@ def of_footprint() -> Record:
 
 
 def of_cuda() -> Record:
-    """What a CUDA device gave, as `make cuda UPDATE=1` wrote it."""
+    """What a CUDA device gave, as `make hopper STEP=device UPDATE=1` wrote it."""
     found = cuda.recorded()
     of = cuda.made_on(found)
     return Record(found, of.tree, found["machine"]["date"], of.ran)

@@ -12,7 +12,7 @@ from scripts import reports
 from scripts.base.chips import CAPABILITIES
 from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
-from scripts.cli import hardware as verb
+from scripts.cli import hopper as verb
 from scripts.doctor.facts import Gpu
 from scripts.hardware import cuda, gpu
 from scripts.series.identity import Identity
@@ -77,7 +77,7 @@ def test_what_is_recorded_is_no_report_of_today(
     at.lock.write_bytes(lockfile.PATH.read_bytes())
     at.patches.symlink_to(Checkout().patches)
     monkeypatch.setattr(verb, "Checkout", lambda: at)
-    verb.cuda_verb(recorded=True)
+    verb.hopper_verb(verb.Step.device, recorded=True)
     assert FOUND["machine"]["date"] in capsys.readouterr().out
     assert reports.read(at, "cuda") is None
     assert recorded.of_cuda().day == FOUND["machine"]["date"]

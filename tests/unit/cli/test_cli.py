@@ -136,8 +136,12 @@ def test_usage_and_environment_exit_2(
         # What would be left out in silence, or done in spite of the other.
         (["matrix", "--recorded", "--update"], "RECORDED=1 UPDATE"),
         (["footprint", "--recorded", "--update"], "RECORDED=1 UPDATE"),
-        (["cuda", "--recorded", "--update"], "RECORDED=1 UPDATE"),
-        (["cuda", "--recorded", "--python", "python3"], "RECORDED=1 PYTHON"),
+        (["hopper", "--step", "device", "--recorded", "--update"], "RECORDED=1 UPDATE"),
+        (
+            ["hopper", "--step", "device", "--recorded", "--python", "p"],
+            "RECORDED=1 PYTHON",
+        ),
+        (["hopper", "--step", "prepare", "--update"], "STEP=prepare UPDATE"),
         (["hopper", "--recorded", "--step", "run"], "RECORDED=1 STEP"),
         (["kernels", "--flashinfer", "0.7.1", "--update"], "FLASHINFER= UPDATE"),
         (["kernels", "--flashinfer", "0.7.1", "--json"], "FLASHINFER= JSON"),
