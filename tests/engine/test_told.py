@@ -43,6 +43,13 @@ def test_names_of_the_page_are_those_of_the_log() -> None:
         quoted("what the page does not say")
 
 
+@pytest.mark.parametrize("code", [-9, None])
+def test_a_dead_rank_is_seen_whatever_its_exit_code(code: int | None) -> None:
+    """vLLM asks for the code as soon as the rank's pipe is closed."""
+    line = f"[a.py:3] Worker proc VllmWorker-1 died unexpectedly (exit code: {code}), s"
+    assert seen(quoted("Worker proc VllmWorker-1 died"), [line]) == [line]
+
+
 def test_what_to_type_is_found_whole() -> None:
     first, second = commands("Two DGX Sparks, without Ray")
     for number, block in enumerate((first, second)):

@@ -161,7 +161,7 @@ def dead(rows: Rows, checkpoint: Path) -> None:
         bool(found.error) and len(named) == 1 and len(found.processes) == 2
         and not found.alive() and found.seconds < LIMIT,
     )  # fmt: skip
-    caller(rows, "a rank that dies", found, DEAD, "VllmWorker-1", "exit code: -9")
+    caller(rows, "a rank that dies", found, DEAD, "VllmWorker-1", "died unexpectedly")
     alike = seen(ALIKE, found.lines)
     rows.add(
         "ranks that are alike", "the log says so once, at start",
