@@ -195,7 +195,7 @@ kernels: says/kernels .venv/.tools ## Compile every kernel that vLLM reaches for
 	@$(run) kernels $(call flag,JSON,--json) $(call flag,UPDATE,--update) $(call flag,ALL,--all) $(call opt,FLASHINFER,--flashinfer) $(call opt,SHAPES,--shapes)
 
 takes-hopper = long with STEP=prepare, and no whole run was timed; RECORDED=1 at once
-hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages|device FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= UPDATE=1 JSON=1) | make hopper RECORDED=1
+hopper: says/hopper .venv/.tools ## The SM12x kernels themselves on a Hopper GPU, every claim held to them (RECORDED=1 STEP=prepare|run|record|packages|readme|device FLASHINFER=0.7.2.post1 PYTHON= PARTS= MODELS= RESULTS= UPDATE=1 JSON=1) | make hopper RECORDED=1
 	@$(run) hopper $(call opt,STEP,--step) $(call flag,RECORDED,--recorded) $(call opt,FLASHINFER,--flashinfer) $(call opt,PYTHON,--python) $(call opt,PARTS,--parts) $(call opt,MODELS,--models) $(call opts,RESULTS,--results) $(call flag,UPDATE,--update) $(call flag,JSON,--json)
 
 takes-evidence = some fourteen minutes for a series that it has not seen, seconds after

@@ -31,6 +31,8 @@ class Step(enum.StrEnum):
     packages = "packages"
     # The Python side of the series on any CUDA device, with no kernel: no other step's.
     device = "device"
+    # Write README's section and its row of errors anew, from the records.
+    readme = "readme"
 
 
 _TAKEN: dict[Step | None, tuple[str, ...]] = {
@@ -40,6 +42,7 @@ _TAKEN: dict[Step | None, tuple[str, ...]] = {
     Step.record: ("flashinfer", "results", "as_data"),
     Step.packages: ("flashinfer",),
     Step.device: ("python", "update", "as_data"),
+    Step.readme: (),
 }
 """Which arguments a step takes."""
 _OF_A_RECORD = ("flashinfer", "as_data")
@@ -91,7 +94,9 @@ def hopper_verb(
     kernel, fork beside upstream.
     """
     from scripts import reports
+    from scripts.base.files import write
     from scripts.hopper import claims, judge, packages, record, render, runner
+    from scripts.hopper.results import load, merged
     from scripts.in_vllm import hopper_cases as cases
     from scripts.in_vllm import hopper_models
     from scripts.series.identity import here
@@ -109,17 +114,20 @@ def hopper_verb(
     required = pinned.companions["flashinfer-python"]
     if recorded:
         found = record.recorded(only=flashinfer)
-        say(
-            json.dumps(found, indent=1)
-            if as_data
-            else "\n\n".join(render.as_text(one, series) for one in found)
-        )
+        texts = [*(render.as_text(one, series) for one in found)]
+        texts += [render.side_by_side(found)] if len(found) > 1 else ()
+        say(json.dumps(found, indent=1) if as_data else "\n\n".join(texts))
         why = record.altered()
         alone = flashinfer is not None
-        if why := why + claims.contradicted(found, required, claims.section(), alone):
+        readme = claims.README.read_text(encoding="utf-8")
+        if why := why + claims.contradicted(found, required, readme, alone):
             for line in why:
                 note(f"contradicted: {line}")
             raise typer.Exit(1)
+        return
+    if step is Step.readme:
+        readme = claims.README.read_text(encoding="utf-8")
+        write(claims.README, claims.written(readme, record.recorded()).encode())
         return
     release = flashinfer or required
     bundle = at.build / "hopper" / release
@@ -135,9 +143,7 @@ def hopper_verb(
         return
     if step in (None, Step.run):
         results = [runner.run(bundle, python or "python3", some, only)]
-    made = record.merged(
-        [record.load(path) for path in results or runner.found(bundle)]
-    )
+    made = merged(load(path) for path in results or runner.found(bundle))
     if step is Step.record:
         mine = runner.manifest(at.build / "hopper" / record.release(made))
         if why := record.refused(made, series, required, mine):

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.hopper.judge import Row, table
 from scripts.hopper.known import HELD
 from scripts.hopper.selftest import PLANTED
+from scripts.hopper.tables import Row, ran, runs, table
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
+from scripts.in_vllm.hopper_calls import CASES
 from scripts.in_vllm.hopper_rows import names, unfolded
 
 _SHOWN = 4
@@ -31,37 +32,34 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             bundle may have been prepared without the series' tests and with those
             models alone that known.py names.
     """
-    bundle = record["bundle"]
-    if not all(key in bundle for key in ("parts", "models", "tests")):
-        return ["bundle: it does not say what it was prepared for"]
+    there, prepared = ran(record), _models_of(record)
     asked = [name for name in cases.PARTS if whole or name != "seed"]
-    found = [f"{name}: it was not run" for name in asked if name not in record["parts"]]
+    found = [f"{name}: it was not run" for name in asked if name not in there]
     names_of = [model.name for model in hopper_models.models()]
     if not whole:
         names_of = list(HELD.get(record["machine"]["flashinfer-python"], ()))
     found += [
-        f"models: the bundle has no {name}"
-        for name in names_of
-        if name not in bundle["models"]
+        f"models: the bundle has no {name}" for name in names_of if name not in prepared
     ]
     if whole:
         found += [
             f"seed: the bundle has no tests of {file} for {capability}"
             for capability in ("12.0", "12.1")
             for file in cases.TESTS
-            if not bundle["tests"].get(capability, {}).get(file)
+            if not record["bundle"]["tests"].get(capability, {}).get(file)
         ]
-    for name in (*asked, *(p for p in cases.PAIR if p in record["parts"])):
+    for name in (*asked, *cases.PAIR):
         key, wanted = _CASES[name]
-        if name not in record["parts"]:
+        if name not in there:
             continue
-        there = Counter(one for row in table(record, name) for one in key(row))
+        rows = Counter(one for row in table(record, name) for one in key(row))
         needed = Counter(wanted(record))
-        if lost := [*(needed - there)]:
+        if lost := [*(needed - rows)]:
             found.append(f"{name}: no row of {_told(lost)}")
         elif name in cases.NAMED:
-            found += _other_rows(record, name)
-        elif more := [*(there - needed)]:
+            for run in runs(record):
+                found += _other_rows(run, name) if name in run["parts"] else ()
+        elif more := [*(rows - needed)]:
             found.append(f"{name}: a row twice, or of no case: {_told(more)}")
     return found
 
@@ -74,13 +72,15 @@ def _told(rows: Sequence[_Case]) -> str:
     return told + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
 
 
-def _other_rows(record: Mapping[str, Any], name: str) -> Iterator[str]:
+def _models_of(record: Mapping[str, Any]) -> set[str]:
+    return {name for run in runs(record) for name in run["bundle"]["models"]}
+
+
+def _other_rows(run: Mapping[str, Any], name: str) -> Iterator[str]:
     """Where a part has not the rows that its bundle was prepared for."""
-    if (told := record["bundle"].get("rows", {}).get(name)) is None:
-        return
-    part = record["parts"][name]
+    part = run["parts"][name]
     there = Counter(names(cases.COLUMNS[name], part["rows"], cases.NAMED[name]))
-    prepared = unfolded(told)
+    prepared = unfolded(run["bundle"]["rows"].get(name, {}))
     if lost := [*(prepared - there)]:
         yield f"{name}: no row of {_told(lost)}"
     if more := [*(there - prepared)]:
@@ -103,16 +103,15 @@ def _instructions(_: Any) -> Iterator[_Case]:
 
 def _regime(row: Row) -> list[_Case]:
     dynamic = str(row["regime"]).startswith("dynamic")
-    tile = row["tile"] if dynamic else None
-    return [(row["activation"], row["scales"], row["regime"], tile)]
+    kernel = row["regime"], row["tile"] if dynamic else None
+    return [(row["activation"], row["scales"], row["tokens"], *kernel)]
 
 
 def _regimes(_: Any) -> Iterator[_Case]:
     for activation in cases.ACTIVATIONS:
-        for scales, kernel in itertools.product(
-            cases.SCALES, cases.kernels(activation)
-        ):
-            yield activation, scales, *kernel
+        for scales, case in itertools.product(cases.SCALES, CASES):
+            kernel = case.kernel(activation in cases.GATED)
+            yield activation, scales, case.tokens, *kernel
 
 
 def _kernels(row: Row) -> list[_Case]:
@@ -123,10 +122,9 @@ def _kernels(row: Row) -> list[_Case]:
 
 
 def _models(record: Mapping[str, Any]) -> Iterator[_Case]:
+    prepared = _models_of(record)
     for model in hopper_models.models():
-        if model.name not in record["bundle"]["models"]:
-            continue
-        for ranks in model.ranks if "rows" in record["bundle"] else ():
+        for ranks in model.ranks if model.name in prepared else ():
             for what in ("micro", "static", "dynamic", *cases.OTHER_ROWS):
                 yield model.name, ranks, what
 

@@ -8,11 +8,11 @@ can have given, as an error of 0 where values were rounded to FP4.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.hopper.judge import SAME_BITS, Row, number, short, table
+from scripts.hopper.judge import SAME_BITS
+from scripts.hopper.tables import Row, number, short, table
 from scripts.in_vllm import hopper_calls as calls
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models as layers
@@ -20,6 +20,10 @@ from scripts.in_vllm import hopper_models as layers
 # FP4 weights and activations cost 0.12 to 0.2 of the output's norm in every layer that
 # was run, BF16 sums of exact products 0.0016 and more: half of that is no measurement.
 _FP4, _BF16 = 0.06, 0.0008
+_LAST_DIGITS = 2e-5
+"""Of two figures with five of them."""
+_ALIKE = 0.2
+"""How far a layer's error at some tokens may be from that at 64; 0.15 of it ran."""
 _ROUNDED_OTHERWISE = 1e-3
 """Of a GEMM's elements: those whose exact sum is a tie of BF16 but for FP32's error."""
 
@@ -58,6 +62,14 @@ def _spread(row: Row, kernel: Any) -> Iterator[str]:
                 yield f"{name} is 0, though sums were made in any order"
 
 
+def _costs(row: Row) -> Iterator[str]:
+    """Kernel and double are as far from the reference as they are near each other."""
+    own, double = number(row["kernel-reference"]), number(row["double-reference"])
+    yield from _least(row, _FP4, "kernel-reference", "double-reference")
+    if not abs(own - double) <= number(row["kernel-double"]) + _LAST_DIGITS:
+        yield "kernel and double differ less than their errors do"
+
+
 def _of_runs(row: Row, runs: int = cases.RUNS) -> Iterator[str]:
     found = re.fullmatch(r"(\d+) of (\d+) the same bits", str(row["runs"]))
     if not found or int(found[1]) > runs or int(found[2]) != runs:
@@ -71,11 +83,14 @@ def _instructions(row: Row) -> Iterator[str]:
 
 
 def _regimes(row: Row) -> Iterator[str]:
-    yield from _least(row, _FP4, "kernel-reference", "double-reference")
+    yield from _costs(row)
     yield from _spread(row, row["regime"])
     yield from _of_runs(row)
-    if row["regime"] not in SAME_BITS and row["runs"].startswith(f"{cases.RUNS} "):
+    same = row["runs"].startswith(f"{cases.RUNS} ")
+    if same and row["regime"] not in SAME_BITS:
         yield "the same bits each time, though sums were made in any order"
+    if same != (row["runs apart"] == 0):
+        yield "runs apart does not go with the runs of the same bits"
 
 
 def _models(row: Row) -> Iterator[str]:
@@ -87,9 +102,32 @@ def _models(row: Row) -> Iterator[str]:
     yield from _is(row, experts=model.experts, top_k=model.top_k, intermediate=size)
     yield from _is(row, hidden=model.hidden)
     if row["rows"] == cases.WHOLE:
-        yield from _least(row, _FP4, "kernel-reference", "double-reference")
+        yield from _costs(row)
+    if str(row["kernel"]).startswith("dynamic"):
+        is_gated = model.activation != "relu2_no_mul"
+        tile = calls.tile_of(row["tokens"] * model.top_k, model.experts, is_gated)
+        if calls.takes_gated(tile, is_gated, size, model.top_k) != (
+            row["kernel"] == "dynamic_gated"
+        ):
+            yield "the other dynamic kernel takes this case"
     if row["rows"] not in (cases.ALL_PADDED, cases.TO_ONE):
         yield from _spread(row, row["kernel"])
+
+
+def _calls(rows: Iterable[Row]) -> Iterator[str]:
+    """Where a call's padding decides its kernel, which only sizes do."""
+    kernels: dict[tuple[Any, ...], set[Any]] = {}
+    for row in rows:
+        call = row["model"], row["ranks"], row["tokens"]
+        kernels.setdefault(call, set()).add(row["kernel"])
+    for call, names in kernels.items():
+        if len(names) > 1:
+            yield f"{call} is of several kernels: {', '.join(sorted(names))}"
+
+
+def _layer_rows(rows: Sequence[Row]) -> Iterator[str]:
+    yield from _calls(rows)
+    yield from _tokens(rows)
 
 
 def _tokens(rows: Iterable[Row]) -> Iterator[str]:
@@ -112,6 +150,20 @@ def _tokens(rows: Iterable[Row]) -> Iterator[str]:
 
 def _errors(row: Row) -> Iterator[str]:
     return _least(row, _FP4, "fork", "upstream's flashinfer_b12x")
+
+
+def _formats(rows: Sequence[Row]) -> Iterator[str]:
+    """A checkpoint's values are the same in each format, and tokens alike."""
+    for name in ("fork", "upstream's flashinfer_b12x"):
+        found: dict[tuple[Any, ...], set[Any]] = {}
+        for row in rows:
+            found.setdefault((row["sigma"], row["tokens"]), set()).add(row[name])
+        for case, values in found.items():
+            (at_64, *_) = found.get((case[0], 64), values)
+            if len(values) > 1:
+                yield f"{name}, {case}: formats differ: {sorted(values)}"
+            elif not all(abs(v / at_64 - 1) <= _ALIKE for v in values):
+                yield f"{name}, {case}: {values} is not like 64 tokens' {at_64}"
 
 
 def _graphs(row: Row) -> Iterator[str]:
@@ -177,19 +229,6 @@ def _ranks_race(row: Row) -> Iterator[str]:
         yield f"kernels are not {want} launches, {dense} of them of dense"
 
 
-def _regime_cases(rows: Iterable[Row]) -> Iterator[str]:
-    keys = ("activation", "scales", "tokens")
-    there = Counter(tuple(row[key] for key in keys) for row in rows)
-    want = Counter(
-        (activation, scales, case.tokens)
-        for activation in cases.ACTIVATIONS
-        for scales in cases.SCALES
-        for case in calls.CASES
-    )
-    if there != want:
-        yield f"other cases than asked for: {[*(there - want), *(want - there)][:4]}"
-
-
 _ROWS: dict[str, Callable[[Row], Iterator[str]]] = {
     "instructions": _instructions,
     "regimes": _regimes,
@@ -203,7 +242,7 @@ _ROWS: dict[str, Callable[[Row], Iterator[str]]] = {
     "ranks_race": _ranks_race,
 }
 _PARTS: dict[str, Callable[[list[dict[str, Any]]], Iterator[str]]] = {
-    "regimes": _regime_cases,
-    "models": _tokens,
+    "models": _layer_rows,
+    "errors": _formats,
     "linear": _tactics,
 }

@@ -10,8 +10,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from scripts.hopper import ptx
+from scripts.hopper.tables import runs
 
 _PACKAGES = ("driver", "torch", "python", "nvidia-cutlass-dsl")
+_FIRST = date(2026, 11, 29)
+"""Nobody ran a translated kernel before."""
 _VERSION = re.compile(r"\d+(\.\w+)+(\+\w+)?")
 KINDS = ("dense", "direct micro", "dynamic", "micro", "static", "w4a16", "w4a16 sum")
 """Of the kernels of a bundle for all parts, as its manifest names them."""
@@ -23,27 +26,38 @@ def untrue(record: Mapping[str, Any], manifest: Mapping[str, Any] | None) -> lis
     """What of it cannot be, a line each.
 
     Args:
-        record: Of one run.
-        manifest: Of the bundle that lies here, if one does.
+        record: Of one run, or of several.
+        manifest: Of the bundle that lies here, if one does: one of them is of it.
     """
-    bundle = record["bundle"]
-    found = [*_machine(record["machine"])]
-    if "rows" not in bundle:
-        found.append("bundle: it does not say which rows it was prepared for")
+    found = [line for run in runs(record) for line in _of_run(run)]
+    if manifest is not None:
+        others = [_others(run["bundle"], manifest) for run in runs(record)]
+        found += others[0] if all(others) else ()
+    return found
+
+
+def _of_run(run: Mapping[str, Any]) -> Iterator[str]:
+    bundle = run["bundle"]
+    yield from _machine(run["machine"])
+    if not _VERSION.fullmatch(bundle["ptxas"]):
+        yield f"bundle: ptxas is {bundle['ptxas']!r}, no version"
     kernels = bundle["kinds"].get("sm_120a", {})
     for what, counts, names in (
         ("kernel", kernels, KINDS),
         ("replaced instruction", bundle["replaced"], REPLACED),
     ):
-        none = [name for name in names if not _is_count(counts.get(name))]
-        found += [f"bundle: the number of {what} {name} is none" for name in none]
-    if manifest is not None:
-        found += [
-            f"bundle: {key} is not that of the one that lies here: {_short(value)}"
-            for key, value in bundle.items()
-            if value != manifest.get(key)
-        ]
-    return found
+        for name in names:
+            if counts.get(name, 0) < 1:
+                yield f"bundle: the number of {what} {name} is none"
+
+
+def _others(bundle: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """In what a bundle is not the one that lies here, which has this manifest."""
+    return [
+        f"bundle: {key} is not that of the one that lies here: {_short(value)}"
+        for key, value in bundle.items()
+        if value != manifest.get(key)
+    ]
 
 
 def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
@@ -55,12 +69,9 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[str]:
     except ValueError:
         yield f"machine: date is {machine['date']!r}, no day"
     else:
-        if day > (today := datetime.now(UTC).date()):
-            yield f"machine: date is {day}, and today is {today}"
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+        today = datetime.now(UTC).date()
+        if not _FIRST <= day <= today:
+            yield f"machine: date is {day}, not within {_FIRST} and {today}"
 
 
 def _short(value: Any) -> str:

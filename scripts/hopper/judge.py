@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scripts.hopper.known import RACES, REPORTS, SKIPPED
+from scripts.hopper.tables import Row, number, runs, short, table
 from scripts.in_vllm import hopper_cases as cases
 
 # The double rounds where the kernel does. What is left is the order of the BF16 sums in
@@ -29,7 +30,7 @@ AT_TIES = 0.001
 # tests/on_cpu/in_vllm/contract/test_error.py.
 OTHER_CODES = 0.1
 # Columns that direct micro takes (0.7.4, moe_dispatch:1568); wider ones are micro's.
-_DIRECT_MOST = 512
+DIRECT_MOST = 512
 # Of one row, which may be of few values.
 WORST_ROW = 0.15
 # Of a layer with calibrated scales, tests/on_cpu/in_vllm/test_numbers.py's promise: FP4
@@ -49,43 +50,27 @@ _TOKENS = re.compile(r"tokens \[\d+(, \d+)*\]")
 # Cases of the smallest exact check, both nibbles of each value.
 _FEWEST = 64
 
-Row = Mapping[str, Any]
-
-
-def table(record: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Rows of a part by the names of its columns; none if it was not run."""
-    part = record["parts"].get(name, {"columns": (), "rows": ()})
-    return [dict(zip(part["columns"], row, strict=False)) for row in part["rows"]]
-
 
 def broken(record: Mapping[str, Any]) -> list[str]:
     """What speaks against the run, a line each; nothing if all bounds hold."""
     found = [
         f"{name}: {part['failed']}"
-        for name, part in record["parts"].items()
+        for run in runs(record)
+        for name, part in run["parts"].items()
         if part["failed"]
     ]
-    if (capability := record["machine"]["capability"]) != CAPABILITY:
-        found.append(f"machine: capability {capability}, not {CAPABILITY}")
+    for capability in (run["machine"]["capability"] for run in runs(record)):
+        if capability != CAPABILITY:
+            found.append(f"machine: capability {capability}, not {CAPABILITY}")
     for name, judge in _JUDGES.items():
         for row in table(record, name):
             found += [f"{name}: {why}: {short(row)}" for why in judge(row, record)]
     return found
 
 
-def number(value: Any) -> float:
-    """NaN, within no bound, for what is none."""
-    is_one = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_one else math.nan
-
-
 def _within(value: Any, bound: float) -> bool:
     """Whether it is an error, which is never below zero, and no larger."""
     return 0 <= number(value) <= bound
-
-
-def short(row: Row) -> str:
-    return ", ".join(f"{key} {value}" for key, value in row.items())[:300]
 
 
 def _instructions(row: Row, _: Any) -> Iterator[str]:
@@ -205,12 +190,18 @@ def _seed(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
 def _sanitizer(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     release = record["machine"]["flashinfer-python"]
     known = REPORTS.get((release, row["tool"], row["kind"]))
-    if known is not None and known.explains(row):
-        return
-    if row["launches"] == "":
-        yield "it did not come to its end"
-    elif (row["errors"], row["warnings"]) != (0, 0):
-        yield "a report that nobody has looked into"
+    ended = row["launches"] != ""
+    if ended and (row["errors"], row["warnings"]) == (0, 0):
+        if row["first report"]:
+            yield "a report, and no error is counted"
+        if known is not None and known.counts:
+            yield "the report that was looked into is not there"
+    elif known is None or not known.explains(row):
+        yield (
+            "a report that nobody has looked into"
+            if ended
+            else "it did not come to its end"
+        )
 
 
 def _engine(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
@@ -223,7 +214,7 @@ def _engine(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
 
 def _ranks(row: Row, _: Any) -> Iterator[str]:
     order = _order(row)
-    wide = number(row["intermediate"]) > _DIRECT_MOST
+    wide = number(row["intermediate"]) > DIRECT_MOST
     other = row["kernel"] == "direct_micro" and wide
     bounds = {"TP 2 to TP 1": OTHER_CODES if other else order, "replay to eager": order}
     for name, bound in bounds.items():

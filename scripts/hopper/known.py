@@ -73,7 +73,6 @@ _DYNAMIC = Report(
     "whole block (1842), in the cubin too",
     {*_LEADER.counts, (2, 0), (3, 0)},
     {*_LEADER.places, ("Read", "Write", 0x400)},
-    says=_LATE,
 )
 _BARRIER = (
     r"did not run: \d+ x Barrier error detected\. Divergent thread\(s\) in block\."

@@ -8,7 +8,6 @@ within all bounds, is no measurement.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +18,13 @@ from scripts.hopper.complete import missing
 from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
-from scripts.in_vllm.hopper_cases import COLUMNS
+from scripts.hopper.results import Record, load
+from scripts.hopper.tables import runs
 from scripts.series.identity import Identity
 
 FOLDER = RECORDS / "hopper"
 SUMS = "SHA256SUMS"
-Record = Mapping[str, Any]
-_KEYS: dict[str, dict[str, type]] = {
-    "machine": dict.fromkeys(
-        ("device", "capability", "driver", "torch", "date", "flashinfer-python"), str
-    ),
-    "bundle": {"tree": str, "kinds": dict, "replaced": dict},
-    "parts": {},
-}
-_CELL = (str, int, float)
 _SHOWN = 40
-
-
-def load(path: Path) -> dict[str, Any]:
-    """A file that run.py wrote, or a record.
-
-    Raises:
-        Finding: It cannot be read, or is none.
-    """
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _look(found)
-    except (OSError, ValueError) as e:
-        raise Finding(
-            "this is no result of a run on a Hopper GPU",
-            where=str(path),
-            expected="the file that run.py --out names",
-            found=str(e),
-            next="make hopper STEP=run PYTHON=...",
-        ) from e
-    return found
-
-
-def _look(found: Any) -> None:
-    """Raise a ValueError, with the place, where it has another shape."""
-    _is(found, dict, "it")
-    for key, names in _KEYS.items():
-        _is(found.get(key), dict, key)
-        for name, kind in names.items():
-            _is(found[key].get(name), kind, f"{key}.{name}")
-    _is(found["bundle"].get("ran", ""), str, "bundle.ran")
-    for name, part in found["parts"].items():
-        _is(part, dict, f"parts.{name}")
-        if name not in COLUMNS:
-            raise ValueError(f"parts.{name} is not known")
-        for key, kind in (("columns", list), ("rows", list), ("failed", str)):
-            _is(part.get(key), kind, f"parts.{name}.{key}")
-        columns = part["columns"]
-        if part["rows"] and columns != [*COLUMNS[name]]:
-            raise ValueError(f"parts.{name}.columns is {columns}")
-        for number, row in enumerate(part["rows"]):
-            at = f"parts.{name}.rows[{number}]"
-            _is(row, list, at)
-            if len(row) != len(columns) or not all(isinstance(c, _CELL) for c in row):
-                raise ValueError(f"{at} is {json.dumps(row)[:200]}")
-
-
-def _is(value: Any, kind: type, at: str) -> None:
-    if not isinstance(value, kind):
-        raise ValueError(f"{at} is {json.dumps(value)[:200]}, not a {kind.__name__}")
 
 
 def recorded(folder: Path = FOLDER, only: str | None = None) -> list[dict[str, Any]]:
@@ -151,43 +93,6 @@ def made_on(record: Record) -> Identity:
     return Identity(record["bundle"]["tree"], record["bundle"].get("ran", ""))
 
 
-def merged(results: Iterable[Record]) -> dict[str, Any]:
-    """Results of one bundle as one: parts may have been run apart.
-
-    Raises:
-        Finding: They are of different bundles or machines, or have the same rows.
-    """
-    first, *others = results
-    whole = {key: first[key] for key in _KEYS}
-    whole["parts"] = {name: dict(part) for name, part in first["parts"].items()}
-    for other in others:
-        for key in ("machine", "bundle"):
-            if other[key] != whole[key]:
-                raise Finding(
-                    f"results of different {key}s make no record",
-                    expected=json.dumps(whole[key])[:300],
-                    found=json.dumps(other[key])[:300],
-                    next="make hopper STEP=record RESULTS=..., of one run alone",
-                )
-        for name, part in other["parts"].items():
-            here = whole["parts"].get(name)
-            if here is None:
-                whole["parts"][name] = dict(part)
-                continue
-            shares = [set(one.get("of", ())) for one in (here, part)]
-            if not all(shares) or shares[0] & shares[1]:
-                raise Finding(
-                    f"two results have the part {name}",
-                    expected="each part once, or of other models or capabilities",
-                    found=", ".join(sorted(shares[0] & shares[1])) or "no share named",
-                    next="make hopper STEP=record RESULTS=..., each file once",
-                )
-            here["of"] = [*here["of"], *part["of"]]
-            here["rows"] = [*here["rows"], *part["rows"]]
-            here["failed"] = here["failed"] or part["failed"]
-    return whole
-
-
 def refused(
     record: Record, series: Identity, required: str, manifest: Record | None = None
 ) -> list[str]:
@@ -201,9 +106,10 @@ def refused(
     """
     found = untrue(record, manifest) + broken(record) + impossible(record)
     found += missing(record, whole=release(record) == required)
-    if not (theirs := made_on(record)).same(series):
-        trees = f"{theirs.tree}, not of {series.tree}, this one"
-        found.append(f"bundle: of the patched tree {trees}")
+    for theirs in map(made_on, runs(record)):
+        if not theirs.same(series):
+            trees = f"{theirs.tree}, not of {series.tree}, this one"
+            found.append(f"bundle: of the patched tree {trees}")
     return found
 
 
@@ -228,17 +134,24 @@ def save(
             next="look into each; scripts/hopper/judge.py has the bounds, complete.py "
             "what has to be there",
         )
-    parts = []
-    for name, part in record["parts"].items():
-        rows = ",\n".join(f"    {json.dumps(row)}" for row in part["rows"])
-        columns = json.dumps(list(part["columns"]))
-        start = f'  "{name}": {{"columns": {columns}, "failed": "", "rows": ['
-        parts.append(f"{start}\n{rows}\n  ]}}")
-    head = json.dumps({key: record[key] for key in ("machine", "bundle")}, indent=1)
-    text = head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}\n"
+    first, *others = map(_text, runs(record))
+    if others:
+        first = first[:-2] + ',\n"others": [\n' + ",\n".join(others) + "\n]\n}"
     path = folder / f"flashinfer-{release(record)}.json"
-    write(path, text.encode())
+    write(path, f"{first}\n".encode())
     sums = {**_sums(folder), path.name: digest(path)}
     lines = [f"{told}  {name}\n" for name, told in sorted(sums.items())]
     write(folder / SUMS, "".join(lines).encode())
     return path
+
+
+def _text(run: Record) -> str:
+    """A run as JSON, a row a line."""
+    parts = []
+    for name, part in run["parts"].items():
+        rows = ",\n".join(f"    {json.dumps(row)}" for row in part["rows"])
+        columns = json.dumps(list(part["columns"]))
+        start = f'  "{name}": {{"columns": {columns}, "failed": "", "rows": ['
+        parts.append(f"{start}\n{rows}\n  ]}}")
+    head = json.dumps({key: run[key] for key in ("machine", "bundle")}, indent=1)
+    return head[:-2] + ',\n "parts": {\n' + ",\n".join(parts) + "\n }\n}"

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.hopper.judge import table
-from scripts.hopper.known import REPORTS
+from scripts.hopper import sanitizer
 from scripts.hopper.record import made_on
 from scripts.hopper.served import ENGINE
-from scripts.in_vllm.hopper_cases import ALL_PADDED
+from scripts.hopper.tables import runs, table
+from scripts.in_vllm.hopper_cases import ALL_PADDED, COLUMNS
 from scripts.in_vllm.hopper_models import left_out, models
 from scripts.reports import of_series
 from scripts.selection.report import columns
@@ -32,9 +32,40 @@ def as_text(record: Mapping[str, Any], series: Identity) -> str:
         record: Of one FlashInfer release.
         series: The one that is here.
     """
-    bundle = record["bundle"]
-    machine = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
-    lines = [of_series(made_on(record), series), machine]
+    lines = [line for run in runs(record) for line in _head(run, record, series)]
+    lines += _NOT_SHOWN
+    for title, rows in _tables(record):
+        lines += _shown(title, rows)
+    return "\n".join(lines)
+
+
+def side_by_side(records: Sequence[Mapping[str, Any]]) -> str:
+    """What racecheck says of each kind of kernel, a column a FlashInfer release."""
+    rows = sanitizer.races(records)
+    return "\n".join(_shown("racecheck by release of FlashInfer", rows))
+
+
+def _shown(title: str, rows: Sequence[Sequence[Any]]) -> list[str]:
+    return ["", title, *columns([list(map(_cell, row)) for row in rows])]
+
+
+_SHARES = {"models": 0, "sanitizer": 1, "seed": 1}
+"""Parts that may be run apart: the column that names what of one a run has."""
+
+
+def _head(
+    run: Mapping[str, Any], record: Mapping[str, Any], series: Identity
+) -> list[str]:
+    """Of a run what it is of, and of one that is not the record's own what it ran."""
+    machine = ", ".join(f"{key} {value}" for key, value in run["machine"].items())
+    lines = [of_series(made_on(run), series), machine]
+    if run is not record:
+        lines = ["", "Run apart:"]
+        for name, part in run["parts"].items():
+            of = dict.fromkeys(row[_SHARES.get(name, 0)] for row in part["rows"])
+            lines.append(f"  {name} of {', '.join(map(str, of))}")
+        lines += [of_series(made_on(run), series), machine]
+    bundle = run["bundle"]
     kinds = [
         f"{arch}: {sum(each.values())} kernels ("
         + ", ".join(f"{count} {kind}" for kind, count in sorted(each.items()))
@@ -43,17 +74,20 @@ def as_text(record: Mapping[str, Any], series: Identity) -> str:
         if each
     ]
     replaced = [f"  {count:>8}  {name}" for name, count in bundle["replaced"].items()]
-    lines += [*kinds, "replaced in their PTX, places:", *replaced, *_NOT_SHOWN]
-    for title, rows in _tables(record):
-        lines += ["", title, *columns([list(map(_cell, row)) for row in rows])]
-    return "\n".join(lines)
+    return [*lines, *kinds, "replaced in their PTX, places:", *replaced]
 
 
 def as_data(record: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a report: tables, and what has to be known of them."""
     return {
         "machine": record["machine"],
-        "notes": [f"Of the patched tree {record['bundle']['tree']}.", *_NOT_SHOWN],
+        "notes": [
+            *(
+                f"Patched tree {run['bundle']['tree']}, {run['machine']['date']}."
+                for run in runs(record)
+            ),
+            *_NOT_SHOWN,
+        ],
         "tables": [
             {
                 "title": title,
@@ -78,8 +112,8 @@ def _cell(value: Any) -> str:
 
 def _as_it_is(name: str) -> Callable[[Mapping[str, Any]], list[Sequence[Any]]]:
     def rows(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-        part = record["parts"].get(name)
-        return [part["columns"], *part["rows"]] if part else []
+        rows = [list(row.values()) for row in table(record, name)]
+        return [COLUMNS[name], *rows] if rows else []
 
     return rows
 
@@ -139,9 +173,9 @@ def _padded(record: Mapping[str, Any]) -> list[Sequence[Any]]:
 
 
 def _left_out(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-    asked = record["bundle"].get("models", ())
+    asked = {name for run in runs(record) for name in run["bundle"]["models"]}
     lines = [[*line] for line in left_out()]
-    if "models" not in record["parts"]:
+    if not table(record, "models"):
         return []
     others = [
         [model.name, "all", "this bundle was prepared without it"]
@@ -164,22 +198,8 @@ def _w4a16(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     return grouped(rows, ("model", "class", "block", "runs"), figures, "tokens")
 
 
-def _sanitizer(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-    release = record["machine"]["flashinfer-python"]
-    lines: list[Sequence[Any]] = []
-    for row in table(record, "sanitizer"):
-        known = REPORTS.get((release, row["tool"], row["kind"]))
-        figures = [row[n] for n in ("errors", "warnings", "launches")]
-        why = known.why if known is not None and known.explains(row) else ""
-        if row["launches"] == "":  # how far it came, and why no further
-            why = f"{row['first report']}; {why}"
-        lines.append([row["tool"], row["kind"], *figures, why])
-    head = ["tool", "kind", "errors", "warnings", "launches", "what it is"]
-    return [head, *lines] if lines else []
-
-
 def _served(record: Mapping[str, Any]) -> list[Sequence[Any]]:
-    if "engine" not in record["parts"]:
+    if not table(record, "engine"):
         return []
     head = ["part", "with the real kernels", "the rest stops at", "why"]
     return [head, *([one.part, one.runs, one.stops, one.why] for one in ENGINE)]
@@ -197,7 +217,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "CUDA graphs of 48 layers on one workspace": _as_it_is("graphs"),
     "The b12x NVFP4 GEMM against FP64, the largest of the cases": _linear,
     "The native b12x W4A16 MoE": _w4a16,
-    "compute-sanitizer": _sanitizer,
+    "compute-sanitizer": sanitizer.reports,
     "Layers split over two GPUs, in a CUDA graph with NCCL's all-reduce": _as_it_is(
         "ranks"
     ),

@@ -13,7 +13,7 @@ from scripts.base.errors import Finding, Unusable
 from scripts.base.files import one_run
 from scripts.checkout import Checkout
 from scripts.hardware import gpu
-from scripts.hopper import prepare, record
+from scripts.hopper import prepare, results
 from scripts.hopper.judge import CAPABILITY
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
@@ -133,7 +133,7 @@ def run(
 
 def _lost(out: Path) -> list[str]:
     """Parts that were asked for and of which a result does not know."""
-    found = record.load(out)
+    found = results.load(out)
     return [name for name in found.get("asked", ()) if name not in found["parts"]]
 
 

@@ -21,6 +21,35 @@ class Case:
     max_tokens: int
     direct: bool = True
 
+    def kernel(self, is_gated: bool) -> tuple[str, int | None]:
+        """Which one takes it, and of the dynamic ones the rows of the tile.
+
+        As FlashInfer's moe_dispatch chooses, whose wrapper has one tile for all calls.
+        """
+        pairs = self.tokens * self.top_k
+        if self.tokens <= _MICRO_TOKENS:
+            return ("direct_micro" if self.direct else "micro"), None
+        if pairs <= _STATIC_PAIRS:
+            return "static", None
+        tile = tile_of(self.max_tokens * self.top_k, self.experts, is_gated)
+        branches = takes_gated(tile, is_gated, self.intermediate, self.top_k)
+        return ("dynamic_gated" if branches else "dynamic"), tile
+
+
+_MICRO_TOKENS, _STATIC_PAIRS = 8, 1024
+
+
+def tile_of(pairs: int, experts: int, is_gated: bool) -> int:
+    """Rows of the dynamic kernel's tile (moe_dispatch._select_dynamic_tile_m)."""
+    least = {15: 16, 48: 32, 96: 64}
+    sizes = (size for rows, size in least.items() if pairs < rows * experts)
+    return next(sizes, 128) if is_gated else 128
+
+
+def takes_gated(tile: int, is_gated: bool, intermediate: int, top_k: int) -> bool:
+    """Whether the dynamic kernel is the gated one (moe_dynamic_kernel)."""
+    return is_gated and tile == 128 and intermediate <= 512 and top_k <= 16
+
 
 _SMALL = (16, 512, 256, 4)
 _WIDE = (16, 512, 640, 4)

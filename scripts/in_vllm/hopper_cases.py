@@ -7,8 +7,6 @@ there. No import but of the standard library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 PARTS = (
     "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16",
     "engine", "seed", "sanitizer",
@@ -153,21 +151,6 @@ INSTRUCTIONS = {
 GATED = ("silu", "gelu_tanh", "swigluoai_uninterleave")
 ACTIVATIONS = (*GATED, "relu2")
 SCALES = ("separate", "shared")
-TILES = (16, 32, 64, 128)
-"""Rows of the dynamic kernel's tile. FlashInfer takes 128 alone where the activation
-is not gated (moe_dispatch._select_dynamic_tile_m)."""
-
-
-def kernels(activation: str) -> Iterator[tuple[str, int | None]]:
-    """Regime, and of the dynamic ones the tile, that an activation is run in."""
-    yield from (("direct_micro", None), ("micro", None), ("static", None))
-    if activation in GATED:
-        yield "dynamic_gated", 128
-        yield from (("dynamic", tile) for tile in TILES)
-    else:
-        yield "dynamic", 128
-
-
 FORMATS = ("modelopt", "compressed-tensors")
 SIGMAS = (0.05, 0.02, 0.01, 0.005, 0.003)
 ERROR_TOKENS = (1, 8, 64, 600)

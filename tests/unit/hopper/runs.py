@@ -14,7 +14,7 @@ from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
-from scripts.in_vllm.hopper_calls import CASES, launches
+from scripts.in_vllm.hopper_calls import CASES, launches, takes_gated, tile_of
 from scripts.in_vllm.hopper_models import MAX_TOKENS
 from scripts.in_vllm.hopper_rows import folded, names
 from scripts.series.identity import Identity
@@ -46,10 +46,10 @@ SAME = "100 of 100 the same bits"
 
 
 def _regimes() -> Iterator[list[Any]]:
-    """Each kernel with each activation, and all numbers of tokens that are asked."""
+    """Each case with each activation, and each kind of scales."""
     for activation, scales in itertools.product(cases.ACTIVATIONS, cases.SCALES):
-        kernels = itertools.cycle(cases.kernels(activation))
-        for case, (regime, tile) in zip(CASES, kernels, strict=False):
+        for case in CASES:
+            regime, tile = case.kernel(activation in cases.GATED)
             exact = regime in ("static", "direct_micro")
             rest = [0.0, 0.0, SAME, 0.0] if exact else [0.003, 0.02, "7 of 100 the "
                     "same bits", 0.004]  # fmt: skip
@@ -71,15 +71,19 @@ def _models() -> Iterator[list[Any]]:
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
+            is_gated = model.activation != "relu2_no_mul"
             for cut, kernel in cuts.items():
+                tile = tile_of(cut * model.top_k, model.experts, is_gated)
+                gated = takes_gated(tile, is_gated, size, model.top_k)
+                name = "dynamic_gated" if gated and kernel == "dynamic" else kernel
                 far, apart = (0.0004, 0.0) if kernel == "static" else (0.009, 0.009)
                 for tokens in (cut,) if model.few else (cut, cut - 1, cut + 1):
                     if 0 < tokens <= MAX_TOKENS:
                         rest = [0.16, 0.16, far, 0.02, apart]
-                        yield [*head, kernel, tokens, "all", *rest]
-                yield [*head, kernel, cut, "all padded", "0 not zero", "", "", "", ""]
+                        yield [*head, name, tokens, "all", *rest]
+                yield [*head, name, cut, "all padded", "0 not zero", "", "", "", ""]
                 for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                    yield [*head, kernel, cut, rows, "", "", far, 0.02, apart]
+                    yield [*head, name, cut, rows, "", "", far, 0.02, apart]
 
 
 def _rows() -> dict[str, list[list[Any]]]:

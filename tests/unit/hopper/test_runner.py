@@ -17,7 +17,7 @@ from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.doctor.facts import Gpu
 from scripts.hardware import gpu
-from scripts.hopper import prepare, record, runner
+from scripts.hopper import prepare, record, results, runner
 from tests.unit.hopper.runs import RELEASE, SERIES, changed, result
 
 
@@ -73,7 +73,7 @@ def test_a_run_hands_on_what_was_asked_for(tmp_path: Path) -> None:
     out = runner.run(
         bundle(tmp_path, writes(1)), sys.executable, ("models", "seed"), ("M", "N")
     )
-    assert record.load(out)["parts"].keys() == result()["parts"].keys()
+    assert results.load(out)["parts"].keys() == result()["parts"].keys()
     said = (tmp_path / runner.LOG).read_text(encoding="utf-8")
     assert said == "words of it --parts models,seed --models M,N\n"
 
@@ -158,7 +158,7 @@ def test_a_run_is_judged_before_anything_is_written(
     done = CliRunner().invoke(app, asked)
     if good:
         assert done.exit_code == 0 and len(written) == 1
-        assert record.load(kept)["parts"]
+        assert results.load(kept)["parts"]
         return
     assert done.exit_code == 1 and not isinstance(done.exception, ForkError)
     assert "not recorded: errors: the fork's error" in done.stderr
