@@ -57,11 +57,11 @@ def translate(text: str) -> Translated:
     read = [*statements(text)]
     _once(read, ".target", SOURCES)
     _once(read, ".address_size", ("64",))
-    zeros = _zeros(read)
+    registers = Registers(read)
     counts: Counter[str] = Counter()
     made, at = [], 0
     for one in read:
-        new = _instead(one, zeros, counts)
+        new = _instead(one, registers, counts)
         if new is not None:
             made += [text[at : one.start], new]
             at = one.end
@@ -79,7 +79,7 @@ def _once(read: list[Statement], directive: str, allowed: tuple[str, ...]) -> No
         raise Untranslatable(f"{directive} is {values}, not one of {allowed}")
 
 
-def _instead(one: Statement, zeros: frozenset[str], counts: Counter[str]) -> str | None:
+def _instead(one: Statement, registers: Registers, counts: Counter[str]) -> str | None:
     """What stands there in the translation; None if it stays as it is."""
     if one.is_a(".target"):
         return f".target {TARGET}"
@@ -103,7 +103,7 @@ def _instead(one: Statement, zeros: frozenset[str], counts: Counter[str]) -> str
     if one.guard:
         raise Untranslatable(f"{name} has a guard: {one.text}")
     counts[name] += 1
-    return replace(one, zeros)
+    return replace(one, registers)
 
 
 @cache
@@ -116,20 +116,49 @@ def there() -> dict[str, frozenset[tuple[int, ...]]]:
     return {name: frozenset(shapes) for name, shapes in found.items()}
 
 
-def _zeros(read: list[Statement]) -> frozenset[str]:
-    """Registers that are set to 0, and are nowhere else but in scale selectors."""
-    zero: set[str] = set()
-    other: set[str] = set()
-    for one in read:
-        if one.name == _MMA:
-            for number, group in enumerate(one.groups()):
-                if number not in _SELECTORS:
-                    other.update(group)
-        elif found := _SET_TO_0.fullmatch(one.text):
-            zero.add(found[1])
-        elif not one.is_a(".reg"):
-            other.update(one.mentioned)
-    return frozenset(zero - other)
+_DECLARED = re.compile(r"\.reg\s+\.\w+\s+([^;()]+)")
+_NAMES = re.compile(r"(%?[\w$]+)(?:<(\d+)>)?")
+_Register = tuple[tuple[int, ...], str]
+"""The block that declares it, and its name."""
+
+
+class Registers:
+    """Which are set to 0, and are nowhere else but in scale selectors.
+
+    One is told from another of its name by the block that declares it.
+    """
+
+    def __init__(self, read: list[Statement]) -> None:
+        self.declared: dict[tuple[int, ...], set[str]] = {}
+        for one in read:
+            for found in () if one.name else _DECLARED.finditer(one.text):
+                names = self.declared.setdefault(one.block, set())
+                for name, count in _NAMES.findall(found[1]):
+                    names.update(f"{name}{n}" for n in range(int(count or 0)))
+                    names.add(name)
+        zero: set[_Register | None] = {None}
+        other: set[_Register | None] = {None}
+        for one in read:
+            if one.name == _MMA:
+                for number, group in enumerate(one.groups()):
+                    if number not in _SELECTORS:
+                        other.update(self._of(one, name) for name in group)
+            elif assigned := _SET_TO_0.fullmatch(one.text):
+                zero.add(self._of(one, assigned[1]))
+            elif not one.is_a(".reg"):
+                other.update(self._of(one, name) for name in one.mentioned)
+        self.zeros = zero - other
+
+    def _of(self, one: Statement, name: str) -> _Register | None:
+        """The register that the statement means; None if no block declares it."""
+        for end in range(len(one.block), -1, -1):
+            if name in self.declared.get(one.block[:end], ()):
+                return one.block[:end], name
+        return None
+
+    def is_0(self, one: Statement, name: str) -> bool:
+        """Whether the statement's register of that name is certainly 0."""
+        return self._of(one, name) in self.zeros
 
 
 def _sized(one: Statement, *sizes: int) -> list[list[str]]:
@@ -144,16 +173,16 @@ _SELECTORS = (5, 7)
 """Among the operands of the matrix instruction: byte and thread of A's scales, B's."""
 
 
-def _mma(one: Statement, zeros: frozenset[str]) -> str:
+def _mma(one: Statement, registers: Registers) -> str:
     d, a, b, c, scale_a, of_a, scale_b, of_b = _sized(one, 4, 4, 2, 4, 1, 2, 1, 2)
     for selector in (*of_a, *of_b):
-        if selector != "0" and selector not in zeros:
+        if selector != "0" and not registers.is_0(one, selector):
             raise Untranslatable(f"a scale selector of {_MMA} may not be 0: {selector}")
     given = ", ".join([*a, *b, *c, *scale_a, *scale_b])
     return f"call ({', '.join(d)}), hopper_mma_mxf4nvf4, ({given});"
 
 
-def _to_e2m1(one: Statement, _: frozenset[str]) -> str:
+def _to_e2m1(one: Statement, _: Registers) -> str:
     (to,), (high,), (low,) = _sized(one, 1, 1, 1)
     return (
         f"{{ .reg .b32 hopper_t; call (hopper_t), hopper_to_e2m1x2, ({high}, {low});"
@@ -161,7 +190,7 @@ def _to_e2m1(one: Statement, _: frozenset[str]) -> str:
     )
 
 
-def _from_e2m1(one: Statement, _: frozenset[str]) -> str:
+def _from_e2m1(one: Statement, _: Registers) -> str:
     (to,), (byte,) = _sized(one, 1, 1)
     return (
         f"{{ .reg .b32 hopper_t; cvt.u32.u8 hopper_t, {byte};"
@@ -169,7 +198,7 @@ def _from_e2m1(one: Statement, _: frozenset[str]) -> str:
     )
 
 
-_Replace = Callable[[Statement, frozenset[str]], str]
+_Replace = Callable[[Statement, Registers], str]
 _KNOWN: dict[str, _Replace] = {
     _MMA: _mma,
     _TO_E2M1: _to_e2m1,
@@ -186,7 +215,7 @@ def _packed(name: str) -> _Replace | None:
     scalar = f"{found[1]}.rn{found[3]}.f32"
     count = 4 if found[1] == "fma" else 3
 
-    def replace(one: Statement, _: frozenset[str]) -> str:
+    def replace(one: Statement, _: Registers) -> str:
         (to,), *given = _sized(one, *[1] * count)
         halves = [[f"hopper_{side}{n}" for n in range(len(given))] for side in "lh"]
         names = ", ".join(name for half in halves for name in half)

@@ -27,15 +27,30 @@ _BARE = re.compile(  # without a semicolon
     r"|\.loc\s+\d+\s+\d+\s+\d+(?:\s*,\s*function_name\s+[\w$]+(?:\s*\+\s*\d+)?"
     r"\s*,\s*inlined_at\s+\d+\s+\d+\s+\d+)?"
 )
-_HEAD = re.compile(r"\.(?:visible|extern|weak|common|entry|func)\b[^{};]*")
+_NAME = r"%?[\w$]+(?:\.[\w$]+)*"
+_WORDS = r"(?:\s*\.\w+(?:\s+\d+)?)*"  # types, and .align or .ptr with what they are of
+_ONE = rf"\s*{_NAME}(?:<\d+>|\s*\[\d*\])?"
+_SPACES = r"\.(?:reg|shared|global|local|const|param)\b"
+_VARIABLE = rf"{_SPACES}{_WORDS}{_ONE}(?:\s*,{_ONE})*"
+_PARAMETERS = rf"\(\s*(?:{_SPACES}{_WORDS}{_ONE}\s*,?\s*)*\)"
+_LINKED = r"(?:\.(?:visible|extern|weak|common)\s+)*"
+_HEAD = re.compile(
+    rf"{_LINKED}\.(?:entry|func)\b\s*(?:{_PARAMETERS}\s*)?{_NAME}\s*(?:{_PARAMETERS})?"
+    r"(?:\s*\.(?:reqntid|maxntid|minnctapersm|maxnreg|maxnctapersm|noreturn)\b"
+    r"(?:\s+\d+(?:\s*,\s*\d+)*)?)*(?=\s*[{;])"
+)
 # With braces for the values that a variable begins with.
-_DIRECTIVE = re.compile(r"\.[a-z]\w*[^;{}]*(?:=\s*\{[^;]*\}\s*)?;")
+_DIRECTIVE = re.compile(
+    rf'(?:{_LINKED}{_VARIABLE}\s*(?:=\s*(?:\{{[^;{{}}]*\}}|[\w$]+)\s*)?|\.pragma\s+"[^"]*"\s*);'
+)
 _INSTRUCTION = re.compile(
     r"(?P<guard>@!?[\w%$]+\s+)?(?P<name>[a-z][\w.:]*)(?P<operands>[^\w.:;][^;]*)?;"
 )
 _BRACED = re.compile(r"\{[^{}]*\}")
-_OPERAND = re.compile(r"\s*(?:\{([^{}]*)\}|(\[[^\[\]]*\])|([^][,{}()]+?))\s*(?:,|$)")
-_NAME = r"%?[\w$]+(?:\.[\w$]+)*"
+_WORD = r"[^][,(){}\s;]+"
+_OPERAND = re.compile(
+    rf"\s*(?:\{{([^{{}}]*)\}}|(\[[^\[\]]*\])|({_WORD}(?:\s*[-+|]\s*{_WORD})*))\s*(?:,|$)"
+)
 _GROUP = re.compile(rf"\s*(?:\{{([^{{}}]*)\}}|({_NAME}))\s*(?:,|$)")
 
 
@@ -50,6 +65,9 @@ class Statement:
     name: str = ""
     """Of an instruction, with its modifiers; empty for a directive or a label."""
     operands: str = ""
+    block: tuple[int, ...] = ()
+    """The blocks that it stands in, each by its number; of an entry or a function that
+    which it begins, where its parameters are."""
 
     def is_a(self, directive: str) -> bool:
         return not self.name and self.text.split(None, 1)[0] == directive
@@ -105,8 +123,14 @@ def statements(text: str) -> Iterator[Statement]:
     """
     code = _HIDDEN.sub(_blank, text)
     at = _past(code, 0)
+    blocks: list[int] = []
+    count = 0
     while at < len(code):
         if code[at] in "{}":
+            if code[at] == "{":
+                blocks, count = [*blocks, count], count + 1
+            else:
+                blocks = blocks[:-1]
             at = _past(code, at + 1)
             continue
         for pattern in (_LABEL, _BARE, _HEAD, _DIRECTIVE, _INSTRUCTION):
@@ -127,6 +151,7 @@ def statements(text: str) -> Iterator[Statement]:
             (told.get("guard") or "").strip(),
             told.get("name") or "",
             told.get("operands") or "",
+            (*blocks, count) if pattern is _HEAD else (*blocks,),
         )
         at = _past(code, found.end())
         if pattern is _HEAD and code[at : at + 1] == ";":

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 from scripts.base.errors import Finding
 from scripts.hopper import abi, ptx, selftest
 from scripts.hopper.assemble import Tools, assemble
-from scripts.hopper.statements import Untranslatable, statements
+from scripts.hopper.statements import Untranslatable
 
 SOURCE = selftest.SOURCE.read_text(encoding="utf-8")
 MMA = ptx._MMA
+PACKED = "mul.f32x2 %rd1, %rd2, %rd3;"
 
 
 def module(body: str, target: str = "sm_120a") -> str:
@@ -118,6 +118,7 @@ OPERANDS = (
     "{{%r1, %r2, %r3, %r4}},{{%r1, %r2, %r3, %r4}},{{%r1, %r2}},{{%r1, %r2, %r3, %r4}},"
     "{{%r5}},{{{0}, {1}}},{{%r6}},{{{2}, {3}}};"
 )
+SELECTED = f"{MMA} {OPERANDS.format(*['%rs1'] * 4)}"
 
 
 @pytest.mark.parametrize(
@@ -147,11 +148,33 @@ OPERANDS = (
     ],
 )
 def test_a_register_that_may_not_be_0_is_no_selector(before: str) -> None:
-    text = module(f"{before}\n{MMA} {OPERANDS.format(*['%rs1'] * 4)}")
+    text = module(f".reg .b16 %rs<3>;\n{before}\n{SELECTED}")
     with pytest.raises(Untranslatable, match=r"selector|no statement|not known"):
         ptx.translate(text)
-    with contextlib.suppress(Untranslatable):
-        assert ptx._zeros([*statements(text)]) == set()
+
+
+REG, ZERO = ".reg .b16 %rs<2>;", "mov.b16 %rs1, 0;"
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        (f".func f\n{{ {REG} {ZERO} ret; }}\n.func g\n{{ {REG} {SELECTED} }}", False),
+        (f".func f\n{{ {REG} {ZERO} {{ {REG} {SELECTED} }} }}", False),
+        (f".func f\n{{ {REG} {{ {REG} {ZERO} }} {SELECTED} }}", False),
+        (f".func f (.reg .b16 %rs1)\n{{ {SELECTED} }}\n{REG} {ZERO}", False),
+        (f".func f\n{{ {ZERO} {SELECTED} }}", False),
+        (f".func f\n{{ {REG} {ZERO} {{ {SELECTED} }} }}", True),
+        (f".func f\n{{ {REG} {{ {ZERO} {SELECTED} }} }}", True),
+        (f"{{ {REG} mov.b16 %rs1, 1; }} {{ {REG} {ZERO} {SELECTED} }}", True),
+    ],
+)
+def test_a_register_is_that_of_its_block(body: str, good: bool) -> None:
+    if good:
+        assert ptx.translate(module(body)).counts == {MMA: 1}
+        return
+    with pytest.raises(Untranslatable, match="selector"):
+        ptx.translate(module(body))
 
 
 @pytest.mark.parametrize("at", range(4))
@@ -159,7 +182,7 @@ def test_a_register_that_may_not_be_0_is_no_selector(before: str) -> None:
 def test_every_selector_is_looked_at(at: int, other: str) -> None:
     selectors = ["%rs1"] * 4
     selectors[at] = other
-    text = module(f"mov.b16 %rs1, 0;\n{MMA} {OPERANDS.format(*selectors)}")
+    text = module(f"{REG} {ZERO}\n{MMA} {OPERANDS.format(*selectors)}")
     with pytest.raises(Untranslatable, match=r"selector|operands"):
         ptx.translate(text)
 
@@ -197,11 +220,30 @@ def test_operands_are_those_of_the_instruction(statement: str) -> None:
         "ret }\n{ mul.f32x2 %rd1, %rd2, %rd3;",
         ".section .debug_info { .b8 1 }",
         "/* no end mul.f32x2 %rd1, %rd2, %rd3;",
+        ".frobnicate 1;",
+        ".section .debug_info;",
+        ".func f .frobnicate 3\n{ ret; }",
+        # No semicolon, so that what follows would be a part of it.
+        f".reg .b32 %r1\n{PACKED}",
+        f".reg .b32 %r<4>\n{PACKED}",
+        f".shared .align 4 .b8 a[4]\n{PACKED}",
+        f".global .b32 a = 1\n{PACKED}",
+        f'.pragma "nounroll"\n{PACKED}',
+        f".loc 1 2 3 {PACKED[:3]}",
+        f".visible .entry k()\n{PACKED} {{ ret; }}",
+        f".func f (.reg .b32 a {PACKED[:-1]})\n{{ ret; }}",
     ],
 )
 def test_what_is_no_statement_is_not_left_out(body: str) -> None:
     with pytest.raises(Untranslatable, match=r"no statement|braces"):
         ptx.translate(module(body))
+
+
+@pytest.mark.parametrize("first", ["mov.b32 %r1, %r2", "neg.s32 %r1", "ret", "$L: ret"])
+def test_an_instruction_without_an_end_takes_no_other_with_it(first: str) -> None:
+    for other in (PACKED, "neg.s32 %r3, %r4;", "mov.b32 %r3, %r4;"):
+        with pytest.raises(Untranslatable, match=r"operands|not known|no statement"):
+            ptx.translate(module(f"{first}\n{other}"))
 
 
 def test_every_statement_of_a_line_is_replaced() -> None:
@@ -221,7 +263,7 @@ def test_names_of_kernels_are_those_of_entries_alone() -> None:
 
 
 def test_selectors_of_0_are_taken() -> None:
-    for before, one in (("mov.b16 %rs1, 0;", "%rs1"), ("", "0")):
+    for before, one in ((f"{REG} {ZERO}", "%rs1"), ("", "0")):
         text = module(f"{before}\n{MMA} {OPERANDS.format(*[one] * 4)}")
         assert ptx.translate(text).counts == {MMA: 1}
 
