@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from scripts.base.object_ids import Entry
 from scripts.port import decide
 from scripts.port.decide import Case
+from scripts.port.kept import Kept
 from scripts.port.merge.text import Merged, Space, space
 from scripts.port.moves import Places
 from scripts.port.names.ahead import beside
@@ -41,6 +42,7 @@ def carry(
     records: Records,
     label: str,
     trees: Trees | None = None,
+    known: Kept | None = None,
 ) -> Carried:
     """Carry the series, in memory.
 
@@ -52,44 +54,85 @@ def carry(
         records: What persons decided before.
         label: What the new tree is called in conflict markers.
         trees: Both trees, to look up what the patches use; None to leave it out.
+        known: What an earlier run found, and where to put what this one finds.
 
     Raises:
         Finding: The series does not hold on its own base.
     """
     chain = Chain(base, new, trees)
     steps = list(replay(patches, base))
-    results: list[PatchResult] = []
-    used: set[str] = set()
-    waiting = Waiting(chain.known)
-    _read(steps, base, new)
-    with beside(chain, len(steps)) as process, space() as room:
-        tried: deque[tuple[Snapshot, PatchResult]] = deque()
-        while len(results) < len(steps):
-            next_ = len(results) + len(tried)
-            for step in steps[next_ : len(results) + process.depth]:
+    work = _Work(chain, Waiting(chain.known), records)
+    while len(work.results) < len(steps):
+        at = len(work.results)
+        found = known.take(steps[at], chain) if known else None
+        if found is None:
+            break
+        before = chain.state
+        chain.take(found[0].files)
+        work.settle(before, *found)
+    rest = steps[len(work.results) :]
+    _read(rest, base, new)
+    with beside(chain, len(rest)) as process, space() as room:
+        tried: deque[tuple[Step, Snapshot, PatchResult]] = deque()
+        done = 0
+        while done < len(rest):
+            for step in rest[done + len(tried) : done + process.depth]:
                 before = chain.state
                 result = _patch(step, chain, places, records, room, label)
                 chain.take(result.files)
-                process.ask(len(results) + len(tried), result.files)
-                tried.append((before, result))
-            before, result = tried.popleft()
-            found, needs = process.answer() or _look(chain, before, result)
-            judged = replace(result, files=_judged(result.files, found, waiting))
-            settled = waiting.see(judged, found, needs)
-            if _taken(settled) != _taken(result):
-                # What was merged since stands on what is not there.
-                chain.restore(before)
-                chain.take(result.files)
-                chain.take(settled.files)
-                process.settle(len(results), settled.files)
+                process.ask(done + len(tried), result.files)
+                tried.append((step, before, result))
+            step, before, result = tried.popleft()
+            answer = process.answer() or _look(chain, before, result)
+            if known:
+                known.add(step, result, answer)
+            if not work.settle(before, result, answer):
+                process.settle(done, work.results[-1].files)
                 tried.clear()
-            used |= {
-                records.name(part.base, part.ours, part.theirs)
-                for part in settled.files
-                if part.state is State.RESOLVED
-            }
-            results.append(settled)
-    return Carried(tuple(waiting.linked(results)), frozenset(used))
+            done += 1
+    if known:
+        known.save()
+    linked = work.waiting.linked(work.results)
+    return Carried(tuple(linked), frozenset(work.used))
+
+
+@dataclass
+class _Work:
+    """The series as far as it is settled."""
+
+    chain: Chain
+    waiting: Waiting
+    records: Records
+    results: list[PatchResult] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+    def settle(self, before: Snapshot, result: PatchResult, answer: Answer) -> bool:
+        """Settle the next patch.
+
+        Args:
+            before: Both trees without it.
+            result: It, merged.
+            answer: What it uses.
+
+        Returns:
+            Whether what was merged behind it may stay.
+        """
+        found, needs = answer
+        judged = replace(result, files=_judged(result.files, found, self.waiting))
+        settled = self.waiting.see(judged, found, needs)
+        stays = _taken(settled) == _taken(result)
+        if not stays:
+            # What was merged since stands on what is not there.
+            self.chain.restore(before)
+            self.chain.take(result.files)
+            self.chain.take(settled.files)
+        self.used |= {
+            self.records.name(part.base, part.ours, part.theirs)
+            for part in settled.files
+            if part.state is State.RESOLVED
+        }
+        self.results.append(settled)
+        return stays
 
 
 def _read(steps: Sequence[Step], base: Tree, new: Tree) -> None:

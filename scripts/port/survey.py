@@ -15,6 +15,7 @@ from scripts.checkout import Checkout
 from scripts.port import companions
 from scripts.port.bisect import Trials, culprits
 from scripts.port.carry import Carried, carry
+from scripts.port.kept import kept
 from scripts.port.mirror import imported, mirror
 from scripts.port.moves import places
 from scripts.port.names.trees import Trees
@@ -97,7 +98,10 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
     note(f"carrying {len(patches)} patches")
     trees = (base.files.get, new.files.get)
     whole = Trees(base, new)
-    carried = carry(patches, *trees, moves, records, target.name, whole)
+    # What is written is always found anew.
+    dry = wanted_.dry_run
+    known = kept(base, new, paths, records, target.name) if dry else None
+    carried = carry(patches, *trees, moves, records, target.name, whole, known)
     found, seen = (
         between(lock, target, patches, carried.patches, new.files)
         if wanted_.history

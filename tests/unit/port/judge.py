@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.base.object_ids import Entry, blob_id
 from scripts.port.carry import carry
+from scripts.port.kept import kept
 from scripts.port.moves import places
 from scripts.port.names.trees import Trees
 from scripts.port.report.states import PatchResult, State
@@ -127,10 +128,21 @@ def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
 
 def carried(patches: list[Patch], old: Files, now: Files) -> tuple[PatchResult, ...]:
     """Carry patches from one small tree to another."""
+    return carried_by(patches, old, now, None)
+
+
+def carried_by(
+    patches: list[Patch], old: Files, now: Files, records: Records | None
+) -> tuple[PatchResult, ...]:
+    """The same, with what earlier runs kept where there are records."""
     trees = Trees(_source(_entries(old)), _source(_entries(now)))
     base, new = trees.base.files.get, trees.new.files.get
-    moves = places(touched(patches), trees.base, trees.new)
-    return carry(patches, base, new, moves, Records(), "new", trees).patches
+    paths, known = touched(patches), None
+    moves = places(paths, trees.base, trees.new)
+    if records is not None:
+        known = kept(trees.base, trees.new, paths, records, "new")
+    found = records or Records()
+    return carry(patches, base, new, moves, found, "new", trees, known).patches
 
 
 def _source(files: dict[str, Entry]) -> Source:
