@@ -24,11 +24,8 @@ from scripts.upstream import lock
 RECORDS = record.recorded()
 REQUIRED = lock.load(lock.PATH).companions["flashinfer-python"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CONTRACT = " ".join(
-    (ROOT / "tests/on_cpu/in_vllm/contract/CONTRACT.md")
-    .read_text(encoding="utf-8")
-    .split()
-)
+CONTRACT_TEXT = (ROOT / "tests/on_cpu/in_vllm/contract/CONTRACT.md").read_text("utf-8")
+CONTRACT = " ".join(CONTRACT_TEXT.split())
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
@@ -162,6 +159,20 @@ def test_the_contract_says_of_direct_micro_how_far_it_ran() -> None:
     pairs = max(row["tokens"] * row["top-k"] for row in direct)
     size = max(row["intermediate"] for row in direct)
     assert f"ran, up to {pairs} pairs and I of {size}" in CONTRACT
+
+
+def test_the_contract_says_of_how_many_experts_ran() -> None:
+    rows = table(RECORDS[-1], "models")
+    most = max(row["experts"] for row in rows)
+    kernels = {row["kernel"] for row in rows if row["experts"] == most}
+    assert f"ran: E of {most} in every regime of {REQUIRED}" in CONTRACT
+    assert kernels == {row["kernel"] for row in rows}
+
+
+def test_the_contract_says_of_each_line_that_did_not_run_why() -> None:
+    """A mark of what was read, alone, says nothing of a run."""
+    alone = re.findall(r"(?:\. R| \| R \|)$", CONTRACT_TEXT, re.M)
+    assert alone == [] and "host** code" in CONTRACT
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
