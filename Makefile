@@ -116,7 +116,7 @@ takes-port = some ten seconds with DRY_RUN=1, some twenty-five with NO_PROOF=1; 
 port: says/port .venv/.maintainer ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port $(call quoted,TO) $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
-port-continue: .venv/.maintainer ## Go on once the conflict in build/port/vllm is mended (REASON="why it is right") | make port-continue REASON="upstream renamed it"
+port-continue: .venv/.maintainer ## Go on once the conflict in build/port/vllm is fixed (REASON="why it is right") | make port-continue REASON="upstream renamed it"
 	@$(run) port-continue --reason $(call quoted,REASON) $(call flag,NO_PROOF,--no-proof) $(call opt,FORMAT,--format)
 
 takes-carry-matrix = some ten minutes, most of it the cases made by hand

@@ -135,7 +135,7 @@ def _at_rest(
     if mark is None or Version(mark.version) > Version(pinned):
         return Result(notes=notes)
     seen = Seen(issue=issue)
-    todo = plan.mended(issue)
+    todo = plan.fixed(issue)
     if wanted.apply:
         for each in todo:
             forge_actions.do(

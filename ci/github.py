@@ -138,7 +138,7 @@ class GitHub:
             found=done.stderr.strip()[-2000:] or None,
             next="gh auth login, or set GH_TOKEN"
             if done.returncode == NOT_LOGGED_IN
-            else "run make bot again once that is mended; nothing is done twice",
+            else "run make bot again once that is fixed; nothing is done twice",
         )
 
 

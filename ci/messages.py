@@ -121,7 +121,7 @@ def issue_body(mark: Mark, summary: Summary | None, said: Sequence[str]) -> str:
         rows += ["```", *(line.replace("```", "'''") for line in said), "```", ""]
     if summary is not None and summary.outcome is Outcome.OPEN:
         rows += [
-            "A person has to decide. `make port-continue` writes down what you mend "
+            "A person has to decide. `make port-continue` writes down what you fix "
             "in `build/port/vllm`; commit `patches/resolutions/`, and the bot goes on:",
             "",
             *("```", f"make port TO={to} NO_PROOF=1", "```", ""),

@@ -135,7 +135,7 @@ def _proposed(seen: Seen, made: Proposal, *, alike: bool) -> list[Act]:
         wanted = messages.renewed(pull.body, made.body)
         if pull.title != made.title or not messages.same(pull.body, wanted):
             found.append(Act.EDIT_PULL)
-    return found + mended(seen.issue)
+    return found + fixed(seen.issue)
 
 
 def _told(seen: Seen, made: Proposal) -> list[Act]:
@@ -156,7 +156,7 @@ def _told(seen: Seen, made: Proposal) -> list[Act]:
     return found
 
 
-def mended(issue: Issue | None) -> list[Act]:
+def fixed(issue: Issue | None) -> list[Act]:
     """What becomes of the issue once it works again."""
     if issue is None or issue.state is not State.OPEN or HOLD in issue.labels:
         return []

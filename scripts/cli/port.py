@@ -79,7 +79,7 @@ def port_verb(
     epilog="Example: python -m scripts port-continue --reason 'upstream renamed it'",
 )
 def continue_verb(
-    reason: Annotated[str, typer.Option(help="Why the mended files are right.")],
+    reason: Annotated[str, typer.Option(help="Why the fixed files are right.")],
     no_proof: NoProof = False,
     form: AsFormat = Format.TEXT,
 ) -> None:

@@ -117,7 +117,7 @@ def doctor_verb(
         bool, typer.Option("--json", help="The same as JSON, for a program.")
     ] = False,
 ) -> None:
-    """Look at a machine and its vLLM, or at a model: what it gets, what to mend.
+    """Look at a machine and its vLLM, or at a model: what it gets, what to fix.
 
     Without a GPU and a capability it answers for both of SM12x; without a vLLM
     it reads the answers from the repository's table. With --model it reads a

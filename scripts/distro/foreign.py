@@ -185,5 +185,5 @@ def _refused(where: str, e: ForkError) -> Finding:
         where=where,
         expected="every line of its hunks, in the tree that comes before it",
         found=e.found,
-        next="quilt push as far as it goes, mend it there, quilt refresh",
+        next="quilt push as far as it goes, fix it there, quilt refresh",
     )

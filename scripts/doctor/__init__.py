@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine and its vLLM are, what would be selected there, and what to mend."""
+"""What a machine and its vLLM are, what would be selected there, and what to fix."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a machine's GPUs and driver from serving, each with its mend."""
+"""What keeps a machine's GPUs and driver from serving, each with its fix."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of an environment keeps the series from working, each with its mend."""
+"""What of an environment keeps the series from working, each with its fix."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ def _cutlass_dsl(facts: Facts, lock: Lock) -> Iterator[Remark]:
 
 def _b12x(facts: Facts) -> Iterator[Remark]:
     if problem := facts.b12x.get("problem"):
-        what, _, mend = problem.partition("; run ")
+        what, _, fix = problem.partition("; run ")
         # The guard knows no environment but its own.
-        verb, _, specs = mend.strip("`").removeprefix("pip ").partition(" ")
-        yield fault(what, facts.install(specs) if verb == "install" else mend)
+        verb, _, specs = fix.strip("`").removeprefix("pip ").partition(" ")
+        yield fault(what, facts.install(specs) if verb == "install" else fix)
 
 
 def _settings(facts: Facts) -> Iterator[Remark]:

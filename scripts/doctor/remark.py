@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One thing to say of an environment, and its mend."""
+"""One thing to say of an environment, and its fix."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Remark:
 
     level: Level
     what: str
-    mend: str
+    fix: str
     """The command, or the thing to do."""
 
 
-def fault(what: str, mend: str) -> Remark:
-    return Remark(Level.FAULT, what, mend)
+def fault(what: str, fix: str) -> Remark:
+    return Remark(Level.FAULT, what, fix)
 
 
-def note(what: str, mend: str) -> Remark:
-    return Remark(Level.NOTE, what, mend)
+def note(what: str, fix: str) -> Remark:
+    return Remark(Level.NOTE, what, fix)
 
 
 def version(text: str | None) -> Version | None:

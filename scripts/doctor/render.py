@@ -47,7 +47,7 @@ def text(found: Diagnosis) -> str:
         )
     lines += ["", "Findings" if found.remarks else "Findings: none"]
     for remark in found.remarks:
-        lines += [f"  {remark.level.value}: {remark.what}", f"    mend: {remark.mend}"]
+        lines += [f"  {remark.level.value}: {remark.what}", f"    fix: {remark.fix}"]
     return "\n".join(lines)
 
 
@@ -107,7 +107,7 @@ def data(found: Diagnosis) -> str:
         "facts": asdict(found.facts),
         "selections": [asdict(each) for each in found.selections],
         "findings": [
-            {"level": r.level.value, "what": r.what, "mend": r.mend}
+            {"level": r.level.value, "what": r.what, "fix": r.fix}
             for r in found.remarks
         ],
     }

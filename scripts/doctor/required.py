@@ -45,7 +45,7 @@ def required(facts: Facts, judged: Collection[str]) -> Iterator[Remark]:
         )
         for name in dict.fromkeys(each.name for each in wrong)
     )
-    # All that is asked of them, lest the one's mend breaks the other.
+    # All that is asked of them, lest the one's fix breaks the other.
     names = {each.name for each in wrong}
     specs = dict.fromkeys(_spec(each.what) for each in asked if each.name in names)
     yield fault(f"packages do not fit: {said}", facts.install(*map(shlex.quote, specs)))

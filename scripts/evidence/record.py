@@ -65,7 +65,7 @@ def equivalents(path: Path = EQUIVALENT) -> dict[str, str]:
                 where=f"{path.name}: {key or entry}",
                 expected="key, line, what, and a reason that is a sentence",
                 found=reason or "no reason",
-                next=f"mend that entry of {path.name}",
+                next=f"fix that entry of {path.name}",
             )
         found[key] = reason
     return found

@@ -76,7 +76,7 @@ def hold(found: Record, recorded: Record) -> None:
             f"{len(changed)} rows are not those of the record",
             where=PATH.name,
             found=named,
-            next="mend the series, or record what it does now: make footprint UPDATE=1",
+            next="fix the series, or record what it does now: make footprint UPDATE=1",
         )
 
 

@@ -69,7 +69,7 @@ def hold(rows: Sequence[Row]) -> None:
             "what is selected by itself takes more than upstream's default",
             expected=f"at most {BOUND:.2f} times its bytes, and what it loads",
             found="\n".join(said),
-            next="mend the patch that selects it",
+            next="fix the patch that selects it",
         )
 
 

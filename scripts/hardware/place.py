@@ -130,5 +130,5 @@ def _checked(command: list[str]) -> None:
             "the environment cannot be made",
             where=" ".join(command[:4]),
             found=f"exit status {done.returncode}; its words stand above",
-            next="mend what it says, and run it again",
+            next="fix what it says, and run it again",
         )

@@ -30,7 +30,7 @@ class _Claim:
         return f"{self.name} {self.version}"
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         return f"pip install --force-reinstall --no-deps {self.name}=={self.version}"
 
 
@@ -41,7 +41,7 @@ class B12xOrigin:
     Attributes:
         live: The distribution and its version, or None if it is of none.
         path: The file that is imported, or None if there is none.
-        problem: What is broken, with the command that mends it, or None. One package
+        problem: What is broken, with the command that fixes it, or None. One package
             over the files of the other works, whichever came last.
 
     """
@@ -63,7 +63,7 @@ def find_b12x() -> B12xOrigin:
         gone = claims[0]
         return B12xOrigin(
             problem=f"{_INIT} of {gone} is gone, as after removing another "
-            f"distribution that had it; run `{gone.mend}`"
+            f"distribution that had it; run `{gone.fix}`"
         )
     # One elsewhere on the path is not what is imported.
     claims = [c for c in claims if c.path == Path(path).resolve()]
@@ -75,7 +75,7 @@ def find_b12x() -> B12xOrigin:
         return B12xOrigin(
             path=path,
             problem=f"{path} is neither what {owners} has installed; "
-            f"run `{claims[0].mend}`",
+            f"run `{claims[0].fix}`",
         )
     return B12xOrigin(live=str(live) if live is not None else None, path=path)
 

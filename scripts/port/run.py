@@ -172,5 +172,5 @@ def _check(place: Workplace, stop: Stop, waiting: PatchResult) -> None:
             "the port cannot go on yet",
             where=str(place.tree),
             found="\n".join(bad),
-            next=f'{back}mend what is marked, then make port-continue REASON="..."',
+            next=f'{back}fix what is marked, then make port-continue REASON="..."',
         )

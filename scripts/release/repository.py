@@ -142,5 +142,5 @@ class Repository:
                 f"git cannot tag {tag_of(version)}",
                 where=str(self.root),
                 found=done.stderr.strip(),
-                next="mend what git says, then make release TAG=1",
+                next="fix what git says, then make release TAG=1",
             )

@@ -61,7 +61,7 @@ def release(at: Checkout, wanted: Wanted) -> Iterator[str]:
             f"{lock.release_version} cannot be released",
             where=str(at.root),
             found="\n".join(reasons),
-            next="mend that, then make release",
+            next="fix that, then make release",
         )
     if wanted.dry_run:
         return

@@ -126,14 +126,14 @@ def hold(found: Matrix) -> None:
         raise Finding(
             f"the series changes {len(changed)} selections off SM12x",
             found="\n".join(", ".join(each) for each in changed[:_SHOWN]),
-            next="mend the patch that does it",
+            next="fix the patch that does it",
         )
     if lines := table.differences(recorded().table, found.table):
         raise Finding(
             f"{len(lines)} answers are not those of the repository's table",
             where=str(table.RECORDED.relative_to(ROOT)),
             found="\n".join(lines[:_SHOWN]),
-            next="mend the series, or record what it does now: make matrix UPDATE=1",
+            next="fix the series, or record what it does now: make matrix UPDATE=1",
         )
 
 

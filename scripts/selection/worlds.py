@@ -135,14 +135,14 @@ def hold(rows: Sequence[Row]) -> None:
         raise Finding(
             "where nothing is named, the fork refuses what upstream runs",
             found="\n".join("  ".join(row) for row in bad[:12]),
-            next="mend the patch that selects it",
+            next="fix the patch that selects it",
         )
     if changed := sorted(set(rows) ^ set(recorded())):
         raise Finding(
             f"{len(changed)} answers of other worlds are not those of the record",
             where=RECORDED.name,
             found="\n".join("  ".join(row) for row in changed[:12]),
-            next="mend the series, or record what it does now: make matrix UPDATE=1",
+            next="fix the series, or record what it does now: make matrix UPDATE=1",
         )
 
 

@@ -49,7 +49,7 @@ def joined(text: str) -> str:
     return _TABLE.sub(table, text)
 
 
-def mended(text: str, patches: Sequence[Patch]) -> str:
+def fixed(text: str, patches: Sequence[Patch]) -> str:
     """The README with one row a patch, in order.
 
     A row goes with its patch: by the name behind the number, else, where the
@@ -88,8 +88,8 @@ def _new(patch: Patch) -> str:
 
 
 def stale(text: str, patches: Sequence[Patch]) -> int | None:
-    """Line, from 1, of the first row that `mended` would change; None if none."""
-    rows, wanted = text.split("\n"), mended(text, patches).split("\n")
+    """Line, from 1, of the first row that `fixed` would change; None if none."""
+    rows, wanted = text.split("\n"), fixed(text, patches).split("\n")
     if rows == wanted:
         return None
     pairs = zip(rows, wanted, strict=False)

@@ -77,7 +77,7 @@ def adopt(
     readme, image = at.root / about.NAME, at.root / IMAGE
     if readme.is_file():
         text = readme.read_bytes().decode("utf-8")
-        text = about.mended(text, folder.load(at.patches))
+        text = about.fixed(text, folder.load(at.patches))
         if follow is not None:
             text, by_hand = follow(text)
         after[readme] = text.encode("utf-8")

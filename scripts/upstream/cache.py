@@ -134,16 +134,16 @@ def wrong(
     where: Path | str,
     artifact: Artifact,
     found: str,
-    mend: str = AWAY,
+    fix: str = AWAY,
     kind: type[Finding] = Finding,
 ) -> Finding:
-    """The error for something that is not the artifact; `mend` comes next."""
+    """The error for something that is not the artifact; `fix` comes next."""
     return kind(
         f"{artifact.filename} is not the file that upstream.lock pins",
         where=str(where),
         expected=f"{artifact.size:,} bytes, sha256 {artifact.sha256}",
         found=found,
-        next=f"{mend}; if upstream.lock is what is wrong, make pin VERSION=X.Y.Z",
+        next=f"{fix}; if upstream.lock is what is wrong, make pin VERSION=X.Y.Z",
     )
 
 

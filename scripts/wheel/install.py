@@ -141,7 +141,7 @@ def _failed(command: Sequence[str], code: int) -> Unusable:
         "the installer failed",
         where=shlex.join(command),
         found=f"exit code {code}; its own words are above",
-        next="mend what it names, then run this again: what came is kept",
+        next="fix what it names, then run this again: what came is kept",
     )
 
 

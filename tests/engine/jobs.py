@@ -136,7 +136,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
             f"the engine's process {job.name} ended with {done}",
             where=str(log),
             found=log.read_text(encoding="utf-8", errors="replace")[-2500:].strip(),
-            next="read the log, mend it, and run it again; what was found stays",
+            next="read the log, fix it, and run it again; what was found stays",
         )
     found = _read(unfinished)
     write(out, unfinished.read_bytes())

@@ -57,7 +57,7 @@ class Environment:
         assert found is not None
         return found
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """Run the command that the problem names, word for word."""
         _, _, command = self.problem().rpartition("`pip ")
         self.pip(*command.removesuffix("`").split())
@@ -87,10 +87,10 @@ def test_what_is_broken_is_found_and_mended(environment: Environment) -> None:
     environment.install(B12X)
     environment.remove(B12X)
     assert f"of {copy} is gone" in environment.problem()
-    environment.mend()
+    environment.fix()
     assert environment.live() == copy
     environment.install(B12X)
     environment.remove(FLASHINFER)
     assert f"of {package} is gone" in environment.problem()
-    environment.mend()
+    environment.fix()
     assert environment.live() == package

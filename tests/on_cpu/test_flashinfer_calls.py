@@ -17,7 +17,7 @@ from tests.on_cpu.flashinfer_release import Name, Release, differences
 
 HERE = Path(__file__).parent
 KNOWN = tomllib.loads((HERE / "flashinfer-differences.toml").read_text("utf-8"))
-HANDLED = KNOWN["mended"] | KNOWN["gone"]
+HANDLED = KNOWN["fixed"] | KNOWN["gone"]
 MENDED = "tests/utils_/test_flashinfer_renamed.py"
 OTHER = ROOT / "requirements" / "flashinfer-other.txt"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from scripts.doctor.model.families import Model
-from scripts.doctor.model.inventory import first, mend
+from scripts.doctor.model.inventory import first, fix
 from scripts.doctor.model.layers import Kind, kind_of, layer_of
 from scripts.doctor.model.mixers import Module
 from scripts.doctor.remark import Remark, fault
@@ -28,7 +28,7 @@ def against(
         yield fault(
             f"{len(lacking)} of the {len(it.mixers)} layers that config.json counts "
             f"are in no file: {first(str(n) for n in lacking)}",
-            mend("description"),
+            fix("description"),
         )
     shapes = {m.name: (m.rows, m.cols, m.experts) for m in said if m.cols > 1}
     odd = []
@@ -42,7 +42,7 @@ def against(
         yield fault(
             f"{len(odd)} modules have another shape in the files than by config.json, "
             f"as {name[:120]}: {_shape(have)}, and not {_shape(want)}",
-            mend("description"),
+            fix("description"),
         )
 
 

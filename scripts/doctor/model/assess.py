@@ -290,12 +290,12 @@ def unloaded(rows: Sequence[Row]) -> Remark | None:
     )
 
 
-def too_large(found: Assessment, mend: str) -> Remark:
+def too_large(found: Assessment, fix: str) -> Remark:
     """Why it does not fit, and what to do."""
     short = found.cache.page * found.cache.layers * found.cache.of_sequence
     return fault(
         f"it does not fit: {memory.gib(max(0, found.budget.left))} are left for the "
         f"KV cache, of which one sequence of {found.context:,} tokens takes "
         f"{memory.gib(short)}",
-        mend,
+        fix,
     )

@@ -77,7 +77,7 @@ def data(answer: Answer) -> dict[str, Any]:
             if not found.stops
         ],
         "findings": [
-            {"level": r.level.value, "what": r.what, "mend": r.mend}
+            {"level": r.level.value, "what": r.what, "fix": r.fix}
             for r in answer.remarks
         ],
     }

@@ -80,7 +80,7 @@ def modules(
             troubles.setdefault(what, []).append(path)
         made.append(_module(path, module, weight, form))
     remarks += (
-        fault(f"{len(names)} modules {what}: {first(names)}", mend(what))
+        fault(f"{len(names)} modules {what}: {first(names)}", fix(what))
         for what, names in troubles.items()
     )
     remarks += _inputs(found, rules)
@@ -226,7 +226,7 @@ def _uneven(names: list[str]) -> Iterator[Remark]:
         )
 
 
-def mend(what: str) -> str:
+def fix(what: str) -> str:
     if "description" in what:
         return "take config.json and hf_quant_config.json from the publisher again"
     return "download the files again; if they stay so, ask the publisher"

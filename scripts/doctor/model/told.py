@@ -141,7 +141,7 @@ def sections(answer: Answer) -> Iterator[Section]:
             for remark in answer.remarks
             for text in (
                 f"{remark.level.value}: {remark.what}",
-                f"  mend: {remark.mend}",
+                f"  fix: {remark.fix}",
             )
         ],
     )

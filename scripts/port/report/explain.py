@@ -26,7 +26,7 @@ def explained(result: PatchResult, patch: Patch, label: str) -> str:
     rows = [
         f"# {patch.number} waits on {label}: {patch.subject}",
         "",
-        "Mend these files in the work tree beside this note, `build/port/vllm`:",
+        "Fix these files in the work tree beside this note, `build/port/vllm`:",
         "",
         *(f"- `{p.target}`: {p.state.value}; {p.why}" for p in waiting),
         "",

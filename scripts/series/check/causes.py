@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One mistake, one error: what only follows from another problem is left out.
 
-It is said in the next run, if it is still so once the cause is mended.
+It is said in the next run, if it is still so once the cause is fixed.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def test_of_several_kinds_of_gpu_sm12x_is_meant(
     answer = json.loads(diagnose(Given(tiny(tmp_path), form="json"))[0])
     assert (answer["gpu"]["name"], answer["asked"]["count"]) == ("RTX 5090", count)
     said = [f for f in answer["findings"] if "is meant" in f["what"]]
-    assert [f["mend"] for f in said] == ([WAY % numbers] if numbers else [])
+    assert [f["fix"] for f in said] == ([WAY % numbers] if numbers else [])
 
 
 def test_a_recipe_is_of_what_runs(bare: None, tmp_path: Path) -> None:

@@ -214,14 +214,14 @@ def test_a_broken_installation_is_told_not_raised(
 
 
 def test_nothing_is_to_be_put_into_the_system_s_python(tmp_path: Path) -> None:
-    """Its folder is /usr, which the mend `make install VENV=` once named."""
+    """Its folder is /usr, which the fix `make install VENV=` once named."""
     base = str(Path(sys.base_prefix) / "bin/python3")
     found = look(base)
     assert found.prefix == ""
     (without_vllm,) = [
         r for r in remarks(replace(found, vllm={}), LOCK, SERIES) if "no vLLM" in r.what
     ]
-    assert without_vllm.mend.startswith("make install VENV=env;")
+    assert without_vllm.fix.startswith("make install VENV=env;")
     venv = tmp_path / "v"
     command = [base, "-m", "venv", "--without-pip", str(venv)]
     subprocess.run(command, check=True)
@@ -262,7 +262,7 @@ def test_json_is_the_same(site: Path) -> None:
     assert told["ok"] is False
     assert told["facts"]["vllm"]["version"] == LOCK.version
     assert any("without the series" in f["what"] for f in told["findings"])
-    assert all(f["mend"] for f in told["findings"])
+    assert all(f["fix"] for f in told["findings"])
     (chosen,) = told["selections"]
     assert [c["layer"] for c in chosen["choices"]] == ["MoE", "MoE", "linear", "linear"]
 
@@ -283,5 +283,5 @@ def test_text_shows_levels_and_mends() -> None:
     )
     end = """
       note: VLLM_SM12X_AUTO_SELECT=none turns automatic selection off in part
-        mend: unset VLLM_SM12X_AUTO_SELECT"""
+        fix: unset VLLM_SM12X_AUTO_SELECT"""
     assert text.endswith(textwrap.indent(textwrap.dedent(end).lstrip("\n"), "  "))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each fault planted by itself is found, with a mend, and nothing else."""
+"""Each fault planted by itself is found, with a fix, and nothing else."""
 
 from __future__ import annotations
 
@@ -199,19 +199,19 @@ def test_an_extra_that_vllm_asks_for_is_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "level", "what", "mend"), PLANTED.values(), ids=PLANTED
+    ("plant", "level", "what", "fix"), PLANTED.values(), ids=PLANTED
 )
 def test_each_fault_is_found(
-    plant: Callable[[Facts], Facts], level: Level, what: str, mend: str
+    plant: Callable[[Facts], Facts], level: Level, what: str, fix: str
 ) -> None:
     found = [r for r in remarks(plant(WELL), LOCK, SERIES) if "no GPU" not in r.what]
     (remark,) = found
     assert remark.level is level
     assert what in remark.what
-    assert mend in remark.mend
+    assert fix in remark.fix
 
 
 def test_without_vllm_its_packages_are_not_judged() -> None:
     found = remarks(Facts("3.11", "python3", "Linux x86_64"), LOCK, SERIES)
     assert [r.level for r in found] == [NOTE, NOTE]
-    assert "make install VENV=" in found[1].mend
+    assert "make install VENV=" in found[1].fix

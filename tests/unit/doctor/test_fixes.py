@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every mend that is a command is run: as it stands, by the environment's own pip."""
+"""Every fix that is a command is run: as it stands, by the environment's own pip."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ TO_DO = (
     "sudo reboot",
     "nvidia-smi -q",
 )
-"""How a mend begins that a person does, not this machine."""
+"""How a fix begins that a person does, not this machine."""
 
 
-def mends(facts: Facts) -> list[str]:
+def fixes(facts: Facts) -> list[str]:
     found = []
     for plant, *_ in PLANTED.values():
         well = plant(facts)
-        found += [remark.mend for remark in remarks(well, LOCK, SERIES)]
-        found += [r.mend for r in remarks(replace(well, vllm={}), LOCK, SERIES)]
+        found += [remark.fix for remark in remarks(well, LOCK, SERIES)]
+        found += [r.fix for r in remarks(replace(well, vllm={}), LOCK, SERIES)]
     return list(dict.fromkeys(found))
 
 
 def commands(facts: Facts) -> list[str]:
-    """The commands among the mends, taken apart where a mend has two."""
+    """The commands among the fixes, taken apart where a fix has two."""
     found = []
-    for mend in mends(facts):
-        if mend.startswith(TO_DO):
+    for fix in fixes(facts):
+        if fix.startswith(TO_DO):
             continue
-        mend = re.sub(" in front of vllm serve.*", " true", mend)
-        for part in re.split(r" && |; or (?:name another: )?|, then without", mend):
+        fix = re.sub(" in front of vllm serve.*", " true", fix)
+        for part in re.split(r" && |; or (?:name another: )?|, then without", fix):
             found += [] if part in ("nothing", " REVERT=1") else [part]
     return list(dict.fromkeys(found))
 
@@ -81,10 +81,10 @@ def wheel(folder: Path, name: str, version: str, more: str = "") -> Path:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A folder of wheels for every version that a mend names, and an environment."""
-    home = tmp_path_factory.mktemp("mends")
+    """A folder of wheels for every version that a fix names, and an environment."""
+    home = tmp_path_factory.mktemp("fixes")
     (home / "wheels").mkdir()
-    text = "\n".join(mends(WELL))
+    text = "\n".join(fixes(WELL))
     for name, version in set(SPEC.findall(text)):
         wheel(home / "wheels", name, version)
     venv = home / "an env"
@@ -137,8 +137,8 @@ def test_uv_runs_them_where_there_is_no_pip(place: tuple[Path, Path]) -> None:
 
 @pytest.mark.upstream
 def test_the_index_has_what_they_install() -> None:
-    """Each version that a mend names can be had: asked, not brought."""
-    wanted = set(SPEC.findall("\n".join(mends(WELL)))) - {("b12x", "1.5.1")}
+    """Each version that a fix names can be had: asked, not brought."""
+    wanted = set(SPEC.findall("\n".join(fixes(WELL)))) - {("b12x", "1.5.1")}
     assert {name for name, _ in wanted} >= {"torch", "flashinfer-python"}
     index = open_index(None)
     for name, version in sorted(wanted):

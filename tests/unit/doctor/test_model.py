@@ -148,9 +148,9 @@ def test_a_mend_points_where_what_would_fit_stands(
 ) -> None:
     text, _ = diagnose(Given(write(tmp_path, name), **more))
     before, heading, after = text.partition("What would fit")
-    mends = "see what would fit, above"
-    assert "would fit, below" not in text and mends not in before
-    assert heading and mends in after
+    fixes = "see what would fit, above"
+    assert "would fit, below" not in text and fixes not in before
+    assert heading and fixes in after
 
 
 def test_no_mend_names_what_is_not_there(

@@ -79,7 +79,7 @@ def test_every_prefix_compiles(small: Small) -> None:
         message("config: break"), KERNEL, "    def is_auto(self) -> bool:\n", broken
     )
     small.edit(
-        message("config: mend"), KERNEL, broken, "    def is_auto(self) -> bool:\n"
+        message("config: fix"), KERNEL, broken, "    def is_auto(self) -> bool:\n"
     )
     small.export()
     assert found(small) == [at(small, 4, f"+{broken[:-1]}", Rule.SYNTAX)]

@@ -287,7 +287,7 @@ def test_the_readmes_table_wrapped(small: Small, long: bool) -> None:
     assert problem.message == "its lines were wrapped or joined; make export"
     patches = folder.load(small.patches)
     if not long:
-        assert about.mended(path.read_text(encoding="utf-8"), patches) == text
+        assert about.fixed(path.read_text(encoding="utf-8"), patches) == text
     path.write_text(text.replace("0003", "0004"), encoding="utf-8")
     (problem,) = report(small, refresh=False).problems
     assert problem.message == "its table of patches is not the series; make export"
