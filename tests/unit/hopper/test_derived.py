@@ -18,6 +18,7 @@ from tests.unit.hopper.runs import RELEASE, SERIES, at, changed, prepared, resul
 from tests.unit.hopper.test_ranks import split
 
 MICRO = at("regimes", regime="micro")
+STATIC = at("regimes", regime="static")
 DYNAMIC = at("models", kernel="dynamic", rows="all")
 THIRD = at("models", kernel="dynamic", rows="a third padded")
 FAULT = len(cases.INSTRUCTIONS)
@@ -58,7 +59,9 @@ def test_what_the_records_say_is_possible(found: Record) -> None:
         ("models", DYNAMIC, "tokens", 64, "not at and beside the cuts"),
         ("models", DYNAMIC, "kernel", "dynamic_gated", "the other dynamic kernel"),
         ("models", THIRD, "tokens", 64, "other rows are not at the same"),
+        ("regimes", STATIC, "runs apart", 0.001, "runs apart does not go with"),
         ("errors", 0, "fork", 0.0, "fork is below 0.06"),
+        ("errors", 0, "fork", 0.161, "fork, (0.05, 1): formats differ: [0.16, 0.161]"),
         ("errors", 0, "upstream's flashinfer_b12x", 0.0, "flashinfer_b12x is below"),
         ("graphs", 0, "largest error", 0.0, "largest error is below 0.06"),
         ("linear", 0, "error", 0.0, "error is below 0.0008"),
@@ -105,6 +108,16 @@ def test_what_no_two_gpus_can_give_is_named(
     found = split()
     found["parts"][part]["rows"][0][cases.COLUMNS[part].index(column)] = value
     assert any(line.startswith(part) and said in line for line in impossible(found))
+
+
+def test_an_error_that_is_not_like_that_of_other_tokens_is_seen() -> None:
+    found = result()
+    fork = cases.COLUMNS["errors"].index("fork")
+    for row in found["parts"]["errors"]["rows"]:
+        row[fork] = 0.1 if row[1:3] == [0.01, 8] else row[fork]
+    assert impossible(found) == [
+        "errors: fork, (0.01, 8): {0.1} is not like 64 tokens' 0.16"
+    ]
 
 
 def test_tactics_of_one_product_that_differ_are_seen() -> None:
