@@ -93,12 +93,9 @@ wheel-source: .venv/.tools ## A full build by upstream's own tools, for 12.0a an
 
 ## The series, for maintainers
 
-.PHONY: pin fetch apply export check
+.PHONY: pin apply export check
 pin: .venv/.tools ## Pin an upstream release in upstream.lock (VERSION=0.33.0) | make pin VERSION=0.33.0
 	@$(run) pin $(call opt,VERSION,)
-
-fetch: .venv/.tools ## Download and verify what the lock names (ARCH=x86_64|aarch64|all) | make fetch ARCH=all
-	@$(run) fetch $(call opt,ARCH,--arch)
 
 apply: .venv/.tools ## build/vllm: the pin and one commit a patch (SOURCE=git UPSTREAM_URL= UNTIL=0003 FORCE=1) | make apply UNTIL=0003
 	@$(run) apply $(call opt,SOURCE,--source) $(call opt,UPSTREAM_URL,--url) $(call opt,UNTIL,--until) $(call flag,FORCE,--force)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on the pin: pin, fetch."""
+"""Verb on the pin: pin."""
 
 from __future__ import annotations
 
@@ -29,24 +29,3 @@ def pin_verb(
         done = pin(version, at.lock)
     say(f"pinned vLLM {done.version} ({done.tag}, commit {done.commit})")
     say(f"tree {done.tree}")
-
-
-@app.command("fetch", epilog="Example: python -m scripts fetch --arch all")
-def fetch_verb(
-    arch: Annotated[
-        str,
-        typer.Option(help="Wheels to bring: x86_64, aarch64, all, or none."),
-    ] = "all",
-) -> None:
-    """Bring what the lock names into the cache and check it.
-
-    Looked for in UPSTREAM_DIR, then in the cache, then on the package index.
-    """
-    from scripts.upstream import lock as lockfile
-    from scripts.upstream.fetch import obtain
-
-    lock = lockfile.load()
-    everything = {"all": list(lock.wheels.values()), "none": []}
-    wheels = everything[arch] if arch in everything else [lock.wheel(arch)]
-    for artifact in [lock.sdist, *wheels]:
-        say(f"{artifact.sha256}  {obtain(artifact)}")

@@ -25,7 +25,7 @@ from scripts.evidence.stand import Stand
 
 
 @dataclass(frozen=True)
-class Leave:
+class LeftOut:
     """What leaving one patch out showed."""
 
     number: str
@@ -146,7 +146,7 @@ def pairs(files: Files) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
     return tuple(sorted(files.items()))
 
 
-def judge(plan: Plan, name: str, whole: Result, told: Sequence[Result]) -> Leave:
+def judge(plan: Plan, name: str, whole: Result, told: Sequence[Result]) -> LeftOut:
     """Put the sessions of one patch beside that of the whole series."""
     present, taken, others = told
     broken = [t for t in plan.tests if "passed" not in (o := present.of(t)) or o & BAD]
@@ -158,7 +158,7 @@ def judge(plan: Plan, name: str, whole: Result, told: Sequence[Result]) -> Leave
     strangers = [
         t for t in sorted(plan.expected) if worst(others.of(t)) != worst(whole.of(t))
     ]
-    return Leave(
+    return LeftOut(
         *(plan.number, name, plan.tests, plan.without),
         *(tuple(broken), tuple(unmoved), tuple(strangers), len(plan.expected)),
     )
@@ -181,7 +181,7 @@ def worst(outcomes: set[str]) -> str:
 
 def leave_each_out(
     stand: Stand, cover: Mapping[str, Any], processes: int = 2
-) -> list[Leave]:
+) -> list[LeftOut]:
     """Leave each patch out, and say what that breaks.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 from scripts.base.console import note
 from scripts.checkout import Checkout
 from scripts.evidence import record
-from scripts.evidence.ablation import Leave, leave_each_out
+from scripts.evidence.ablation import LeftOut, leave_each_out
 from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.mutants import all_mutants, judge
 from scripts.evidence.off_target import Theirs, import_changes, upstream_tests
@@ -28,7 +28,7 @@ class Evidence:
     """All that was found of a series."""
 
     version: str
-    leaves: Sequence[Leave]
+    leaves: Sequence[LeftOut]
     mutants: Mapping[str, record.Measured]
     """Of the lines that the patches have now."""
     theirs: Theirs

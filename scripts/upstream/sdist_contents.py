@@ -55,14 +55,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _Paths:
     """Where the cache keeps what is known of one archive."""
 
     table: Path
     held: Path
 
     @classmethod
-    def of(cls, artifact: Artifact) -> _Shelf:
+    def of(cls, artifact: Artifact) -> _Paths:
         base = cache.cache_dir() / "trees"
         return cls(base / f"{artifact.sha256}.json", base / f"{artifact.sha256}.held")
 
@@ -87,17 +87,17 @@ def source(archive: Path, artifact: Artifact, want: Want) -> Source:
     Raises:
         Finding: It is not the artifact.
     """
-    shelf, rows = _opened(archive, artifact)
+    paths, rows = _opened(archive, artifact)
     if rows is not None:
-        files = _taken(archive, shelf, [row for row in rows if want(row[0])])
+        files = _taken(archive, paths, [row for row in rows if want(row[0])])
         if files is not None:
             return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
     rows, files = [], {}
-    for row, data in _whole(archive, shelf):
+    for row, data in _whole(archive, paths):
         rows.append(row)
         if want(row[0]):
             files[row[0]] = Entry(row[1], data)
-    hold(shelf.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
+    hold(paths.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
     return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
 
 
@@ -113,20 +113,20 @@ def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> 
     Raises:
         Finding: It is not the artifact, or it is damaged.
     """
-    shelf, rows = _opened(archive, artifact)
+    paths, rows = _opened(archive, artifact)
     if rows is not None:
         try:
             return use(_files(_checked(archive, rows)))
         except _Lied:
             pass
-    return use(_files(_whole(archive, shelf)))
+    return use(_files(_whole(archive, paths)))
 
 
-def _opened(archive: Path, artifact: Artifact) -> tuple[_Shelf, list[Row] | None]:
+def _opened(archive: Path, artifact: Artifact) -> tuple[_Paths, list[Row] | None]:
     """Where what is known of a checked archive lies, and its table, if to be used."""
     cache.check(archive, artifact)
-    shelf = _Shelf.of(artifact)
-    return shelf, None if cache.is_set("SM12X_PARANOID") else _load(shelf.table)
+    paths = _Paths.of(artifact)
+    return paths, None if cache.is_set("SM12X_PARANOID") else _load(paths.table)
 
 
 def _files(found: _Found) -> Files:
@@ -152,14 +152,14 @@ def _checked(archive: Path, rows: list[Row]) -> _Found:
         raise _Lied from e
 
 
-def _whole(archive: Path, shelf: _Shelf) -> _Found:
+def _whole(archive: Path, paths: _Paths) -> _Found:
     """All of an archive, read from end to end; then its table is kept."""
     rows = []
     for member in members(archive):
         rows.append(_row(member))
         yield rows[-1], member.data
     text = json.dumps({"tree": _tree(rows), "rows": rows})
-    _keep(shelf.table, text.encode("utf-8"))
+    _keep(paths.table, text.encode("utf-8"))
 
 
 def _row(member: Member) -> Row:
@@ -191,9 +191,9 @@ def _keep(path: Path, data: bytes) -> None:
         return  # a cache that is read-only is slower, and as right
 
 
-def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | None:
+def _taken(archive: Path, paths: _Paths, rows: list[Row]) -> dict[str, Entry] | None:
     """What lies at the rows; None where that is not what the table says."""
-    blobs, damaged = held(shelf.held, {row[2] for row in rows})
+    blobs, damaged = held(paths.held, {row[2] for row in rows})
     missing = [row for row in rows if row[2] not in blobs]
     if missing:
         try:
@@ -201,7 +201,7 @@ def _taken(archive: Path, shelf: _Shelf, rows: list[Row]) -> dict[str, Entry] | 
         except (OSError, _Lied):
             return None
         blobs |= found
-        hold(shelf.held, blobs if damaged else found, more=not damaged)
+        hold(paths.held, blobs if damaged else found, more=not damaged)
     return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
 
 

@@ -23,7 +23,7 @@ _NEVER = (".pyc", ".pyo", ".so", ".o", ".a", ".pyd")
 
 
 @dataclass(frozen=True)
-class Payload:
+class Embedded:
     """What the series makes of the wheel's files."""
 
     put: Mapping[str, Entry]
@@ -63,7 +63,7 @@ def derive(
     patches: Sequence[Patch],
     names: Iterable[str],
     data: Callable[[str], bytes],
-) -> Payload:
+) -> Embedded:
     """Replay the series on the wheel's own files.
 
     Every preimage and every result is held against the blob ids of the patch.
@@ -103,7 +103,7 @@ def derive(
     folders = frozenset(name.rpartition("/")[0] for name in present)
     for path, entry in last.items():
         _check(path, entry, folders, where[path])
-    return Payload(
+    return Embedded(
         put={p: e for p, e in last.items() if e is not None},
         gone=frozenset(p for p, e in last.items() if e is None and p in present),
         patches={

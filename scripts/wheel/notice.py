@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from scripts.series.mailbox import Patch
 from scripts.upstream.lock import Lock
-from scripts.wheel.embedded_files import Payload
+from scripts.wheel.embedded_files import Embedded
 
 NAME = "NOTICE.sm12x"
 
 
-def render(lock: Lock, patches: Sequence[Patch], payload: Payload) -> bytes:
+def render(lock: Lock, patches: Sequence[Patch], embedded: Embedded) -> bytes:
     """The wheel's notice: what this is, every patch, every changed file."""
     files = {
-        path: ([name[:4] for name in names], path in payload.put)
-        for path, names in payload.patches.items()
+        path: ([name[:4] for name in names], path in embedded.put)
+        for path, names in embedded.patches.items()
     }
     return compose(
         lock,

@@ -79,8 +79,8 @@ def test_make_starts_every_program_so() -> None:
     starts = re.findall(r"(.*)\.venv/bin/python -m (?:scripts|tests)\b", text)
     assert len(starts) > 4
     assert all(start.endswith("$(held) ") for start in starts)
-    said = subprocess.run(["make", "-n", "fetch"], cwd=ROOT, capture_output=True).stdout
-    want = b"exec env --block-signal=INT .venv/bin/python -m scripts fetch"
+    said = subprocess.run(["make", "-n", "apply"], cwd=ROOT, capture_output=True).stdout
+    want = b"exec env --block-signal=INT .venv/bin/python -m scripts apply"
     assert said.splitlines()[-1].strip() == want
 
 

@@ -14,7 +14,7 @@ import pytest
 from scripts.base.errors import Finding
 from scripts.base.object_ids import Entry
 from scripts.evidence import ground, off_target, session, warm
-from scripts.evidence.ablation import Leave, leave_each_out
+from scripts.evidence.ablation import LeftOut, leave_each_out
 from scripts.evidence.affected_tests import able_to_tell, change
 from scripts.evidence.ground import cover_map, ground_of
 from scripts.evidence.leave_out import Conflict, Without, leave_out, merge
@@ -84,7 +84,7 @@ def left(stand: Stand, number: str) -> Without:
     return leave_out(number, stand.base, stand.steps, stand.names)
 
 
-def leaves(stand: Stand) -> dict[str, Leave]:
+def leaves(stand: Stand) -> dict[str, LeftOut]:
     cover = cover_map(ground_of(stand))
     return {each.number: each for each in leave_each_out(stand, cover, 1)}
 

@@ -12,12 +12,12 @@ from scripts.base.errors import Finding
 from scripts.series import folder
 from scripts.upstream import fetch, sdist
 from scripts.upstream.lock import load as load_lock
-from scripts.wheel.embedded_files import Payload, derive
+from scripts.wheel.embedded_files import Embedded, derive
 from tests.unit.small import Small, message
 from tests.unit.small_wheel import wheel_files
 
 
-def payload(small: Small, files: dict[str, bytes] | None = None) -> Payload:
+def payload(small: Small, files: dict[str, bytes] | None = None) -> Embedded:
     """The payload of the series as it is now."""
     members = wheel_files() if files is None else files
     return derive(folder.load(small.patches), members, members.__getitem__)
