@@ -12,7 +12,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from scripts.port.merge.contrary import opposite
-from scripts.port.merge.enclosing import ELSE, GUARD, KEEPS, MARK, Chain, chain_of
+from scripts.port.merge.enclosing import (
+    BINDS,
+    ELSE,
+    GUARD,
+    KEEPS,
+    MARK,
+    Chain,
+    chain_of,
+)
 from scripts.port.merge.inside import JOINED, Around
 from scripts.port.merge.languages import tree
 from scripts.port.merge.rows import added_rows
@@ -135,9 +143,11 @@ def _marks(was: Chain, now: Chain) -> tuple[bool, str]:
     if not gone and not come:
         return False, ""
     for b in (*come, *gone):
+        has = "has" if b in come else "lost"
         if KEEPS.search(f"@{b.test}"):
-            has = "has" if b in come else "lost"
             return True, f"what it stands in {has} @{b.test}, so runs at other times"
+        if BINDS.search(f"@{b.test}"):
+            return True, f"what it stands in {has} @{b.test}, so is given another self"
     words = [f"has @{a.test} now" for a in come] + [f"lost @{a.test}" for a in gone]
     return False, f"what it stands in {words[0]}"
 

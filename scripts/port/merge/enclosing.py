@@ -42,6 +42,9 @@ _CONDITIONAL = re.compile(r"^@[\w.]*(skip|xfail|unless|if)", re.IGNORECASE)
 """Decorators on which it depends whether a function runs at all."""
 KEEPS = re.compile(r"^@[\w.]*\b(lru_cache|cache|cached_property)\b")
 """Those that keep what a function gave, so that it runs once."""
+BINDS = re.compile(r"^@(static|class)method\b")
+"""Those that say what the first parameter is."""
+_TELLING = (_CONDITIONAL, KEEPS, BINDS)
 
 
 Chain = tuple[Around, ...]
@@ -65,7 +68,7 @@ def chain_of(node: Node | None, row: int) -> Chain:
                 Around(MARK, flat(mark)[1:])
                 for mark in parent.named_children
                 if mark.type == "decorator"
-                and (_CONDITIONAL.search(flat(mark)) or KEEPS.search(flat(mark)))
+                and any(word.search(flat(mark)) for word in _TELLING)
             ]
         child = parent
     return tuple(reversed(found))

@@ -184,6 +184,8 @@ def _called(
         return
     if before is None:
         return
+    was = {p.name: p for p in old.params or ()}
+    now = {p.name: p for p in new.params or ()}
     for a, b in zip(before.positional, after.positional, strict=False):
         if (
             a != b
@@ -195,10 +197,10 @@ def _called(
         ):
             yield Change(f"takes the argument for {a} as {b} now")
             return
-        if a != b:
+        if a != b and a in was and b in now and _otherwise(was[a], now[b]):
+            yield Change(f"takes the argument for {a} as {b} now")
+        elif a != b:
             yield Change(f"calls the argument for {a} {b} now", severe=False)
-    was = {p.name: p for p in old.params or ()}
-    now = {p.name: p for p in new.params or ()}
     for name in (*after.positional, *call.names):
         if name in was and name in now and _other(was[name], now[name]):
             kinds = f"{now[name].annotation}, and not {was[name].annotation}"
@@ -207,6 +209,17 @@ def _called(
         if name in was and name in now and was[name].default != now[name].default:
             values = f"{now[name].default}, and not {was[name].default}"
             yield Change(f"has {name} = {values} where it is not given", severe=False)
+
+
+def _otherwise(was: Param, now: Param) -> bool:
+    """Whether more than the name of a parameter is another: its kind or its default.
+
+    >>> _otherwise(Param("bytes", "2"), Param("bits", "16"))
+    True
+    >>> _otherwise(Param("bytes", "2"), Param("width", "2"))
+    False
+    """
+    return was.default != now.default or _other(was, now)
 
 
 def _other(was: Param, now: Param) -> bool:

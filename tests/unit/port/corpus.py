@@ -17,6 +17,7 @@ from tests.unit.port.corpus_seventh import SEVENTH, SEVENTH_SERIES, VANISHED
 from tests.unit.port.corpus_sixth import SIXTH, SIXTH_SERIES
 from tests.unit.port.corpus_tenth import TENTH, TENTH_SERIES
 from tests.unit.port.corpus_third import THIRD, THIRD_SERIES
+from tests.unit.port.corpus_twelfth import CHAINS_TWELFTH, TWELFTH
 from tests.unit.port.model import BASE, Change, Series, file_case, replaced
 
 SM120 = BASE[BASE.index("def sm120_gate") : BASE.index("@functools.cache")]
@@ -488,6 +489,7 @@ CORPUS: tuple[Change, ...] = (
     *NINTH,
     *TENTH,
     *ELEVENTH,
+    *TWELFTH,
 )
 
 CHAINS: tuple[Series, ...] = (
@@ -500,4 +502,5 @@ CHAINS: tuple[Series, ...] = (
     *SEVENTH_SERIES,
     *NINTH_SERIES,
     *TENTH_SERIES,
+    *CHAINS_TWELFTH,
 )

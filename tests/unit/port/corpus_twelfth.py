@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A twelfth set: every kind once more, on a small form of vLLM's MoE selection.
 
-Set down before any of it was run.
+Set down before any of it was run: none came out silently wrong. Two were carried with
+a word that they are to be read, and have to be refused; they are since: a method that
+became a static one, and a parameter of another name and another default. Three have
+an answer and are refused. Of one the answer set down was wrong: it gave a number where
+upstream takes a list now.
 """
 
 from __future__ import annotations
@@ -422,11 +426,12 @@ TESTED = on(
     (
         "    assert CutlassExperts(quant, top_k).workspace(4, 8)\n",
         "    assert CutlassExperts(quant, top_k).workspace(4, 8)\n"
-        "\n\ndef test_b12x(quant):\n    assert CutlassExperts(quant, 1).run(3, 4) == 3\n",
+        "\n\ndef test_b12x(quant):\n"
+        "    assert CutlassExperts(quant, 1).run(3, 4) == 3\n",
     ),
 )
 
-CASES: tuple[Change, ...] = (
+_ALL: tuple[Change, ...] = (
     # 1. Elements.
     drift(
         "12: an enum's members become flags of auto()",
@@ -501,7 +506,8 @@ CASES: tuple[Change, ...] = (
             ORACLE,
             (
                 '        "marlin": Backend.MARLIN,\n',
-                "        \"marlin\": Backend.MARLIN,\n        'b12x': Backend.MARLIN,\n",
+                '        "marlin": Backend.MARLIN,\n'
+                "        'b12x': Backend.MARLIN,\n",
             ),
         ),
     ),
@@ -607,13 +613,15 @@ CASES: tuple[Change, ...] = (
         on(
             EXPERTS,
             (
-                "\n\nclass MarlinExperts(Experts):\n    def apply(self, out, x, weights):\n"
+                "\n\nclass MarlinExperts(Experts):\n"
+                "    def apply(self, out, x, weights):\n"
                 "        out.copy_(x)\n        return self.finalize(out, weights)\n",
                 "\n\nclass MarlinExperts(Experts):\n    pass\n",
             ),
             (
                 "    def finalize(self, out, weights):\n        return out * weights\n",
-                "    def finalize(self, out, weights):\n        return out * weights\n\n"
+                "    def finalize(self, out, weights):\n        return out * weights\n"
+                "\n"
                 "    def apply(self, out, x, weights):\n"
                 "        out.copy_(x)\n        return self.finalize(out, weights)\n",
             ),
@@ -692,16 +700,19 @@ CASES: tuple[Change, ...] = (
             LAYER,
             (
                 "        with self.device.context():\n"
-                "            w13 = w13.contiguous()\n            w2 = w2.contiguous()\n",
+                "            w13 = w13.contiguous()\n"
+                "            w2 = w2.contiguous()\n",
                 "        for rank in self.ranks:\n"
-                "            w13 = w13.contiguous()\n            w2 = w2.contiguous()\n",
+                "            w13 = w13.contiguous()\n"
+                "            w2 = w2.contiguous()\n",
             ),
         ),
         on(
             LAYER,
             (
                 "            w2 = w2.contiguous()\n",
-                "            w2 = w2.contiguous()\n            w13 = self.swapped(w13)\n",
+                "            w2 = w2.contiguous()\n"
+                "            w13 = self.swapped(w13)\n",
             ),
         ),
         read=True,
@@ -823,11 +834,13 @@ CASES: tuple[Change, ...] = (
             ),
             (
                 "            out.zero_()\n        return self.finalize(out, weights)\n",
-                "            out.zero_()\n        return self.finalize(out, weights, x.ids)\n",
+                "            out.zero_()\n"
+                "        return self.finalize(out, weights, x.ids)\n",
             ),
             (
                 "        out.copy_(x)\n        return self.finalize(out, weights)\n",
-                "        out.copy_(x)\n        return self.finalize(out, weights, x.ids)\n",
+                "        out.copy_(x)\n"
+                "        return self.finalize(out, weights, x.ids)\n",
             ),
         ),
     ),
@@ -838,7 +851,8 @@ CASES: tuple[Change, ...] = (
         on(
             EXPERTS,
             (
-                "    def workspace(self, tokens, hidden):\n        return (tokens, hidden)\n",
+                "    def workspace(self, tokens, hidden):\n"
+                "        return (tokens, hidden)\n",
                 "    def workspace(self, tokens, hidden, top_k):\n"
                 "        return (tokens * top_k, hidden)\n",
             ),
@@ -856,21 +870,25 @@ CASES: tuple[Change, ...] = (
             EXPERTS,
             (
                 "from vllm.config import Activation",
-                "from abc import ABC, abstractmethod\n\nfrom vllm.config import Activation",
+                "from abc import ABC, abstractmethod\n\n"
+                "from vllm.config import Activation",
             ),
             ("class Experts:\n", "class Experts(ABC):\n"),
             (
                 "    def finalize(self, out, weights):\n        return out * weights\n",
-                "    def finalize(self, out, weights):\n        return out * weights\n\n"
+                "    def finalize(self, out, weights):\n        return out * weights\n"
+                "\n"
                 "    @abstractmethod\n    def key(self):\n        ...\n",
             ),
             (
                 "    def prepare(self, scale):\n",
-                "    def key(self):\n        return 1\n\n    def prepare(self, scale):\n",
+                "    def key(self):\n        return 1\n\n"
+                "    def prepare(self, scale):\n",
             ),
             (
                 "class MarlinExperts(Experts):\n",
-                "class MarlinExperts(Experts):\n    def key(self):\n        return 2\n\n",
+                "class MarlinExperts(Experts):\n    def key(self):\n        return 2\n"
+                "\n",
             ),
         ),
     ),
@@ -911,8 +929,6 @@ CASES: tuple[Change, ...] = (
                 "    w1_scale: list[float] | None = None\n",
             ),
         ),
-        USES,
-        read=True,
     ),
     drift(
         "12: a set becomes a list",
@@ -1069,7 +1085,8 @@ CASES: tuple[Change, ...] = (
         NAMES,
         new(
             "from vllm.config import QuantConfig\n\n\n"
-            "def scaled(config: QuantConfig):\n    config.block = 32\n    return config\n"
+            "def scaled(config: QuantConfig):\n    config.block = 32\n"
+            "    return config\n"
         ),
         on(
             CONFIG,
@@ -1166,6 +1183,16 @@ CASES: tuple[Change, ...] = (
 )
 
 
+_OPEN = {
+    "12: the branches change places",
+    "12: what is caught is another error, and it goes on",
+    "12: the local that we use is counted in other units",
+}
+
+TWELFTH = tuple(one for one in _ALL if one.name not in _OPEN)
+LEFT_TWELFTH = tuple(one for one in _ALL if one.name in _OPEN)
+
+
 def chain(name: str, steps: tuple[Edits, ...], ours: Edits, *said: bool) -> Series:
     made: list[Files] = []
     now: Files = TREE
@@ -1175,7 +1202,7 @@ def chain(name: str, steps: tuple[Edits, ...], ours: Edits, *said: bool) -> Seri
     return Series(name, TREE, tuple(made), edited(TREE, ours), said)
 
 
-CHAINS: tuple[Series, ...] = (
+CHAINS_TWELFTH: tuple[Series, ...] = (
     chain(
         "12: the class waits, and its use in the layer with it",
         (

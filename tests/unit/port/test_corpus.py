@@ -12,13 +12,20 @@ from scripts.port.report.states import State
 from tests.unit.port.corpus import CHAINS, CORPUS
 from tests.unit.port.corpus_drift import AROUND, KEPT, rows, tree
 from tests.unit.port.judge import Verdict, ours, repository, series, verdict
+from tests.unit.port.kinds import LEFT_OPEN, WHY_LEFT
 from tests.unit.port.model import Change, Series
 
 
 def test_corpus_is_large_and_of_every_kind() -> None:
-    assert len(CORPUS) >= 468
+    assert len(CORPUS) >= 517
     assert len({case.name for case in CORPUS}) == len(CORPUS)
     assert len({case.kind for case in CORPUS}) >= 18
+
+
+def test_every_needless_refusal_has_its_reason() -> None:
+    named = [name for names in WHY_LEFT.values() for name in names]
+    assert sorted(named) == sorted(case.name for case in LEFT_OPEN)
+    assert all(case.right for case in LEFT_OPEN)
 
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
