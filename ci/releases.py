@@ -7,17 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
 from packaging.version import Version
 
 from scripts.base.git import Git
 from scripts.upstream.index import Offer
-from scripts.upstream.release_facts import KINDS, as_version, kind_of
+from scripts.upstream.release_facts import KINDS, as_version, kind_of, version_of
 
 
 @dataclass(frozen=True)
@@ -73,20 +67,6 @@ def _unfit(
     if tagged is not None and version not in tagged:
         return "upstream's repository has no tag for it"
     return ""
-
-
-def version_of(filename: str) -> Version | None:
-    """The version in the name of a wheel or an sdist.
-
-    >>> str(version_of("vllm-0.34.0.tar.gz")), version_of("vllm.txt")
-    ('0.34.0', None)
-    """
-    try:
-        if filename.endswith(".whl"):
-            return parse_wheel_filename(filename)[1]
-        return parse_sdist_filename(filename)[1]
-    except (InvalidSdistFilename, InvalidWheelFilename):
-        return None
 
 
 def tags(url: str, where: Path) -> list[str]:

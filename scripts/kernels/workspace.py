@@ -44,17 +44,22 @@ def padded_intermediate(size: int) -> int:
     >>> [padded_intermediate(n) for n in (96, 256, 464, 768)]
     [256, 256, 512, 768]
     """
-    return max(_LEAST, _up(size, _TILE))
+    return max(_LEAST, up(size, _TILE))
 
 
-def _up(value: int, multiple: int) -> int:
+def up(value: int, multiple: int) -> int:
+    """Round up.
+
+    >>> up(5, 4), up(8, 4)
+    (8, 8)
+    """
     return -(-value // multiple) * multiple
 
 
 def cutover(shape: Shape) -> int:
     """Routed pairs up to which the static kernels run."""
     size = shape.intermediate
-    if _up(size, _TILE) < _LEAST:
+    if up(size, _TILE) < _LEAST:
         return _CUTOVER
     rows = _DENSITY_PADDED if size % _TILE else _DENSITY
     three = 256 < size <= 384 and rows * shape.experts >= _THREE_PAIRS
@@ -84,10 +89,10 @@ def static_bytes(shape: Shape, tokens: int) -> int:
         TooLarge: FlashInfer would refuse it.
     """
     rows, e, k = max(1, tokens * shape.top_k), shape.experts, shape.hidden
-    n = _up(shape.intermediate, _TILE)
+    n = up(shape.intermediate, _TILE)
     chunks = -(-rows // _SLOT)
     slots = e + chunks
-    scales = _up(k // _BLOCK, 4)
+    scales = up(k // _BLOCK, 4)
     groups = max(1, -(-n // (2 * _TILE)))
     _indexed(slots * _SLOT * (k // 2), slots * _TILE * scales, rows * groups * k)
     words = 3 * slots + 2 * slots * _SLOT + 4 + e + max(e, rows)
@@ -103,10 +108,7 @@ def static_bytes(shape: Shape, tokens: int) -> int:
 
 def _takes_direct_micro(k: int, n: int, shape: Shape) -> bool:
     return (
-        k % 128 == 0
-        and n % 16 == 0
-        and _up(k, 512) // 512 <= 12
-        and (shape.top_k <= 32)
+        k % 128 == 0 and n % 16 == 0 and up(k, 512) // 512 <= 12 and (shape.top_k <= 32)
     )
 
 
@@ -116,7 +118,7 @@ def _dynamic(shape: Shape, tokens: int) -> tuple[int, int]:
     width = tile(shape, rows)
     tiles = max(1, -(-rows // width) + min(e, rows) - 1)
     padded = tiles * width
-    scales = _up(padded, _TILE) * _up(k // _BLOCK, 4)
+    scales = up(padded, _TILE) * up(k // _BLOCK, 4)
     _indexed(padded * (k // 2), scales)
     tasks = tiles * max(1, -(-shape.intermediate // _TILE))
     words = 2 * padded + e + 2 + e + e + 1 + 3 + 2 * tasks

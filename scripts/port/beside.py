@@ -3,12 +3,6 @@
 
 from __future__ import annotations
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
 from packaging.version import Version
 
 from scripts import ROOT
@@ -20,6 +14,7 @@ from scripts.upstream import index
 from scripts.upstream import lock as lockfile
 from scripts.upstream.environments import FLASHINFER
 from scripts.upstream.fetch import is_offline
+from scripts.upstream.release_facts import version_of
 
 ASKED_WITH = FLASHINFER.relative_to(ROOT)
 """What is installed ahead of the CPU's packages; torch is none of it, since which of
@@ -65,18 +60,4 @@ def _offered(name: str, version: str) -> bool:
         files = [o.filename for o in index.open_index().offers(name)]
     except Unusable:
         return False
-    return Version(version) in {v for v in map(_version, files) if v is not None}
-
-
-def _version(filename: str) -> Version | None:
-    """The version of an archive or a wheel.
-
-    >>> str(_version("a_b-1.2.post1-py3-none-any.whl")), _version("a.exe")
-    ('1.2.post1', None)
-    """
-    try:
-        if filename.endswith(".whl"):
-            return parse_wheel_filename(filename)[1]
-        return parse_sdist_filename(filename)[1]
-    except (InvalidSdistFilename, InvalidWheelFilename):
-        return None
+    return Version(version) in {v for v in map(version_of, files) if v is not None}

@@ -43,6 +43,20 @@ def as_version(text: str) -> Version | None:
         return None
 
 
+def version_of(filename: str) -> Version | None:
+    """The version in the name of a wheel or an sdist.
+
+    >>> str(version_of("vllm-0.34.0.tar.gz")), version_of("vllm.txt")
+    ('0.34.0', None)
+    """
+    try:
+        if filename.endswith(".whl"):
+            return parse_wheel_filename(filename)[1]
+        return parse_sdist_filename(filename)[1]
+    except (InvalidSdistFilename, InvalidWheelFilename):
+        return None
+
+
 @dataclass(frozen=True)
 class Release:
     """What the sdist holds that a pin records."""

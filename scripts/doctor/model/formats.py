@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from scripts.kernels.workspace import up
+
 
 class Format(Enum):
     """The value is what is printed."""
@@ -34,15 +36,6 @@ class Format(Enum):
     @property
     def quantized(self) -> bool:
         return self not in (Format.BF16, Format.FP32)
-
-
-def up(value: int, multiple: int) -> int:
-    """Round up.
-
-    >>> up(5, 4), up(8, 4)
-    (8, 8)
-    """
-    return -(-value // multiple) * multiple
 
 
 def matrix_bytes(form: Format, rows: int, cols: int) -> int:

@@ -8,7 +8,6 @@ patches, in their words; tests/on_cpu/in_vllm/test_doctor_choice.py holds this t
 from __future__ import annotations
 
 from scripts.doctor.model.blocks import Experts
-from scripts.doctor.model.formats import up
 from scripts.kernels import workspace
 
 _MOST = 1.10
@@ -51,7 +50,7 @@ def by_padding(found: Experts, size: int) -> str:
     padded = workspace.padded_intermediate(size)
     factor = 1.0
     if not found.gated:
-        factor = padded / up(size, _ROWS)
+        factor = padded / workspace.up(size, _ROWS)
     elif not 2 * size % _ROWS:
         factor = padded / size
     if factor <= _MOST:
