@@ -27,35 +27,17 @@ class Case:
     """One patch, taken out of the series."""
 
     number: str
+    fails_without: bool
     name: str = ""
-    test: str | list[str] = ""
-    """The test or tests that need the patch."""
-    fails_without: bool | None = None
-    """Whether they fail without it; None where that was not run."""
+    test: tuple[str, ...] = ()
+    """The tests that need the patch."""
     also_fails: tuple[str, ...] = ()
-    dependents: tuple[str | Dependent, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
+    """Those that went with it."""
     mutants: Mutants | None = None
-    off_target: str | int | bool | None = None
-    """What changes off SM12x; None where that was not looked at."""
+    off_target: str = ""
+    """What changes off SM12x."""
     hardware: str = "not run"
-
-    @property
-    def tests(self) -> list[str]:
-        return [self.test] if isinstance(self.test, str) else self.test
-
-    @property
-    def taken_along(self) -> list[str]:
-        """Numbers of the patches that went with it."""
-        return [d if isinstance(d, str) else d.number for d in self.dependents]
-
-    @property
-    def elsewhere(self) -> str:
-        """`off_target` in words."""
-        if self.off_target is None:
-            return "not looked at"
-        if isinstance(self.off_target, bool):
-            return "changes" if self.off_target else "none"
-        return str(self.off_target)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def samples() -> dict[str, dict[str, Any]]:
         "notes": [EVIL],
         "machine": {"device": EVIL, "CPUs": 2},
     }
-    case = {"number": "0001", "name": "0001-a.patch", "test": "tests/a.py::test_a"}
+    case = {"number": "0001", "name": "0001-a.patch", "test": ["tests/a.py::test_a"]}
     case |= {"dependents": [{"number": "0003", "why": "a.py"}]}
     case |= {"fails_without": True, "mutants": {"killed": 9, "total": 10}}
     other = {"number": "0002", "test": [EVIL], "fails_without": False}
