@@ -40,38 +40,50 @@ def tree_id(
     Raises:
         ValueError: A path is both a file and a folder, or has an empty part.
     """
-    root: dict[str, _Node] = {}
-    for path, (mode, blob) in entries.items():
-        *folders, name = path.split("/")
-        level = root
-        for folder in folders:
-            node = level.setdefault(folder, {})
-            if not isinstance(node, dict):
-                raise ValueError(f"{path!r} lies in a file")
-            level = node
-        if name in level or not all((*folders, name)):
+    folders: dict[str, dict[str, tuple[int, str]]] = {"": {}}
+    for path, entry in entries.items():
+        folder, slash, name = path.rpartition("/")
+        level = folders.get(folder)
+        if level is None:
+            level = _opened(folders, folder, path)
+        if name in level or path in folders or not name or (slash and not folder):
             raise ValueError(f"{path!r} cannot be in a tree")
-        level[name] = (mode, blob)
-    return _tree(root, store or object_id)
+        level[name] = entry
+    store = store or object_id
+    # A folder is opened after the one that holds it.
+    for folder in reversed(folders):
+        made = store(b"tree", _body(folders[folder]))
+        if folder:
+            above, _, name = folder.rpartition("/")
+            folders[above][name] = (DIRECTORY, made)
+    return made
 
 
-_Node = tuple[int, str] | dict[str, "_Node"]
+def _opened(
+    folders: dict[str, dict[str, tuple[int, str]]], folder: str, path: str
+) -> dict[str, tuple[int, str]]:
+    """The level of a folder that no path before was in."""
+    above, slash, name = folder.rpartition("/")
+    level = folders.get(above)
+    if level is None:
+        level = _opened(folders, above, path)
+    if not name or (slash and not above):
+        raise ValueError(f"{path!r} cannot be in a tree")
+    if name in level:
+        raise ValueError(f"{path!r} lies in a file")
+    return folders.setdefault(folder, {})
 
 
-def _tree(level: Mapping[str, _Node], store: Callable[[bytes, bytes], str]) -> str:
+def _body(level: Mapping[str, tuple[int, str]]) -> bytes:
     rows = []
-    for name, node in level.items():
+    for name, (mode, made) in level.items():
         raw = name.encode("utf-8", "surrogateescape")
-        if isinstance(node, dict):
-            # git sorts a folder as if its name ended with a slash.
-            rows.append((raw + b"/", DIRECTORY, raw, _tree(node, store)))
-        else:
-            rows.append((raw, node[0], raw, node[1]))
-    body = b"".join(
-        b"%o %s\0%s" % (mode, raw, bytes.fromhex(name))
-        for _, mode, raw, name in sorted(rows)
+        # git sorts a folder as if its name ended with a slash.
+        rows.append((raw + b"/" if mode == DIRECTORY else raw, mode, raw, made))
+    return b"".join(
+        b"%o %s\0%s" % (mode, raw, bytes.fromhex(made))
+        for _, mode, raw, made in sorted(rows)
     )
-    return store(b"tree", body)
 
 
 def object_id(kind: bytes, body: bytes) -> str:

@@ -104,9 +104,12 @@ def base_from_sdist(git: Git, archive: Path, lock: Lock) -> str:
     who = f"{name} <{mail}> {lock.epoch} +0000"
     objects = git.path / git.text("rev-parse", "--git-path", "objects/pack")
 
-    def packed(files: Iterable[tuple[str, Entry]]) -> str:
+    def packed(files: sdist_contents.Found) -> str:
         with Pack(objects) as pack:
-            ids = {path: (e.mode, pack.add(b"blob", e.data)) for path, e in files}
+            ids = {
+                path: (mode, pack.add(b"blob", data, blob))
+                for (path, mode, blob, *_), data in files
+            }
             text = f"tree {tree_id(ids, pack.add)}\nauthor {who}\ncommitter {who}\n\n"
             return pack.add(b"commit", (text + message).encode("utf-8"))
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,8 +34,8 @@ Want = Callable[[str], bool]
 
 Row = tuple[str, int, str, int, int]
 """Path, mode, blob, offset in the unpacked archive, size; both in bytes."""
-Files = Iterator[tuple[str, Entry]]
-_Found = Iterator[tuple[Row, bytes]]
+Found = Iterator[tuple[Row, bytes]]
+"""Rows with their bytes, which are the blob that the row names."""
 _BLOCK = 1 << 20
 T = TypeVar("T")
 
@@ -47,6 +48,13 @@ class Source:
     """Mode and blob of each file."""
     files: Mapping[str, Entry]
     """Those that were asked for."""
+    known: str | None = field(default=None, compare=False)
+    """git's id of `ids`, where it was computed already."""
+
+    @property
+    def tree(self) -> str:
+        """git's id of `ids`."""
+        return self.known or tree_id(self.ids)
 
     @property
     def folders(self) -> set[str]:
@@ -87,21 +95,21 @@ def source(archive: Path, artifact: Artifact, want: Want) -> Source:
     Raises:
         Finding: It is not the artifact.
     """
-    paths, rows = _opened(archive, artifact)
-    if rows is not None:
-        files = _taken(archive, paths, [row for row in rows if want(row[0])])
+    paths, table = _opened(archive, artifact)
+    if table is not None:
+        files = _taken(archive, paths, [row for row in table.rows if want(row[0])])
         if files is not None:
-            return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
+            return Source(_ids(table.rows), files, table.tree)
     rows, files = [], {}
     for row, data in _whole(archive, paths):
         rows.append(row)
         if want(row[0]):
             files[row[0]] = Entry(row[1], data)
     hold(paths.held, {row[2]: files[row[0]].data for row in rows if row[0] in files})
-    return Source({path: (mode, blob) for path, mode, blob, *_ in rows}, files)
+    return Source(_ids(rows), files)
 
 
-def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> T:
+def everything(archive: Path, artifact: Artifact, use: Callable[[Found], T]) -> T:
     """Let `use` have every file of an archive that is at hand, in its order.
 
     Args:
@@ -113,31 +121,27 @@ def everything(archive: Path, artifact: Artifact, use: Callable[[Files], T]) -> 
     Raises:
         Finding: It is not the artifact, or it is damaged.
     """
-    paths, rows = _opened(archive, artifact)
-    if rows is not None:
+    paths, table = _opened(archive, artifact)
+    if table is not None:
         try:
-            return use(_files(_checked(archive, rows)))
+            return use(_checked(archive, table.rows))
         except _Lied:
             pass
-    return use(_files(_whole(archive, paths)))
+    return use(_whole(archive, paths))
 
 
-def _opened(archive: Path, artifact: Artifact) -> tuple[_Paths, list[Row] | None]:
+def _opened(archive: Path, artifact: Artifact) -> tuple[_Paths, _Table | None]:
     """Where what is known of a checked archive lies, and its table, if to be used."""
     cache.check(archive, artifact)
     paths = _Paths.of(artifact)
     return paths, None if cache.is_set("SM12X_PARANOID") else _load(paths.table)
 
 
-def _files(found: _Found) -> Files:
-    return ((row[0], Entry(row[1], data)) for row, data in found)
-
-
 class _Lied(Exception):
     """The archive has something else than the table says."""
 
 
-def _checked(archive: Path, rows: list[Row]) -> _Found:
+def _checked(archive: Path, rows: list[Row]) -> Found:
     """The bytes of rows, each the blob that its row names.
 
     Raises:
@@ -152,13 +156,13 @@ def _checked(archive: Path, rows: list[Row]) -> _Found:
         raise _Lied from e
 
 
-def _whole(archive: Path, paths: _Paths) -> _Found:
+def _whole(archive: Path, paths: _Paths) -> Found:
     """All of an archive, read from end to end; then its table is kept."""
     rows = []
     for member in members(archive):
         rows.append(_row(member))
         yield rows[-1], member.data
-    text = json.dumps({"tree": _tree(rows), "rows": rows})
+    text = json.dumps({"tree": tree_id(_ids(rows)), "rows": rows})
     _keep(paths.table, text.encode("utf-8"))
 
 
@@ -167,19 +171,28 @@ def _row(member: Member) -> Row:
     return member.path, member.mode, blob, member.offset, size
 
 
-def _tree(rows: Iterable[Row]) -> str:
-    return tree_id({path: (mode, blob) for path, mode, blob, *_ in rows})
+def _ids(rows: Iterable[Row]) -> dict[str, tuple[int, str]]:
+    return {path: (mode, blob) for path, mode, blob, *_ in rows}
 
 
-def _load(table: Path) -> list[Row] | None:
-    """The rows of a table, or None where there is none that can be used."""
+@dataclass(frozen=True)
+class _Table:
+    """A table that gives its own tree id."""
+
+    rows: list[Row]
+    tree: str
+
+
+def _load(table: Path) -> _Table | None:
+    """A table, or None where there is none that can be used."""
     try:
         found = json.loads(table.read_text(encoding="utf-8"))
         rows: list[Row] = [
             (str(path), int(mode), str(blob), int(offset), int(size))
             for path, mode, blob, offset, size in found["rows"]
         ]
-        return rows if _tree(rows) == found["tree"] else None
+        tree = tree_id(_ids(rows))
+        return _Table(rows, tree) if tree == found["tree"] else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -205,15 +218,23 @@ def _taken(archive: Path, paths: _Paths, rows: list[Row]) -> dict[str, Entry] | 
     return {path: Entry(mode, blobs[blob]) for path, mode, blob, *_ in rows}
 
 
-def _stretches(archive: Path, rows: list[Row]) -> _Found:
+def _stretches(archive: Path, rows: list[Row]) -> Found:
     """The bytes of rows, out of the unpacked archive; one read goes past them all.
+
+    A block is unpacked while the one before it is used.
 
     Raises:
         EOFError: The archive ends before.
     """
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
     start, block = 0, b""
-    with archive.open("rb") as stream:
+    with archive.open("rb") as stream, ThreadPoolExecutor(1) as beside:
+
+        def unpacked() -> bytes | None:
+            raw = stream.read(_BLOCK)
+            return unpack.decompress(raw) if raw else None
+
+        following = beside.submit(unpacked)
         for row in sorted(rows, key=lambda row: row[3]):
             offset, size = row[3:]
             kept: list[bytes] = []
@@ -221,10 +242,10 @@ def _stretches(archive: Path, rows: list[Row]) -> _Found:
                 if offset < start + len(block):
                     kept.append(block[max(offset - start, 0) :])
                 start += len(block)
-                raw = stream.read(_BLOCK)
-                if not raw:
+                found = following.result()
+                if found is None:
                     raise EOFError
-                block = unpack.decompress(raw)
+                block, following = found, beside.submit(unpacked)
             at = max(offset - start, 0)
             left = size - sum(map(len, kept))
             yield row, b"".join([*kept, block[at : at + left]])

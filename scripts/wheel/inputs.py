@@ -46,7 +46,7 @@ def patched_tree(lock: Lock, sdist: Path, patches: Sequence[Patch]) -> Tree:
     changes = result(replay(patches, source.files.get))
     after = tree_id(changed_ids(source.ids, changes))
     new = frozenset(paths - {*source.files})
-    return Tree(tree_id(source.ids), after, changes, new)
+    return Tree(source.tree, after, changes, new)
 
 
 def require_tree(lock: Lock, tree: Tree) -> None:

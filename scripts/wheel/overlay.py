@@ -8,19 +8,19 @@ give the same bytes.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.base.console import bytes_progress
-from scripts.base.errors import Finding
+from scripts.base.errors import Finding, ForkError
 from scripts.base.files import sweep, whole
-from scripts.series.lane import require_overlay
 from scripts.series.mailbox import Patch
 from scripts.upstream.lock import Artifact, Lock
 from scripts.wheel import embedded_files, metadata, notice
-from scripts.wheel.inputs import patched_tree, require_tree
 from scripts.wheel.zip import copier
 from scripts.wheel.zip.reader import STORED, Archive, Member, bad, read
 
@@ -109,17 +109,42 @@ def build(
             edited, or the base wheel is not of the form that wheels have.
         Unusable: `out_dir` cannot be written, or the disk is full.
     """
-    require_overlay(patches, sdist)
-    archive = read(base_wheel)
+
+    def judge() -> None:
+        # Imported here: the copy begins before anything of it is needed.
+        from scripts.series.lane import require_overlay
+        from scripts.wheel.inputs import patched_tree, require_tree
+
+        require_overlay(patches, sdist)
+        require_tree(lock, patched_tree(lock, sdist(), patches))
+
     artifact = base_artifact(lock, base_wheel)
     target = out_dir / wheel_name(lock, base_wheel.name)
-    require_tree(lock, patched_tree(lock, sdist(), patches))
-    with ThreadPoolExecutor(1) as beside:
-        entries = plan(lock, patches, archive, artifact, target.name, beside)
+    with ThreadPoolExecutor(1) as beside, _in_turn():
+        try:
+            archive = read(base_wheel)
+            entries = plan(lock, patches, archive, artifact, target.name, judge, beside)
+        except ForkError:
+            judge()  # what is wrong with the series is said first
+            raise
         sweep(out_dir, target.name)
         with bytes_progress(target.name, artifact.size) as bar, whole(target) as f:
             copier.write(archive, entries, f, lock.epoch, bar.advance)
     return target
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Let the thread that copies go on at once when the kernel has done its part.
+
+    By default it waits for 5 ms each time, as long as the other one computes.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def plan(
@@ -128,12 +153,14 @@ def plan(
     archive: Archive,
     artifact: Artifact,
     filename: str,
+    judge: Callable[[], None],
     beside: Executor,
 ) -> Iterator[copier.Keep | copier.Put]:
     """What the overlay holds, in order; reads the base, writes nothing.
 
-    The bill of materials, whose library takes its time to load, is made by `beside`
-    while the kernel copies what comes before it.
+    While the kernel copies what comes before it, `beside` calls `judge`, whose error
+    ends the wheel, and makes the bill of materials, whose library takes its time to
+    load.
     """
     data = member_data(archive)
     members = {m.name: m for m in archive.members}
@@ -175,13 +202,14 @@ def plan(
     order = _order(list(names.values()), [*put, bill], info)
     before = order[: order.index(bill)]
     old = {new: members[was] for was, new in names.items()}
-    rows = metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD")
 
     def last() -> list[copier.Put]:
+        judge()
         from scripts.wheel import sbom
 
         put[bill] = copier.Put(bill, sbom.render(lock, patches, artifact, filename))
         new = {name: p.data for name, p in put.items()}
+        rows = metadata.read_record(data(f"{old_info}RECORD"), f"{old_info}RECORD")
         record = metadata.overlay_record(rows, names, new, change.gone, order)
         put[order[-1]] = copier.Put(order[-1], record)
         return [put[name] for name in order[len(before) :]]

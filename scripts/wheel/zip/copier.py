@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
+from scripts.base.files import begin_writing
 from scripts.wheel.zip.reader import (
     END,
     LIMIT,
@@ -103,9 +104,7 @@ class _Out:
                 n = len(data)
             if not n:
                 raise OSError(errno.EIO, "the source became shorter")
-            # Linux starts to write what it is asked to drop, so that fsync at
-            # the end finds little left; pages on their way to disk stay cached.
-            os.posix_fadvise(self.fd, self.at - n, n, os.POSIX_FADV_DONTNEED)
+            begin_writing(self.fd, self.at - n, n)
             start += n
 
 

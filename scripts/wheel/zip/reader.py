@@ -224,6 +224,6 @@ def _check(path: Path, f: BinaryIO, members: tuple[Member, ...], end: int) -> No
                 found.hex(),
                 m.name,
             )
-        at = m.end
+        at += len(want) + m.packed
     if at != end:
         raise bad(path, "bytes before the directory", f"{at}", f"{end}")

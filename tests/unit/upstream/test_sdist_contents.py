@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,7 +68,8 @@ def test_second_time_gives_the_same_from_the_table(
     assert right.files[KERNEL].data == upstream()[KERNEL]
     assert sdist_contents.read(archive, want) == right
     monkeypatch.setattr(sdist_contents, "members", no_members)
-    assert sdist_contents.read(archive, want) == right
+    again = sdist_contents.read(archive, want)
+    assert (again, again.tree) == (right, right.tree)
     monkeypatch.setenv("SM12X_PARANOID", "1")
     with pytest.raises(AssertionError, match="end to end"):
         sdist_contents.read(archive, want)
@@ -174,10 +175,14 @@ def test_every_file_comes_from_the_table_the_second_time(
     archive: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "upstream" / archive.filename
-    right = [(m.path, Entry(m.mode, m.data)) for m in members(path)]
-    assert sdist_contents.everything(path, archive, list) == right
+    right = [(m.path, m.mode, blob_id(m.data), m.data) for m in members(path)]
+
+    def use(found: sdist_contents.Found) -> object:
+        return [(*row[:3], data) for row, data in found]
+
+    assert sdist_contents.everything(path, archive, use) == right
     monkeypatch.setattr(sdist_contents, "members", no_members)
-    assert sdist_contents.everything(path, archive, list) == right
+    assert sdist_contents.everything(path, archive, use) == right
 
 
 @pytest.mark.parametrize("offset", [0, 1 << 40])
@@ -193,7 +198,7 @@ def test_a_table_that_lies_lets_the_reader_begin_again(
     file.write_text(json.dumps(told), encoding="utf-8")
     calls = []
 
-    def use(files: Iterator[tuple[str, Entry]]) -> object:
+    def use(files: sdist_contents.Found) -> object:
         calls.append(1)
         return list(files)
 
