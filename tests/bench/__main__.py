@@ -14,7 +14,16 @@ from typing import Annotated
 import typer
 
 from scripts.base.console import say
-from tests.bench import apply, growth, installed, memory, report, verified, wheel
+from tests.bench import (
+    apply,
+    before,
+    growth,
+    installed,
+    memory,
+    report,
+    verified,
+    wheel,
+)
 from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room
 
@@ -24,6 +33,7 @@ app = program()
 class Job(Enum):
     """What can be measured."""
 
+    BEFORE = "before"  # the verbs against an earlier build of the tools
     WHEEL = "wheel"  # against cp, and against wheel unpack + wheel pack
     APPLY = "apply"  # against git am and quilt
     GROWTH = "growth"  # apply, export and port by the number of patches
@@ -33,6 +43,7 @@ class Job(Enum):
 
 
 _JOBS = {
+    Job.BEFORE: before,
     Job.WHEEL: wheel,
     Job.APPLY: apply,
     Job.GROWTH: growth,

@@ -15,7 +15,7 @@ from scripts.series.apply import Wanted, apply, make_commits
 from scripts.series.base_commit import touched
 from scripts.series.workbench import State, Workbench
 from tests.bench.generated import generate
-from tests.bench.measure import alternate, child, settle, stopwatch
+from tests.bench.measure import Took, alternate, child, settle, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit
 from tests.bench.sandbox import Sandbox
 
@@ -95,42 +95,42 @@ def _compare(
         ours.save(start)
         settle()
 
-    def step() -> float:
+    def step() -> Took:
         back()
         with stopwatch() as watch:
             _step(ours, series)
-        return watch.seconds
+        return watch.took
 
-    def whole() -> float:
+    def whole() -> Took:
         back()
-        return box.verb("apply").seconds
+        return box.verb("apply").took
 
-    def am() -> float:
+    def am() -> Took:
         reset(mail, series.base, clean_mail)
         settle()
         with stopwatch() as watch:
             Git(mail).run("am", "--quiet", *map(str, series.paths))
         _same(Git(mail).text("rev-parse", "HEAD^{tree}"), series.tree, "git am")
-        return watch.seconds
+        return watch.took
 
-    def quilt() -> float:
+    def quilt() -> Took:
         settle()
-        seconds = _quilt(plain, series, "push")
+        took = _quilt(plain, series, "push")
         for path, data in want.items():
             if (plain / path).read_bytes() != data:
                 raise Finding("quilt made another file", where=path)
         _quilt(plain, series, "pop")
         shutil.rmtree(plain / ".pc")
-        return seconds
+        return took
 
-    sides: dict[str, Callable[[], float]] = {"series step": step, "git am": am}
+    sides: dict[str, Callable[[], Took]] = {"series step": step, "git am": am}
     if shutil.which("quilt"):
         sides["quilt push -a"] = quilt
     if verb:
         sides["verb"] = whole
     times = alternate(sides, box.rounds, f"apply, {series.name}")
     back()
-    side = {name: Side(name, values) for name, values in times.items()}
+    side = {name: Side.timed(name, values) for name, values in times.items()}
     job, unit = f"apply, {series.name}", Unit.SECONDS
     found = [Row(job, unit, side["series step"], side["git am"], _AM)]
     if verb:
@@ -182,6 +182,6 @@ def _files(ours: Workbench, series: _Series) -> dict[str, bytes]:
     return {path: data for path, data in read.items() if data is not None}
 
 
-def _quilt(tree: Path, series: _Series, verb: str) -> float:
+def _quilt(tree: Path, series: _Series, verb: str) -> Took:
     env = {"QUILT_PATCHES": str(series.folder), "LC_ALL": "C"}
-    return child(["quilt", "--quiltrc=-", verb, "-a", "-q"], tree, env=env).seconds
+    return child(["quilt", "--quiltrc=-", verb, "-a", "-q"], tree, env=env).took

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 
 from packaging.version import Version
@@ -108,10 +107,8 @@ def carried(lock: Lock, patches: Sequence[Patch], release: str) -> Carried:
 def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     """From the archives to the report, as `make port --dry-run` does it."""
     at = Checkout()
-    start = busy()
     with stopwatch() as watch:
         done = carried(lockfile.load(at.lock), room.patches, release)
-    spent = busy() - start
     results = []
     for patch in done.patches:
         if patch.state.carried:
@@ -125,7 +122,7 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
             results.append(Applied(patch.name, files))
     bad = _judge(results, truth)
     count = sum(p.carried for p in done.patches)
-    return Cell(release, OURS, count, bad, watch.seconds, spent)
+    return Cell(release, OURS, count, bad, watch.took.seconds, watch.took.processor)
 
 
 def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
@@ -156,20 +153,12 @@ def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
         where = room.root / "work"
         room.git.run("worktree", "add", "--quiet", "--detach", str(where), commit)
         place = Place(where, room.base, room.tip, commit, room.patches, room.mails)
-        start = busy()
         with stopwatch() as watch:
             results = peer.carry(place)
-        spent = busy() - start
         room.git.run("worktree", "remove", "--force", str(where))
-        seconds = watch.seconds - place.spent_reading
+        seconds = watch.took.seconds - place.spent_reading
         bad = _judge(results, truth)
-        yield Cell(release, name, len(results), bad, seconds, spent)
-
-
-def busy() -> float:
-    """Seconds of the processor that this process and its children have used."""
-    own = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
-    return sum(each.ru_utime + each.ru_stime for each in own)
+        yield Cell(release, name, len(results), bad, seconds, watch.took.processor)
 
 
 def measure(releases: Sequence[str]) -> list[Cell]:

@@ -16,9 +16,9 @@ from scripts.series.apply import Wanted, apply, make_commits
 from scripts.series.render import format_patches
 from scripts.series.workbench import Workbench
 from tests.bench.apply import copy, objects, reset
-from tests.bench.carried import busy, carried
+from tests.bench.carried import carried
 from tests.bench.generated import generate
-from tests.bench.measure import alternate
+from tests.bench.measure import alternate, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit
 from tests.bench.sandbox import Sandbox
 
@@ -45,9 +45,9 @@ def rows(box: Sandbox) -> list[Row]:
 
     def ported(n: int) -> float:
         patches = folder.load(made, until_of(made, n))
-        start = busy()
-        carried(box.lock, patches, RELEASE)
-        return busy() - start
+        with stopwatch() as watch:
+            carried(box.lock, patches, RELEASE)
+        return watch.took.processor
 
     return found + steps("port", ported, COUNTS[:2], box.rounds)
 
@@ -77,16 +77,16 @@ def measure(
 
     def applied(n: int) -> float:
         reset(repo, base, clean)
-        start = busy()
-        make_commits(git, base, folder.load(made, until_of(made, n)))
-        return busy() - start
+        with stopwatch() as watch:
+            make_commits(git, base, folder.load(made, until_of(made, n)))
+        return watch.took.processor
 
     def exported(n: int) -> float:
         reset(repo, base, clean)
         tip = make_commits(git, base, folder.load(made, until_of(made, n)))
-        start = busy()
-        format_patches(git, base, tip)
-        return busy() - start
+        with stopwatch() as watch:
+            format_patches(git, base, tip)
+        return watch.took.processor
 
     found = steps("apply", applied, counts, rounds)
     found += steps("export", exported, counts, rounds)

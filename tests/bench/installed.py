@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.bench.measure import alternate, child, settle
+from tests.bench.measure import Took, alternate, child, settle
 from tests.bench.report import Row, Side, Unit
 from tests.bench.sandbox import Sandbox
 
@@ -26,28 +26,28 @@ def environment(home: Path, wheel: Path) -> Path:
     return python
 
 
-def pip(python: Path, wheel: Path) -> float:
-    """Install a wheel as a user would, from its file; seconds."""
+def pip(python: Path, wheel: Path) -> Took:
+    """Install a wheel as a user would, from its file."""
     options = ["--quiet", "--disable-pip-version-check", "--no-index"]
     command = ["-m", "pip", "install", *options, "--force-reinstall", "--no-deps"]
-    return child([python, *command, wheel], python.parent).seconds
+    return child([python, *command, wheel], python.parent).took
 
 
 def rows(box: Sandbox) -> list[Row]:
     """Measure both ways."""
     ours = environment(box.root / "ours", box.base_wheel)
     other = environment(box.root / "pip", box.base_wheel)
-    back: dict[str, list[float]] = {"ours": [], "pip": []}
+    back: dict[str, list[Took]] = {"ours": [], "pip": []}
 
-    def patch() -> float:
+    def patch() -> Took:
         settle()
-        there = box.verb("patch-installed", "--python", ours).seconds
+        there = box.verb("patch-installed", "--python", ours).took
         settle()
-        undo = box.verb("patch-installed", "--python", ours, "--revert").seconds
+        undo = box.verb("patch-installed", "--python", ours, "--revert").took
         back["ours"].append(undo)
         return there
 
-    def reinstall() -> float:
+    def reinstall() -> Took:
         settle()
         there = pip(other, box.wheel)
         settle()
@@ -62,13 +62,13 @@ def rows(box: Sandbox) -> list[Row]:
         Row(
             "patch-installed",
             unit,
-            Side("verb", times["verb"]),
-            Side("pip, overlay", times["pip"]),
+            Side.timed("verb", times["verb"]),
+            Side.timed("pip, overlay", times["pip"]),
         ),
         Row(
             "patch-installed",
             unit,
-            Side("verb --revert", mine),
-            Side("pip, upstream", theirs),
+            Side.timed("verb --revert", mine),
+            Side.timed("pip, upstream", theirs),
         ),
     ]

@@ -60,6 +60,8 @@ def main(kind: str, argv: list[str]) -> None:
     said = {
         "code": os.waitstatus_to_exitcode(status),
         "seconds": seconds,
+        # Of the command and of every child that it has waited for.
+        "processor": usage.ru_utime + usage.ru_stime,
         # Linux counts KiB: the largest of the command and its children.
         "largest": usage.ru_maxrss * 1024,
         "together": together,

@@ -12,21 +12,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import Any, TypeVar
 
 from scripts.base.console import note
 from scripts.base.errors import Finding
 
-Times = dict[str, tuple[float, ...]]
-"""Name of a side to what each round took."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds that something took."""
+
+    seconds: float
+    """By the clock, so that others on the machine slow it."""
+    processor: float
+    """User and system time, of it and of the children that it waited for."""
+
+    def __add__(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, self.processor + other.processor)
 
 
 @dataclass(frozen=True)
 class Spent:
     """What one command took."""
 
-    seconds: float
-    """From its start to its end."""
+    took: Took
     largest: int
     """Bytes; peak resident size (ru_maxrss) of the largest of its processes."""
     together: int
@@ -76,31 +88,38 @@ def child(
             expected="exit code 0",
             found=f"{code}\n{done.stderr.decode('utf-8', 'replace')[-2000:]}",
         )
-    return Spent(said["seconds"], said["largest"], said["together"])
+    took = Took(said["seconds"], said["processor"])
+    return Spent(took, said["largest"], said["together"])
+
+
+def busy() -> float:
+    """Seconds of the processor that this process and its ended children took."""
+    both = (getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
+    return sum(use.ru_utime + use.ru_stime for use in both)
 
 
 class Watch:
-    """The seconds that a `with stopwatch()` block took."""
+    """What a `with stopwatch()` block took."""
 
-    seconds = 0.0
+    took = Took(0.0, 0.0)
 
 
 @contextmanager
 def stopwatch() -> Iterator[Watch]:
     """Time a block in this process."""
     watch = Watch()
-    start = time.perf_counter()
+    start, before = time.perf_counter(), busy()
     yield watch
-    watch.seconds = time.perf_counter() - start
+    watch.took = Took(time.perf_counter() - start, busy() - before)
 
 
 def alternate(
-    sides: Mapping[str, Callable[[], float]],
+    sides: Mapping[str, Callable[[], T]],
     rounds: int,
     what: str,
     *,
     warm: bool = True,
-) -> Times:
+) -> dict[str, tuple[T, ...]]:
     """Run every side once a round; each round starts with another side.
 
     Args:
@@ -111,7 +130,7 @@ def alternate(
         warm: Run each side once before, without counting it, so that files are
             in the page cache and byte code is compiled.
     """
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    found: dict[str, list[T]] = {name: [] for name in sides}
     names = list(sides)
     if warm:
         note(f"{what}: warming up")

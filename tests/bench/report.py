@@ -9,6 +9,8 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
+from tests.bench.measure import Took
+
 
 class Unit(Enum):
     """What a row's figures count."""
@@ -30,6 +32,7 @@ class Sense(Enum):
     """How an aim's limit is meant."""
 
     RATIO = "ours/theirs <= {:g}"  # ours takes at most so many times theirs
+    WITHIN = "<= {:g} s"  # our median takes at most so long
     FASTER = "{:g} x faster"  # theirs takes at least so many times ours
     BELOW = "every peak < {:g} MB"  # no round reaches so many 10**6 bytes
 
@@ -52,10 +55,18 @@ class Side:
     what: str
     values: tuple[float, ...]
     """One a round, in the row's unit."""
+    processor: tuple[float, ...] = ()
+    """Seconds of the processor, user and system, beside those of the clock."""
 
     @property
     def median(self) -> float:
         return median(self.values)
+
+    @classmethod
+    def timed(cls, what: str, took: Sequence[Took]) -> Side:
+        """A side of seconds by the clock, with those of the processor beside."""
+        seconds = tuple(each.seconds for each in took)
+        return cls(what, seconds, tuple(each.processor for each in took))
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,8 @@ class Row:
         limit = self.aim.limit
         if self.aim.sense is Sense.BELOW:
             met = max(self.ours.values) < limit * 1e6
+        elif self.aim.sense is Sense.WITHIN:
+            met = self.ours.median <= limit
         else:
             assert self.ratio is not None, "an aim on a ratio needs two sides"
             most = limit if self.aim.sense is Sense.RATIO else 1 / limit
@@ -111,7 +124,8 @@ def figure(value: float, unit: Unit) -> str:
 
 def _side(side: Side, unit: Unit) -> str:
     low, high = (figure(f(side.values), unit) for f in (min, max))
-    return f"{figure(side.median, unit)} ({low.split()[0]}-{high})"
+    beside = f", cpu {median(side.processor):.3f} s" if side.processor else ""
+    return f"{figure(side.median, unit)} ({low.split()[0]}-{high}){beside}"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -150,6 +164,8 @@ def as_data(row: Row) -> dict[str, Any]:
     for name, side in (("ours", row.ours), ("theirs", row.theirs)):
         if side is not None:
             data[name]["median"] = side.median
+            if side.processor:
+                data[name]["processor_median"] = median(side.processor)
     if row.aim:
         data["aim"] = {"sense": row.aim.sense.name.lower(), "limit": row.aim.limit}
     return {

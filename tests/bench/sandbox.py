@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +36,8 @@ class Sandbox:
     rounds: int
     full: bool
     """Repeat the slow sides as often as the others."""
+    tips: set[str] = field(default_factory=set)
+    """Commits that cold applies of either side ended with."""
 
     @cached_property
     def checkout(self) -> Checkout:

@@ -15,8 +15,8 @@ from scripts.wheel.metadata import read_record, write_record
 from scripts.wheel.overlay import build, member_data
 from scripts.wheel.verify import verify
 from scripts.wheel.zip import copier, reader
-from tests.bench.carried import busy
 from tests.bench.growth import steps
+from tests.bench.measure import stopwatch
 from tests.bench.report import Row
 from tests.bench.sandbox import Sandbox
 
@@ -91,9 +91,9 @@ def measure(
 
     def verified(size: int) -> float:
         made, pin, kept = wheels[size]
-        start = busy()
-        assert verify(made, pin, patches, kept, sdist).ok
-        return busy() - start
+        with stopwatch() as watch:
+            assert verify(made, pin, patches, kept, sdist).ok
+        return watch.took.processor
 
     words = "{:.1f}".format
     sizes = sorted(wheels)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.base.files import sync_dir
 from scripts.wheel.overlay import build
-from tests.bench.measure import alternate, child, settle, stopwatch
+from tests.bench.measure import Took, alternate, child, settle, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit
 from tests.bench.sandbox import ARCH, Sandbox
 
@@ -38,17 +38,19 @@ def rows(box: Sandbox) -> list[Row]:
         Row(
             "wheel",
             unit,
-            Side(ours, quick[ours]),
-            Side(theirs, quick[theirs]),
+            Side.timed(ours, quick[ours]),
+            Side.timed(theirs, quick[theirs]),
             _COPY[ours],
         )
         for ours in ("build", "verb")
         for theirs in ("cp+fsync", "cp")
     ]
     (ours, mine), (theirs, other) = slow.items()
-    found.append(Row("wheel", unit, Side(ours, mine), Side(theirs, other), _REPACK))
+    found.append(
+        Row("wheel", unit, Side.timed(ours, mine), Side.timed(theirs, other), _REPACK)
+    )
     start = alternate({"start": lambda: _start(box)}, box.rounds, "start of the verb")
-    found.append(Row("wheel", unit, Side("verb --help", start["start"])))
+    found.append(Row("wheel", unit, Side.timed("verb --help", start["start"])))
     return found
 
 
@@ -60,40 +62,40 @@ def _empty(box: Sandbox) -> Path:
     return out
 
 
-def _build(box: Sandbox) -> float:
+def _build(box: Sandbox) -> Took:
     out = _empty(box)
     with stopwatch() as watch:
         build(box.lock, box.patches, box.base_wheel, out, sdist=lambda: box.sdist)
-    return watch.seconds
+    return watch.took
 
 
-def _start(box: Sandbox) -> float:
-    return box.verb("wheel", "--help").seconds
+def _start(box: Sandbox) -> Took:
+    return box.verb("wheel", "--help").took
 
 
-def _verb(box: Sandbox) -> float:
+def _verb(box: Sandbox) -> Took:
     out = _empty(box)
-    return box.verb("wheel", "--arch", ARCH, "--out", out).seconds
+    return box.verb("wheel", "--arch", ARCH, "--out", out).took
 
 
-def _cp(box: Sandbox, durable: bool) -> float:
+def _cp(box: Sandbox, durable: bool) -> Took:
     source = box.wheel
     out = _empty(box)
-    seconds = child(["cp", source, out], box.root).seconds
+    took = child(["cp", source, out], box.root).took
     if durable:
         with stopwatch() as watch:
             with (out / source.name).open("rb") as f:
                 os.fsync(f.fileno())
             sync_dir(out)
-        seconds += watch.seconds
-    return seconds
+        took += watch.took
+    return took
 
 
-def _repack(box: Sandbox) -> float:
+def _repack(box: Sandbox) -> Took:
     out = _empty(box)
     tool = [sys.executable, "-m", "wheel"]
     first = child([*tool, "unpack", "-d", out, box.base_wheel], box.root)
     (tree,) = out.iterdir()
     second = child([*tool, "pack", "-d", out, tree], box.root)
     _empty(box)
-    return first.seconds + second.seconds
+    return first.took + second.took
