@@ -18,7 +18,7 @@ from scripts.series import folder
 from scripts.series.apply import make_commits
 from tests.bench import generated, growth, report, verified
 from tests.bench.generated import choose, generate
-from tests.bench.measure import alternate, child
+from tests.bench.measure import Took, alternate, child, stopwatch
 from tests.bench.report import Aim, Row, Sense, Side, Unit, Verdict, as_data, table
 from tests.unit.small import Small, git
 
@@ -40,6 +40,8 @@ def test_ratio_is_of_the_medians_and_spread_of_the_rounds() -> None:
         (Aim(Sense.RATIO, 1.5), 3.1, Verdict.MISSED),
         (Aim(Sense.FASTER, 4), 0.5, Verdict.MET),
         (Aim(Sense.FASTER, 4), 0.6, Verdict.MISSED),
+        (Aim(Sense.WITHIN, 0.15), 0.15, Verdict.MET),
+        (Aim(Sense.WITHIN, 0.15), 0.16, Verdict.MISSED),
         (None, 9.0, Verdict.NONE),
     ],
 )
@@ -78,10 +80,28 @@ def test_table_has_both_sides_their_spread_and_the_count() -> None:
     assert "verb: 51.5 MB (51.5-51.5 MB)" in second
 
 
+def test_seconds_of_the_processor_stand_beside_those_of_the_clock() -> None:
+    side = Side.timed("verb", [Took(3.0, 0.5), Took(1.0, 0.7), Took(2.0, 0.6)])
+    row = replace(ROW, ours=side)
+    assert (side.median, row.ratio) == (2.0, 1.0)  # ratios are the clock's
+    assert "verb: 2.000 s (1.000-3.000 s), cpu 0.600 s" in table([row])
+    assert as_data(row)["ours"]["processor_median"] == 0.6
+
+
+def test_a_block_is_timed_with_the_children_that_it_waited_for(tmp_path: Path) -> None:
+    work = "import time\nend = time.process_time() + 0.3\n"
+    work += "while time.process_time() < end: pass"
+    with stopwatch() as watch:
+        said = child([sys.executable, "-c", work], tmp_path)
+    assert 0.3 <= said.took.processor <= watch.took.processor
+    assert said.took.seconds <= watch.took.seconds
+
+
 def test_data_state_their_unit() -> None:
     data = as_data(replace(ROW, aim=Aim(Sense.FASTER, 15)))
     assert data["unit"] == "s"
-    assert data["ours"] == {"what": "ours", "values": OURS.values, "median": 2.0}
+    side = {"what": "ours", "values": OURS.values, "median": 2.0, "processor": ()}
+    assert data["ours"] == side
     assert data["aim"] == {"sense": "faster", "limit": 15}
     assert (data["rounds"], data["ratio"], data["verdict"]) == (3, 1.0, "not met")
 
