@@ -64,6 +64,7 @@ WHY_LEFT: Mapping[str, tuple[str, ...]] = {
     "branches that changed places, or a body that was indented, are other lines to "
     "text and to syntax: to follow them a test must be proved to be the contrary": (
         "branches change places with their test",
+        "12: the branches change places",
         "both tests of a pair are turned, and so is how they are joined",
         "the branch is one of three, behind its contrary",
         "what our branch is for is refused above",
