@@ -14,7 +14,7 @@ from scripts.doctor.model.formats import (
 )
 from scripts.doctor.model.layers import Kind, Matrix, Split, pattern
 from scripts.doctor.model.mixers import Mixer, Module, divisors
-from scripts.kernels.workspace import padded_intermediate
+from scripts.kernels.workspace import padded_intermediate, up
 
 _WORDS = 64
 """vLLM's DEFAULT_VOCAB_PADDING_SIZE."""
