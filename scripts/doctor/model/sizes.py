@@ -10,7 +10,6 @@ from scripts.doctor.model.formats import (
     Format,
     block_scale_padding,
     matrix_bytes,
-    up,
 )
 from scripts.doctor.model.layers import Kind, Matrix, Split, pattern
 from scripts.doctor.model.mixers import Mixer, Module, divisors
