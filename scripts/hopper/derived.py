@@ -201,8 +201,7 @@ def _w4a16(row: Row) -> Iterator[str]:
 
 def _sanitizer(row: Row) -> Iterator[str]:
     if row["launches"] != "" and row["kind"] in cases.KINDS:
-        kind: str = cases.LEAST.get((row["tool"], row["kind"])) or row["kind"]
-        yield from _is(row, launches=calls.launches(kind))
+        yield from _is(row, launches=calls.launches(row["kind"]))
 
 
 def _ranks(row: Row) -> Iterator[str]:

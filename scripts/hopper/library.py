@@ -69,7 +69,8 @@ def _library(
                 next="add it to scripts/hopper/has.ptx if ptxas takes it for sm_90a; "
                 "else teach scripts/hopper/ptx.py an exact replacement",
             ) from e
-        translated = abi.kept(sm_90a.text) if keep_abi else sm_90a.text
+        followed = abi.counted(abi.kept(sm_90a.text))
+        translated = followed if keep_abi else sm_90a.text
         # To assemble takes longer than all else here.
         name = hashlib.sha256(f"{tools.version}\0{translated}".encode()).hexdigest()[
             :16

@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.hopper.known import REPORTS
+from scripts.hopper.known import REPORTS, SMALLER
 from scripts.hopper.tables import table
-from scripts.in_vllm.hopper_cases import LEAST
 
 Row = dict[str, Any]
-_SMALLER = "on a smaller call than the other tools'"
 
 
 def reports(record: Mapping[str, Any]) -> list[Sequence[Any]]:
@@ -23,8 +21,8 @@ def reports(record: Mapping[str, Any]) -> list[Sequence[Any]]:
         why = known.why if known is not None and known.explains(row) else ""
         if row["launches"] == "":
             why = f"{_stopped(row)}; {why}"
-        elif (row["tool"], row["kind"]) in LEAST:
-            why = f"{_SMALLER}; {why}" if why else _SMALLER
+        elif (_release(record), row["tool"], row["kind"]) in SMALLER:
+            why = f"of a smaller call than the other tools'; {why}"
         lines.append([row["tool"], row["kind"], *figures, why])
     head = ["tool", "kind", "errors", "warnings", "launches", "what it is"]
     return [head, *lines] if lines else []

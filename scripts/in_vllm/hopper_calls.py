@@ -81,8 +81,6 @@ KINDS = {
     "dynamic": [Case(4, 256, 640, 4, _LEAST, 512)],
     # 96 rows an expert are the fewest for a tile of 128, which it is made for alone.
     "dynamic gated": [Case(2, 256, 256, 2, 96, 512)],
-    # Twelve batches of one block's, one expert.
-    "least": [Case(1, 128, 256, 1, 96, 512)],
 }
 """Calls of the MoE kernels that compute-sanitizer looks at; relu2 has the same."""
 W4A16 = (1, 40)
@@ -101,8 +99,7 @@ def launches(kind: str) -> int:
     """Of the kernel, by which compute-sanitizer sees it come to its end."""
     if kind in ("w4a16", "dense"):
         return len({"w4a16": W4A16, "dense": DENSE}[kind])
-    kind, _, least = kind.partition(", ")
-    return times(kind) * len(KINDS[least or kind.removesuffix(" relu2")])
+    return times(kind) * len(KINDS[kind.removesuffix(" relu2")])
 
 
 REPLAYS = 20

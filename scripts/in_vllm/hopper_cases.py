@@ -182,12 +182,6 @@ KINDS = (
     "static relu2", "dynamic relu2", "w4a16", "dense",
 )  # fmt: skip
 
-LEAST = {
-    ("racecheck", kind): f"{kind}, least" for kind in ("dynamic gated", "dynamic relu2")
-}
-"""Tool and kind: a smaller call of it in its place. racecheck follows each access to
-shared memory. Of the gated kernel of 0.7.4 this one did not end either, in 354 s."""
-
 EAGER = "eager"
 HOW = (EAGER, "decode in CUDA graphs")
 """Ways of vLLM's engine."""

@@ -89,11 +89,19 @@ _OF_FOOTPRINT = {
     "Qwen3.5-397B-A17B": 1,
     "DeepSeek-V3": 4,
     "Gemma4-26B-A4B": 1,
+    "Qwen3-VL-235B-A22B": 2,
+    "GLM-4.5-Air": 1,
+    "GLM-4.7-Flash": 1,
+    "GLM-5": 4,
+    "ERNIE-4.5-21B-A3B": 1,
+    "Hy3": 2,
+    "Solar-Open-100B": 1,
 }
 """Names there, and the fewest ranks where few of their calls are run."""
 _HIDDEN = 128
 """FlashInfer takes multiples of it."""
 OTHERS = {
+    "GLM-4.5-355B-A32B": "its experts have the sizes of GLM-4.6's",
     "GLM-4.7": "its experts have the sizes of GLM-4.6's",
     "DeepSeek-V4 and V4.1": "their SwiGLU has a limit, which the kernel of silu does "
     "not take; Kimi-K2 has as many experts",

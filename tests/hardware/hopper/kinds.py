@@ -20,11 +20,11 @@ import linear
 import regimes
 import torch
 import w4a16
-from hopper_cases import KINDS, LEAST
+from hopper_cases import KINDS
 
 COLUMNS = ("kind", "launches")
 BLOCKS = 16
-_FEW = {"dynamic gated": (4, 128), "least": (1, 64)}
+_FEW = {"dynamic gated": (4, 128)}
 """Of a kind other blocks than ``BLOCKS``, and the most pairs of a static kernel."""
 _W4A16 = {"experts": 16, "top-k": 4, "hidden": 512, "activation": "silu"}
 
@@ -32,7 +32,7 @@ _W4A16 = {"experts": 16, "top-k": 4, "hidden": 512, "activation": "silu"}
 def rows(stage: Any) -> Iterator[list[Any]]:
     kind = os.environ.get("HOPPER_KIND", "")
     stage.checked = True
-    for name in (kind,) if kind else (*KINDS, *LEAST.values()):
+    for name in (kind,) if kind else KINDS:
         other = {"dense": _dense, "w4a16": _w4a16}.get(name)
         yield [name, other(stage) if other else _moe(stage, name)]
 
@@ -40,13 +40,12 @@ def rows(stage: Any) -> Iterator[list[Any]]:
 def _moe(stage: Any, name: str) -> int:
     """Launches of the NVFP4 MoE kernel of that kind on FlashInfer's wrapper."""
     calls = layers.Calls().watch()
-    kind, _, least = name.partition(", ")
-    base = kind.removesuffix(" relu2")
-    activation = "relu2" if kind != base else "silu"
+    base = name.removesuffix(" relu2")
+    activation = "relu2" if name != base else "silu"
     dynamic = base.startswith("dynamic")
     count, times = 0, hopper_calls.times(name)
-    for case in hopper_calls.KINDS[least or base]:
-        with stage.direct_micro(case.direct), _blocks(dynamic, least or base):
+    for case in hopper_calls.KINDS[base]:
+        with stage.direct_micro(case.direct), _blocks(dynamic, base):
             regimes.launched(stage, calls, case, activation, "separate", times)
             count += times
             found = layers.regime(stage)

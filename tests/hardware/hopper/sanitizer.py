@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import hopper_cases
-from hopper_cases import LEAST, TOOLS
+from hopper_cases import TOOLS
 
 COLUMNS = hopper_cases.COLUMNS["sanitizer"]
 # The kernels of CuTe DSL: PyTorch's own are no matter of ours. initcheck has to see all
@@ -62,8 +62,7 @@ def _one(bundle: Path, capability: str, tool: str, kind: str) -> list[Any]:
     command += [*_MORE[tool], sys.executable, str(bundle / "run.py")]
     command += ["--parts", "kinds", "--capability", capability, "--out", str(out)]
     # A tensor's memory is its own, so that what is beside it is nobody's.
-    asked = LEAST.get((tool, kind), kind)
-    apart = {"HOPPER_KIND": asked, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    apart = {"HOPPER_KIND": kind, "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
     try:
         done = subprocess.run(
             command,

@@ -328,3 +328,28 @@ def test_with_the_abi_the_stack_pointer_stays(tmp_path: Path) -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         said[name] = "disabling ABI" in done.stdout + done.stderr
     assert said == {"usual": True, "kept": False}
+
+
+LEAVES = """
+.visible .entry k()
+.maxntid 384, 1, 1
+{{
+  bar.sync 0;
+  setmaxnreg.inc.sync.aligned.u32 232;
+  bar.sync 0;
+  barrier.arrive 2, {0};
+  bar.sync 3, {0};
+  bar.sync \t0;
+  ret;
+}}
+"""
+
+
+def test_barriers_after_warps_have_left_say_of_how_many_they_are() -> None:
+    """For compute-sanitizer alone; where all stay, and before, none is changed."""
+    left = ptx.translate(module(LEAVES.format(288))).text
+    assert abi.counted(left).count("bar.sync 0, 288;") == 2
+    assert abi.counted(left).partition("setmaxnreg")[0].count("bar.sync 0;") == 1
+    stay = ptx.translate(module(LEAVES.format(384))).text
+    without = left.replace("/* setmaxnreg", "/* another")
+    assert abi.counted(stay) == stay and abi.counted(without) == without
