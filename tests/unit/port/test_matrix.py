@@ -7,6 +7,7 @@ import pytest
 from packaging.version import Version
 
 from scripts.checkout import Checkout
+from scripts.port.names.undefined import undefined
 from scripts.port.report.states import State
 from scripts.port.report.summary import Outcome
 from scripts.port.run import Wanted, port
@@ -81,3 +82,23 @@ def test_real_series() -> None:
                 data = [e.data if e else None for e in sides]
                 assert wrong(part.path, *data) == [], part.path
     assert State.SYNTAX in done.counts or done.carried == len(done.patches)
+
+
+@pytest.mark.upstream
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["0.28.0", "0.29.0", "0.30.0", "0.31.0", "0.32.0"])
+def test_what_is_carried_leaves_no_undefined_name(release: str) -> None:
+    done = port(Checkout(), Wanted(release, dry_run=True, history=False))
+    found: dict[str, list[str]] = {}
+    for patch in done.patches:
+        files = {
+            part.target: (part.ours.data if part.ours else b"", part.result.data)
+            for part in patch.files
+            if part.target.endswith(".py") and part.result is not None
+        }
+        names = [f"{one.path}:{one.row}: {one.what}" for one in undefined(files)]
+        if names and patch.carried:
+            found[patch.name] = names
+    assert not found
+    # So far back that nothing is carried, nothing can be left either.
+    assert done.carried or release == "0.28.0"
