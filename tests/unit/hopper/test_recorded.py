@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from scripts import ROOT
 from scripts.base.errors import Finding
 from scripts.cli import app
-from scripts.hopper import claims, complete, judge, record, section
+from scripts.hopper import claims, complete, judge, record, render, sanitizer, section
 from scripts.hopper.results import Record
 from scripts.hopper.tables import table
 from scripts.in_vllm import hopper_cases as cases
@@ -208,6 +208,27 @@ def test_words_that_the_records_do_not_say_are_known(
         row[told["columns"].index(column)] = value
     assert [one for one in section.unborne(worse) if words in one]
     assert [*section.unborne(RECORDS)] == []
+
+
+def test_racecheck_of_both_releases_stands_in_one_table() -> None:
+    lines = render.side_by_side(RECORDS).splitlines()
+    assert lines[2].split() == ["kind", "0.7.2.post1", REQUIRED]
+    (micro,) = [line for line in lines if line.startswith("micro  ")]
+    assert re.findall(r"\d+ errors", micro) == ["72 errors", "0 errors"]
+
+
+def test_a_smaller_call_and_what_did_not_end_are_said_where_they_stand() -> None:
+    tables = [sanitizer.reports(record) for record in RECORDS]
+    smaller = [row[:2] for row in tables[0] if "of a smaller call" in row[-1]]
+    assert sorted(smaller) == [
+        ["racecheck", "dynamic gated"],
+        ["racecheck", "dynamic relu2"],
+    ]
+    late = deepcopy(RECORDS)
+    for row in late[0]["parts"]["sanitizer"]["rows"]:
+        row[2:] = ["", "", "", "not done within 5 s"]
+    assert all("NOT ENDED" in row[-1] for row in sanitizer.reports(late[0])[1:])
+    assert "NOT ENDED" in render.side_by_side(late)
 
 
 Change = Callable[[dict[str, Any]], None]
