@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,10 @@ from typing import Annotated
 
 import typer
 
+from scripts import RECORDS, ROOT
 from scripts.base.console import say
+from scripts.base.files import write
+from scripts.base.git import Git
 from tests.bench import (
     apply,
     before,
@@ -28,6 +32,7 @@ from tests.bench.command import program, run
 from tests.bench.sandbox import Sandbox, require_room
 
 app = program()
+RECORD = RECORDS / "bench.json"
 
 
 class Job(Enum):
@@ -74,6 +79,12 @@ def bench(
     as_data: Annotated[
         bool, typer.Option("--json", help="One JSON object in place of the table.")
     ] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Write records/bench.json, and README's table of it."
+        ),
+    ] = False,
 ) -> None:
     """Print ratios of the tools to the usual ones, both sides in one run.
 
@@ -90,16 +101,22 @@ def bench(
             require_room(Path(name))
             rows += _JOBS[job].rows(Sandbox(Path(name), rounds, full))
     machine = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": Git(ROOT).text("rev-parse", "--short=12", "HEAD"),
         "cpus": os.cpu_count(),
         "load_before": round(before, 2),
         "load_after": round(os.getloadavg()[0], 2),
     }
+    data = {
+        "schema": 1,
+        "machine": machine,
+        "rows": [report.as_data(r) for r in rows],
+    }
+    if update:
+        write(RECORD, (json.dumps(data, indent=1) + "\n").encode())
+        readme = ROOT / "README.md"
+        write(readme, report.into(readme.read_text("utf-8"), data).encode())
     if as_data:
-        data = {
-            "schema": 1,
-            "machine": machine,
-            "rows": [report.as_data(r) for r in rows],
-        }
         typer.echo(json.dumps(data, indent=1))
         return
     say(report.table(rows))

@@ -30,6 +30,8 @@ before: the tools of commit {BEFORE} with today's patches and lock, in the same
   anything: for a minute after many files were deleted, ext4 takes seconds to make as
   many, whoever asks. warm apply: all stands there already. slowest --help: of all
   verbs, by seconds of the processor, and its aim is on these."""
+_COLD_JOBS = {"cold apply": False, "cold apply, empty cache": True}
+"""Whether the cache is empty."""
 _COLD = Aim(Sense.RATIO, 0.25)
 _WARM = Aim(Sense.RATIO, 1)
 _HELP = Aim(Sense.WITHIN, 0.15)
@@ -61,7 +63,7 @@ def rows(box: Sandbox) -> list[Row]:
     for build in sides.values():  # copies keep times, so byte code stays good
         child([sys.executable, "-m", "compileall", "-q", build.scripts], box.root)
     found = []
-    for job, empty in (("cold apply", False), ("cold apply, empty cache", True)):
+    for job, empty in _COLD_JOBS.items():
         cold = {n: partial(_cold, box, b, empty) for n, b in sides.items()}
         times = alternate(cold, box.rounds, job)
         found.append(_row(job, times, _COLD))

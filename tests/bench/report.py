@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from statistics import median
@@ -175,3 +176,38 @@ def as_data(row: Row) -> dict[str, Any]:
         "rounds": len(row.ours.values),
         "verdict": row.verdict.value,
     }
+
+
+def summary(data: Mapping[str, Any]) -> str:
+    """The rows of a record, as README has them.
+
+    Args:
+        data: What `--json` prints: `machine` and `rows`, each of `as_data`.
+    """
+    lines = ["| what | here | beside it | ratio | asked |", "|---|---|---|---|---|"]
+    for row in data["rows"]:
+        unit = Unit(row["unit"])
+        ours, theirs = (_short(row[side], unit) for side in ("ours", "theirs"))
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        asked = ""
+        if aim := row.get("aim"):
+            told = Aim(Sense[aim["sense"].upper()], aim["limit"])
+            asked = f"{told}: {row['verdict']}"
+        lines.append(f"| {row['job']} | {ours} | {theirs} | {ratio} | {asked} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(side: Mapping[str, Any] | None, unit: Unit) -> str:
+    if side is None:
+        return ""
+    cpu = side.get("processor_median")
+    beside = "" if cpu is None else f", {figure(cpu, Unit.SECONDS)} of the processor"
+    return f"{side['what']}: {figure(side['median'], unit)}{beside}"
+
+
+_TABLE = re.compile(r"^\| what \| here \|.*\n(?:\|.*\n)+", re.MULTILINE)
+
+
+def into(readme: str, data: Mapping[str, Any]) -> str:
+    """README with the table of this record in the place of the one that it has."""
+    return _TABLE.sub(lambda _: summary(data), readme)
