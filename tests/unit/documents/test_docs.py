@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import IN_VLLM, ROOT
+from scripts import IN_VLLM, RECORDS, ROOT
 from scripts.cli import app
 from scripts.hardware import cuda
 from scripts.release import changelog
@@ -219,6 +219,21 @@ def test_what_runs_in_vllm_imports_none_of_the_tools() -> None:
         text = path.read_text(encoding="utf-8")
         found = re.search(r"^\s*(?:from|import) (?:scripts|ci|tests)\b", text, re.M)
         assert found is None, (path.name, found)
+
+
+def test_each_record_is_in_the_design() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    kept = {p.name + "/" * p.is_dir() for p in RECORDS.iterdir()}
+    assert "kernels.json" in kept and "hopper/" in kept
+    for name in kept:
+        assert f"`{name}`" in text, name
+
+
+def test_the_unit_tests_have_the_rooms_of_the_tools() -> None:
+    rooms = {p.parent.name for p in (ROOT / "scripts").glob("*/__init__.py")} | {"ci"}
+    there = {p.parent.name for p in (ROOT / "tests/unit").glob("*/__init__.py")}
+    # On a GPU; the texts are no room of scripts/.
+    assert rooms - there == {"hardware"} and there - rooms == {"documents"}
 
 
 RUN_TESTS = {
