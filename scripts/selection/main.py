@@ -7,6 +7,8 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
+from types import MappingProxyType
 
 from scripts import ROOT, reports
 from scripts.base.errors import Finding
@@ -41,7 +43,15 @@ def recorded() -> Matrix:
         ) from e
     said = re.search(_ASKED.format(r"([\d-]{10})", "([0-9a-f]{40})"), text)
     day, tree = said.groups() if said else ("", "")
-    return Matrix(*table.parse(text), tree, day)
+    found, backends = _parsed(text)
+    return Matrix(found, dict(backends), tree, day)
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> tuple[table.Table, dict[str, tuple[str, ...]]]:
+    """Of one text once: it is a hundred thousand cases, which nobody may change."""
+    found, backends = table.parse(text)
+    return MappingProxyType(found), backends
 
 
 def recorded_with() -> str:

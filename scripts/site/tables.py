@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Value = str | int | float | bool | None
 
@@ -36,9 +37,9 @@ class Table:
         """The machine in one line."""
         return told(self.machine)
 
-    @property
+    @cached_property
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers alone."""
+        """Which columns hold numbers alone; a page asks it at each cell."""
         return [
             any(isinstance(v, int | float) for v in column)
             and not any(isinstance(v, str) for v in column)

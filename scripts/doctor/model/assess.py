@@ -171,17 +171,14 @@ def _rows(
 ) -> tuple[Row, ...]:
     found: dict[tuple[Kind, Format], list[tuple[Matrix, sizes.Held]]] = {}
     choices: dict[tuple[Kind, Format], Choice] = {}
-    for matrix in it.matrices:
+    for number, matrix in enumerate(it.matrices):
         kind, form = matrix.kind, matrix.form
         if (kind, form) not in choices:
             choices[kind, form] = _choice(it.model, matrix, wanted, table)
-        head = it.model.kv_head(matrix.name)
-        try:
-            backend = choices[kind, form].patched
-            held = sizes.held(matrix, wanted.ranks, head, backend)
-        except sizes.Indivisible as error:
+        held = it.held(number, wanted.ranks, choices[kind, form].patched)
+        if isinstance(held, sizes.Indivisible):
             # Of a draft that nobody asked for nothing is loaded.
-            whole += [] if kind is Kind.DRAFT else [error]
+            whole += [] if kind is Kind.DRAFT else [held]
             held = _NOTHING
         found.setdefault((kind, form), []).append((matrix, held))
     return tuple(
@@ -239,16 +236,14 @@ def _read(found: Model, matrix: Matrix, held: sizes.Held) -> int:
 def _step(it: Known, wanted: Wanted, rows: Sequence[Row]) -> Step:
     assert wanted.tokens is not None and wanted.seqs is not None
     widest = 0
-    for matrix in it.matrices:
+    for number, matrix in enumerate(it.matrices):
         if matrix.kind in (Kind.EXPERTS, Kind.VISION, Kind.DRAFT, Kind.SMALL):
             continue
         if matrix.split is Split.WORDS:
             continue
-        try:
-            head = it.model.kv_head(matrix.name)
-            widest = max(widest, sizes.held(matrix, wanted.ranks, head, "").rows)
-        except sizes.Indivisible:
-            continue
+        held = it.held(number, wanted.ranks, "")
+        if isinstance(held, sizes.Held):
+            widest = max(widest, held.rows)
     scratch, own = _scratch(it.model.experts, wanted, rows)
     return Step(
         wanted.tokens,

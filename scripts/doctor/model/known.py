@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from scripts.doctor.model import inventory
+from scripts.doctor.model import inventory, sizes
 from scripts.doctor.model.against import against
 from scripts.doctor.model.checkpoint import TEXT, Checkpoint
 from scripts.doctor.model.families import FP32_GATES, Model, model, not_known
@@ -25,6 +25,30 @@ class Known:
     matrices: tuple[Matrix, ...]
     kv: str | None
     remarks: tuple[Remark, ...]
+    _held: dict[tuple[int, int, str], sizes.Held | sizes.Indivisible] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What `held` found before: what is nearest is looked for in many assessments."""
+
+    def held(
+        self, number: int, ranks: int, backend: str
+    ) -> sizes.Held | sizes.Indivisible:
+        """What a rank holds of a matrix, or why vLLM cannot share it.
+
+        Args:
+            number: The matrix, by its place in `matrices`.
+            ranks: Tensor-parallel size.
+            backend: What runs it; see `sizes.held`.
+        """
+        key = number, ranks, backend
+        if key not in self._held:
+            matrix = self.matrices[number]
+            try:
+                head = self.model.kv_head(matrix.name)
+                self._held[key] = sizes.held(matrix, ranks, head, backend)
+            except sizes.Indivisible as error:
+                self._held[key] = error.with_traceback(None)
+        return self._held[key]
 
 
 def know(checkpoint: Checkpoint) -> Known:

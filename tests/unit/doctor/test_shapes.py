@@ -202,6 +202,24 @@ def would_fit(it: Any, gpu: str, **more: Any) -> list[Any]:
     return nearest(it, assess.assess(it, wanted, table), wanted, table)
 
 
+def test_a_matrix_is_counted_once_for_all_that_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some twenty assessments: on as many ranks, by one backend, it is the same."""
+    it = known(write(tmp_path, "qwen3.6-35b-a3b-w4a4"))
+    asked: list[tuple[Any, ...]] = []
+
+    def counted(matrix: Matrix, ranks: int, head: int, backend: str) -> sizes.Held:
+        asked.append((matrix.name, ranks, backend))
+        return really(matrix, ranks, head, backend)
+
+    really = sizes.held
+    monkeypatch.setattr(sizes, "held", counted)
+    assert would_fit(it, "5090")
+    assert {ranks for _, ranks, _ in asked} >= {1, 2}
+    assert len(asked) == len(set(asked))
+
+
 def test_fewer_sequences_are_offered(tmp_path: Path) -> None:
     """Those that leave a sequence its length: the logits of 256 take the rest."""
     it = known(write(tmp_path, "qwen3.6-35b-a3b-w4a4"))

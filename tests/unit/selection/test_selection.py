@@ -30,7 +30,10 @@ from scripts.selection.cases import (
 from scripts.selection.matrix import Matrix
 from scripts.selection.table import SAME, UNKNOWN, Outcome, key
 
-BACKENDS = {"MoE": (AUTO, "marlin"), "linear": (AUTO, "cutlass")}
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "MoE": (AUTO, "marlin"),
+    "linear": (AUTO, "cutlass"),
+}
 CASES = tuple(all_cases(BACKENDS))
 
 
@@ -57,6 +60,17 @@ def test_folding_loses_nothing(odd: list[int]) -> None:
     found = matrix(*odd)
     text = table.render(found.table, BACKENDS, ["head"])
     assert table.parse(text) == (found.table, BACKENDS)
+
+
+def test_a_record_is_read_once_and_nobody_changes_it(record: Path) -> None:
+    record.write_text(table.render(matrix().table, BACKENDS, []), encoding="utf-8")
+    first, again = main.recorded(), main.recorded()
+    assert first.table is again.table
+    with pytest.raises(TypeError):
+        first.table[next(iter(first.table))] = Outcome("A", "B")  # type: ignore[index]
+    first.backends.clear()
+    record.write_text(table.render(matrix(3).table, BACKENDS, []), encoding="utf-8")
+    assert main.recorded() == matrix(3)
 
 
 def test_equal_answers_are_one_row_a_kind() -> None:
