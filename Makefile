@@ -109,7 +109,7 @@ check: .venv/.maintainer ## Everything that can be said of the series without ru
 ## Another release
 
 .PHONY: port port-continue carry-matrix bot bot-rehearsal
-takes-port = some ten seconds with DRY_RUN=1, some twenty-five with NO_PROOF=1; its proof asks and tests the series there, and no whole one was timed
+takes-port = some ten seconds with DRY_RUN=1 and two the next time, some twenty-five with NO_PROOF=1; its proof asks and tests the series there, and no whole one was timed
 port: says/port .venv/.maintainer ## Carry the series to another upstream, and prove it (TO=0.32.0 DRY_RUN=1 NO_PROOF=1 FORMAT=markdown; GIT=clone names the commits at fault, PROOF=1 proves a ref of it) | make port TO=0.32.0 DRY_RUN=1
 	@$(run) port $(call quoted,TO) $(call opt,GIT,--git) $(call flag,DRY_RUN,--dry-run) $(call flag,NO_PROOF,--no-proof) $(call flag,PROOF,--proof) $(call opt,FORMAT,--format)
 
