@@ -10,7 +10,7 @@ if sys.argv[:1] == ["-m"]:
     from scripts.base.interrupt import while_loading
 
     while_loading()
-    # What a verb makes while it loads is no garbage, and to look for some took a tenth.
+    # What a verb makes while it loads is no garbage; looking for some takes time.
     gc.set_threshold(100_000)
 
 from pathlib import Path

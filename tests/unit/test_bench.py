@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import math
 import sys
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import RECORDS, ROOT
 from scripts.base.errors import Finding
 from scripts.base.git import Git
 from scripts.series import folder
@@ -86,6 +88,19 @@ def test_seconds_of_the_processor_stand_beside_those_of_the_clock() -> None:
     assert (side.median, row.ratio) == (2.0, 1.0)  # ratios are the clock's
     assert "verb: 2.000 s (1.000-3.000 s), cpu 0.600 s" in table([row])
     assert as_data(row)["ours"]["processor_median"] == 0.6
+
+
+def test_readme_has_the_table_of_the_record() -> None:
+    data = json.loads((RECORDS / "bench.json").read_text("utf-8"))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert report.summary(data) in readme
+    assert report.into(readme, data) == readme
+    data["rows"][0]["ours"]["median"] += 1
+    assert report.summary(data) not in readme
+    assert report.summary(data) in report.into(readme, data)
+    machine = data["machine"]
+    for key in ("date", "commit", "cpus"):
+        assert str(machine[key]) in readme
 
 
 def test_a_block_is_timed_with_the_children_that_it_waited_for(tmp_path: Path) -> None:
