@@ -46,9 +46,9 @@ class Found:
         """What is missing comes first: it is what a person decides on."""
         return (*self.missing, *self.there)
 
-    def twice(self, path: str, ours: bytes, result: bytes) -> list[str]:
+    def twice(self, path: str, upstream: bytes, result: bytes) -> list[str]:
         """What a result has once more than upstream, which added it already."""
-        was, made = symbols(path, ours), symbols(path, result)
+        was, made = symbols(path, upstream), symbols(path, result)
         return [
             f"upstream adds `{_words(atom)}` to {name}, too"
             for name, atom in self.doubled
@@ -65,26 +65,28 @@ class Found:
         return f"{share}% of the change is upstream in another form; see what is not"
 
 
-def exactly(path: str, base: bytes, ours: bytes, theirs: bytes, space: Space) -> bool:
+def exactly(
+    path: str, base: bytes, upstream: bytes, patched: bytes, space: Space
+) -> bool:
     """Whether the change can be taken out of upstream again, at its own symbols.
 
     The usual reverse check asks only whether the lines are somewhere, and finds
     them in a twin; here the reverse merge has to hold every guard.
     """
-    back = space.text(theirs, ours, base)
-    if back is None or back == ours:
+    back = space.text(patched, upstream, base)
+    if back is None or back == upstream:
         return False
-    sides = Sides(path=path, base=theirs, ours=ours, theirs=base, result=back)
+    sides = Sides(path=path, base=patched, upstream=upstream, patched=base, result=back)
     return not objections(sides)
 
 
 def but_for_prose(
-    path: str, base: bytes, ours: bytes, theirs: bytes, space: Space
+    path: str, base: bytes, upstream: bytes, patched: bytes, space: Space
 ) -> bool:
     """Whether upstream has a change exactly, apart from docstrings and comments."""
-    if kind(path) is not Kind.PYTHON or not may_be(path, base, ours, theirs):
+    if kind(path) is not Kind.PYTHON or not may_be(path, base, upstream, patched):
         return False
-    bare = [without_prose(path, data) for data in (base, ours, theirs)]
+    bare = [without_prose(path, data) for data in (base, upstream, patched)]
     if None in bare or bare[0] == bare[2]:
         return False
     old, now, new = (data or b"" for data in bare)
@@ -92,34 +94,34 @@ def but_for_prose(
     return merged == now and exactly(path, old, now, new, space)
 
 
-def prose_apart(path: str, ours: bytes, theirs: bytes) -> bool:
+def prose_apart(path: str, upstream: bytes, patched: bytes) -> bool:
     """Whether two files of Python differ in docstrings and comments alone."""
     if kind(path) is not Kind.PYTHON:
         return False
-    bare = without_prose(path, ours)
-    return bare is not None and bare == without_prose(path, theirs)
+    bare = without_prose(path, upstream)
+    return bare is not None and bare == without_prose(path, patched)
 
 
 Pinned = tuple[Entry | None, Entry | None]
 
 
 def in_another_form(
-    path: str, pinned: Pinned, base: bytes | None, ours: bytes, theirs: bytes
+    path: str, pinned: Pinned, base: bytes | None, upstream: bytes, patched: bytes
 ) -> Found:
     """Compare by symbol and atom what the patch changes and what upstream did.
 
     Each atom of upstream's counts once, for one symbol. What earlier patches of
-    ours bring, or would bring, is not upstream's.
+    the series bring, or would bring, is not upstream's.
 
     Args:
         path: The file.
         pinned: It in the two trees without the series.
         base: What the patch was made on; None where it makes the file.
-        ours: The new upstream, with the patches before.
-        theirs: What the patch made of `base`.
+        upstream: The new upstream, with the patches before.
+        patched: What the patch made of `base`.
     """
-    before, new = symbols(path, base), symbols(path, ours)
-    wanted = symbols(path, theirs)
+    before, new = symbols(path, base), symbols(path, upstream)
+    wanted = symbols(path, patched)
     changes = deltas(before, wanted)
     to = renames(list(changes), before, new)
     pin, bare = (symbols(path, e.data if e else None) for e in pinned)
@@ -194,11 +196,11 @@ def _sum(parts: Mapping[str, Counter[bytes]]) -> Counter[bytes]:
     return found
 
 
-def has(path: str, base: bytes | None, theirs: bytes, tree: bytes | None) -> set[str]:
+def has(path: str, base: bytes | None, patched: bytes, tree: bytes | None) -> set[str]:
     """Symbols in which `tree` has all that the patch adds, and the base had not."""
     if tree is None:
         return set()
-    before, after, now = (symbols(path, x) for x in (base, theirs, tree))
+    before, after, now = (symbols(path, x) for x in (base, patched, tree))
     found = set()
     for name, change in deltas(before, after).items():
         wanted = _telling(change.added)

@@ -127,7 +127,7 @@ class _Work:
             self.chain.take(result.files)
             self.chain.take(settled.files)
         self.used |= {
-            self.records.name(part.base, part.ours, part.theirs)
+            self.records.name(part.base, part.upstream, part.patched)
             for part in settled.files
             if part.state is State.RESOLVED
         }
@@ -200,8 +200,8 @@ def _patch(
                 change=change,
                 target=target,
                 base=chain.before(change.path),
-                ours=chain.here(target),
-                theirs=step.changes[change.path],
+                upstream=chain.here(target),
+                patched=step.changes[change.path],
                 pinned=(chain.base(change.path), chain.new(target)),
                 here=chain.here,
             )
@@ -217,8 +217,8 @@ def _merge(cases: list[Case], patch: Patch, room: Space, label: str) -> Merged:
         return Merged({}, frozenset())
     sides = (
         {c.target: c.base for c in cases},
-        {c.target: c.ours for c in cases},
-        {c.target: c.theirs for c in cases},
+        {c.target: c.upstream for c in cases},
+        {c.target: c.patched for c in cases},
     )
     return room.merge(*sides, names=(label, f"patch-{patch.number}"))
 
@@ -229,7 +229,7 @@ def ported(results: Iterable[PatchResult]) -> list[Mapping[str, Entry | None]]:
     for result in results:
         changes: dict[str, Entry | None] = {}
         for part in result.files:
-            if part.state.carried and part.result != part.ours:
+            if part.state.carried and part.result != part.upstream:
                 changes[part.target] = part.result
             if part.state.carried:
                 changes |= part.also

@@ -31,16 +31,16 @@ def told(lock: Lock, new: Source, name: str) -> Iterator[str]:
     if not found:
         yield f"{name} pins no companions in {REQUIREMENTS} that can be read"
     for what, version in lock.companions.items():
-        theirs = found.get(what)
-        if theirs is None:
+        there = found.get(what)
+        if there is None:
             continue
         if what in lock.own:
-            follows = _own(lock.own[what], theirs)
-            yield f"other companions: {name} pins {what} {theirs}; {follows}"
-        elif theirs != version:
+            follows = _own(lock.own[what], there)
+            yield f"other companions: {name} pins {what} {there}; {follows}"
+        elif there != version:
             yield (
-                f"other companions: {name} pins {what} {theirs}, the series is "
-                f"written for {version}{_asked(what, theirs)}"
+                f"other companions: {name} pins {what} {there}, the series is "
+                f"written for {version}{_asked(what, there)}"
             )
 
 
@@ -54,11 +54,11 @@ def _asked(what: str, pinned: str) -> str:
     return f"; a proof asks and tests with {asked}"
 
 
-def _own(own: Own, theirs: str) -> str:
+def _own(own: Own, there: str) -> str:
     """What follows where the series requires a companion of its own."""
-    if theirs == own.version:
+    if there == own.version:
         return f"so does the series, and {own.patch} has nothing left to do: drop it"
-    if Version(theirs) < Version(own.version):
+    if Version(there) < Version(own.version):
         return (
             f"that is too old: the series requires {own.version} ({own.patch}). "
             f"{own.why} So upstream's own calls need that release too: "

@@ -29,8 +29,8 @@ class Case:
     target: str
     """Path in the new tree."""
     base: Entry | None
-    ours: Entry | None
-    theirs: Entry | None
+    upstream: Entry | None
+    patched: Entry | None
     pinned: tuple[Entry | None, Entry | None] = (None, None)
     """The file in the two trees without the series."""
     here: Tree = lambda path: None
@@ -39,21 +39,21 @@ class Case:
     @property
     def three_way(self) -> bool:
         """Whether there are three contents, and no two of them are equal."""
-        sides = (self.base, self.ours, self.theirs)
-        return all(sides) and self.base.data != self.ours.data  # type: ignore[union-attr]
+        sides = (self.base, self.upstream, self.patched)
+        return all(sides) and self.base.data != self.upstream.data  # type: ignore[union-attr]
 
     def result(self, state: State, **more: object) -> FileResult:
-        path, base, theirs = self.change.path, self.base, self.theirs
+        path, base, patched = self.change.path, self.base, self.patched
         fields: dict[str, object] = {
             "symbols": tuple(
                 touched_symbols(
-                    path, base.data if base else None, theirs.data if theirs else None
+                    path, base.data if base else None, patched.data if patched else None
                 )
             ),
             "target": self.target,
             "base": base,
-            "ours": self.ours,
-            "theirs": theirs,
+            "upstream": self.upstream,
+            "patched": patched,
         }
         return FileResult(path=path, state=state, **(fields | more))  # type: ignore[arg-type]
 
@@ -68,20 +68,20 @@ def file(
 def _file(
     case: Case, merged: Merged, records: Records, places: Places, room: Space
 ) -> FileResult:
-    known = records.find(case.base, case.ours, case.theirs)
+    known = records.find(case.base, case.upstream, case.patched)
     if known is not None:
         return _resolved(case, known)
     if case.base is None:
         return _created(case)
-    if case.theirs is None:
+    if case.patched is None:
         return _deleted(case)
-    if case.ours is None:
+    if case.upstream is None:
         return _gone(case, places)
-    if case.base.data == case.ours.data:
+    if case.base.data == case.upstream.data:
         # Upstream has the very preimage, so the patch's own blob is the result.
         same = case.target == case.change.path
-        entry = Entry(_mode(case), case.theirs.data)
-        state = State.UNCHANGED if same and case.base == case.ours else State.MOVED
+        entry = Entry(_mode(case), case.patched.data)
+        state = State.UNCHANGED if same and case.base == case.upstream else State.MOVED
         why = "" if same else f"upstream has the file as {case.target}"
         return case.result(state, result=entry, why=why)
     return _three(case, merged, places, room)
@@ -112,22 +112,24 @@ class _Record:
 
 def _mode(case: Case) -> int:
     """The patch's mode where it changes it, else upstream's."""
-    if case.ours is None or case.base is None or case.theirs is None:
-        side = case.ours or case.theirs or case.base
+    if case.upstream is None or case.base is None or case.patched is None:
+        side = case.upstream or case.patched or case.base
         return side.mode if side else 0o100644
-    return case.theirs.mode if case.base.mode != case.theirs.mode else case.ours.mode
+    return (
+        case.patched.mode if case.base.mode != case.patched.mode else case.upstream.mode
+    )
 
 
 def _created(case: Case) -> FileResult:
-    assert case.theirs is not None
-    if case.ours is None:
-        return case.result(State.UNCHANGED, result=case.theirs)
-    if case.ours == case.theirs:
-        return case.result(State.ABSORBED, result=case.ours)
-    data, mine = case.ours.data, case.theirs.data
+    assert case.patched is not None
+    if case.upstream is None:
+        return case.result(State.UNCHANGED, result=case.patched)
+    if case.upstream == case.patched:
+        return case.result(State.ABSORBED, result=case.upstream)
+    data, mine = case.upstream.data, case.patched.data
     if absorbed.prose_apart(case.target, data, mine):
         why = "upstream has its code, and words the docstring otherwise"
-        return case.result(State.ABSORBED, result=case.ours, why=why)
+        return case.result(State.ABSORBED, result=case.upstream, why=why)
     found = absorbed.in_another_form(case.target, case.pinned, None, data, mine)
     state, why = State.CONFLICT, "upstream has another file of this name"
     if found.share >= absorbed.ENOUGH:
@@ -137,9 +139,9 @@ def _created(case: Case) -> FileResult:
 
 def _deleted(case: Case) -> FileResult:
     assert case.base is not None
-    if case.ours is None:
+    if case.upstream is None:
         return case.result(State.ABSORBED)
-    if case.ours == case.base:
+    if case.upstream == case.base:
         return case.result(State.UNCHANGED)
     return case.result(
         State.CONFLICT, why="upstream changed the file that the patch deletes"
@@ -160,14 +162,14 @@ def _gone(case: Case, places: Places) -> FileResult:
 
 
 def _homes(
-    case: Case, places: Places, base: bytes, ours: bytes
+    case: Case, places: Places, base: bytes, upstream: bytes
 ) -> dict[str, tuple[str, ...]]:
     """Symbols that the patch changes and upstream has in another file now."""
     path = case.change.path
-    before, new = symbols(path, base), symbols(path, ours)
-    theirs = case.theirs.data if case.theirs else None
+    before, new = symbols(path, base), symbols(path, upstream)
+    patched = case.patched.data if case.patched else None
     found = {}
-    for name in touched_symbols(path, base, theirs):
+    for name in touched_symbols(path, base, patched):
         if name not in before or name in new:
             continue
         if at := places.homes(case.target, name, before[name]):
@@ -176,27 +178,27 @@ def _homes(
 
 
 def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResult:
-    assert case.base and case.ours and case.theirs
+    assert case.base and case.upstream and case.patched
     path, mode = case.target, _mode(case)
-    base, ours, theirs = case.base.data, case.ours.data, case.theirs.data
+    base, upstream, patched = case.base.data, case.upstream.data, case.patched.data
     text = merged.files.get(path)
     clean = text is not None and path not in merged.conflicts
-    if clean and text == ours:
-        if absorbed.exactly(path, base, ours, theirs, room):
-            return case.result(State.ABSORBED, result=case.ours)
+    if clean and text == upstream:
+        if absorbed.exactly(path, base, upstream, patched, room):
+            return case.result(State.ABSORBED, result=case.upstream)
         clean = False  # nothing would change, and it is not shown to be there
-    if absorbed.but_for_prose(path, base, ours, theirs, room):
+    if absorbed.but_for_prose(path, base, upstream, patched, room):
         why = "upstream has its code, and words the docstring otherwise"
-        return case.result(State.ABSORBED, result=case.ours, why=why)
-    found = absorbed.in_another_form(path, case.pinned, base, ours, theirs)
-    homes = _homes(case, places, base, ours)
+        return case.result(State.ABSORBED, result=case.upstream, why=why)
+    found = absorbed.in_another_form(path, case.pinned, base, upstream, patched)
+    homes = _homes(case, places, base, upstream)
     why = "both changed the same lines"
     if clean and text is not None:
-        sides = Sides(path, base, ours, theirs, text, homes)
+        sides = Sides(path, base, upstream, patched, text, homes)
         doubts, read = doubts_of(sides)
-        doubts += found.twice(path, ours, text)
+        doubts += found.twice(path, upstream, text)
         if not doubts and found.share < absorbed.ENOUGH:
-            same = moved_only(case.change, ours, text)
+            same = moved_only(case.change, upstream, text)
             state = State.MOVED if same else State.MERGED
             renamed = "" if path == case.change.path else f"now {path}"
             result = Entry(mode, text)
@@ -207,13 +209,13 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
             State.PROBABLY_ABSORBED, why=found.said, evidence=found.evidence
         )
     try:
-        made = merge_syntax(path, base, ours, theirs, room)
+        made = merge_syntax(path, base, upstream, patched, room)
         result = Entry(mode, made.result)
-        sides = Sides(path, base, ours, theirs, made.result, homes, made.by_text)
+        sides = Sides(path, base, upstream, patched, made.result, homes, made.by_text)
         doubts, read = doubts_of(sides)
-        if made.result == ours:
+        if made.result == upstream:
             doubts.append("nothing of the patch would be left")
-        doubts += found.twice(path, ours, made.result)
+        doubts += found.twice(path, upstream, made.result)
         if not doubts:
             read = ("both changed lines beside each other", *read)
             return case.result(State.SYNTAX, result=result, read=read)
@@ -230,10 +232,10 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
 
 def _lost(case: Case, homes: dict[str, tuple[str, ...]]) -> str:
     """The symbols that the patch changes and upstream does not have."""
-    assert case.base and case.ours and case.theirs
+    assert case.base and case.upstream and case.patched
     before = symbols(case.target, case.base.data)
-    new = symbols(case.target, case.ours.data)
-    touched = touched_symbols(case.target, case.base.data, case.theirs.data)
+    new = symbols(case.target, case.upstream.data)
+    touched = touched_symbols(case.target, case.base.data, case.patched.data)
     to = renames(touched, before, new)
     lost = [n for n in touched if n in before and n not in new and n not in to]
     if not lost:

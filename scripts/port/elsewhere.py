@@ -16,7 +16,7 @@ def elsewhere(found: FileResult, places: Places) -> FileResult:
         return found
     path = found.path
     before = symbols(path, found.base.data if found.base else None)
-    after = symbols(path, found.theirs.data if found.theirs else None)
+    after = symbols(path, found.patched.data if found.patched else None)
     homes = {
         name: at
         for name in found.symbols

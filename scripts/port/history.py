@@ -41,15 +41,15 @@ def alerts(results: Iterable[PatchResult], moments: Sequence[Moment]) -> list[Al
     found = []
     for patch in results:
         for part in patch.files:
-            if part.theirs is None or part.base is None:
+            if part.patched is None or part.base is None:
                 continue
-            base, theirs = part.base.data, part.theirs.data
+            base, patched = part.base.data, part.patched.data
             landed: dict[str, str] = {}
             undone: dict[str, tuple[Red, str]] = {}
             for moment in moments:
                 entry = moment.files.get(part.target)
                 data = entry.data if entry else None
-                here = has(part.path, base, theirs, data)
+                here = has(part.path, base, patched, data)
                 for symbol in here:
                     landed.setdefault(symbol, moment.name)
                     undone.pop(symbol, None)

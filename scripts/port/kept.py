@@ -98,8 +98,8 @@ class Kept:
             replace(
                 part,
                 base=chain.before(part.path),
-                ours=chain.here(part.target),
-                theirs=step.changes[part.path],
+                upstream=chain.here(part.target),
+                patched=step.changes[part.path],
             )
             for part in merged.files
         )
@@ -107,7 +107,9 @@ class Kept:
 
     def add(self, step: Step, merged: PatchResult, answer: Answer) -> None:
         """Note the next patch."""
-        bare = (replace(p, base=None, ours=None, theirs=None) for p in merged.files)
+        bare = (
+            replace(p, base=None, upstream=None, patched=None) for p in merged.files
+        )
         key = self._key(step)
         self.keys.append(key)
         self.rows.append(Row(key, replace(merged, files=tuple(bare)), answer))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upstream between the pin and the target: what it took of ours, and took back."""
+"""Between the pin and the target: what upstream took of the series, and took back."""
 
 from __future__ import annotations
 

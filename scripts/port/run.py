@@ -120,7 +120,7 @@ def resume(at: Checkout, reason: str, proof: bool = True) -> Summary:
                 continue
             result = place.content(part.target)
             also = {p: elsewhere.pop(p) for p in part.homes if p in elsewhere}
-            case = (part.base, part.ours, part.theirs)
+            case = (part.base, part.upstream, part.patched)
             saved = resolutions.save(
                 at.patches, case, result, part.target, waiting.subject, reason, also
             )

@@ -234,7 +234,9 @@ class Workplace:
                     continue
                 open_files[part.target] = part.path
                 data = conflict.marked(part, patch, target.name, room)
-                write(path, data, (part.ours.mode if part.ours else 0o644) & 0o777)
+                write(
+                    path, data, (part.upstream.mode if part.upstream else 0o644) & 0o777
+                )
         text = explained(waiting, patch, target.name)
         write(self.notes, text.encode("utf-8"))
         homes = tuple(dict.fromkeys(at for part in waiting.files for at in part.homes))

@@ -127,7 +127,7 @@ def look(at: Checkout, wanted_: Wanted) -> Work:
 
 def _identity(base: Source, new: Source, results: Sequence[PatchResult]) -> bool:
     same = all(
-        part.state is State.UNCHANGED and part.result == part.theirs
+        part.state is State.UNCHANGED and part.result == part.patched
         for result in results
         for part in result.files
     )

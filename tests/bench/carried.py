@@ -114,7 +114,7 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
         if patch.state.carried:
             files = {
                 f.path: (
-                    f.ours.data if f.ours else None,
+                    f.upstream.data if f.upstream else None,
                     f.result.data if f.result else None,
                 )
                 for f in patch.files

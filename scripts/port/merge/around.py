@@ -40,15 +40,19 @@ class Ground:
 _NEVER = {"0", "False", "false"}
 
 
-def ground(path: str, base: bytes, ours: bytes, theirs: bytes, result: bytes) -> Ground:
+def ground(
+    path: str, base: bytes, upstream: bytes, patched: bytes, result: bytes
+) -> Ground:
     """Compare the chains of what the patch adds, and of what it removes."""
     turned: list[str] = []
     changed: list[str] = []
     for was, now in (
-        (_added(path, base, theirs), _added(path, ours, result)),
-        (_added(path, theirs, base), _added(path, result, ours)),
+        (_added(path, base, patched), _added(path, upstream, result)),
+        (_added(path, patched, base), _added(path, result, upstream)),
     ):
-        to = renames([n for n, _, _ in was], symbols(path, base), symbols(path, ours))
+        to = renames(
+            [n for n, _, _ in was], symbols(path, base), symbols(path, upstream)
+        )
         for (name, line, count), chain in was.items():
             here = now.get((to.get(name, name), line, count))
             if here is None or here == chain:

@@ -23,14 +23,14 @@ _SECTION = re.compile(rb"\[.+\]\s*$")
 
 
 def around(
-    path: str, base: bytes, ours: bytes, theirs: bytes, result: bytes
+    path: str, base: bytes, upstream: bytes, patched: bytes, result: bytes
 ) -> tuple[list[str], list[str]]:
     """What upstream turned round, and what it changed, around the patch's lines."""
     if kind(path) is not Kind.TEXT:
         return [], []
     turned: list[str] = []
     changed: list[str] = []
-    was, now = _added(base, theirs), _added(ours, result)
+    was, now = _added(base, patched), _added(upstream, result)
     for key, (rows, at) in was.items():
         if key not in now:
             continue

@@ -36,9 +36,9 @@ class Sides:
     path: str
     base: bytes
     """What the patch was made on."""
-    ours: bytes
+    upstream: bytes
     """The new upstream, with the patches before this one."""
-    theirs: bytes
+    patched: bytes
     """What the patch made of `base`."""
     result: bytes
     homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Sides:
 
 def doubts_of(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
     """Why a result must not be used, and why a person has to read it."""
-    three = sides.path, sides.base, sides.ours, sides.theirs
+    three = sides.path, sides.base, sides.upstream, sides.patched
     doubts = objections(sides) or [
         *lost_words(*three),
         *registered(*three, sides.result),
@@ -66,10 +66,10 @@ def doubts_of(sides: Sides) -> tuple[list[str], tuple[str, ...]]:
 
 def objections(sides: Sides) -> list[str]:
     """Why the result must not be used; empty if every guard holds."""
-    if sides.result == sides.theirs and sides.ours == sides.base:
+    if sides.result == sides.patched and sides.upstream == sides.base:
         return []
-    before, new = symbols(sides.path, sides.base), symbols(sides.path, sides.ours)
-    wanted = symbols(sides.path, sides.theirs)
+    before, new = symbols(sides.path, sides.base), symbols(sides.path, sides.upstream)
+    wanted = symbols(sides.path, sides.patched)
     made = symbols(sides.path, sides.result)
     touched, changed = deltas(before, wanted), deltas(new, made)
     found = list(_moved(sides.homes, list(touched), before, new))
@@ -83,10 +83,10 @@ def objections(sides: Sides) -> list[str]:
     if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
         found += _context(sides)
     found += _doubles(sides)
-    found += repeated(sides.path, sides.ours, sides.theirs, sides.result)
-    found += misfits(sides.path, sides.base, sides.ours, sides.theirs)
+    found += repeated(sides.path, sides.upstream, sides.patched, sides.result)
+    found += misfits(sides.path, sides.base, sides.upstream, sides.patched)
     if not parses(sides.path, sides.result) and (
-        parses(sides.path, sides.ours) or kind(sides.path) is Kind.PYTHON
+        parses(sides.path, sides.upstream) or kind(sides.path) is Kind.PYTHON
     ):
         found.append("the result does not parse")
     return list(dict.fromkeys(found))
@@ -163,11 +163,13 @@ def _show(lines: Counter[bytes]) -> str:
 
 def _doubles(sides: Sides) -> list[str]:
     """Keys that come twice in one collection of the result, and did so in no side."""
-    rows = added_rows(sides.ours, sides.result)
+    rows = added_rows(sides.upstream, sides.result)
     found = _twice(sides.path, sides.result, rows)
     if not found:
         return []
-    more = found - _twice(sides.path, sides.ours) - _twice(sides.path, sides.theirs)
+    more = (
+        found - _twice(sides.path, sides.upstream) - _twice(sides.path, sides.patched)
+    )
     return [f"{sorted(more)[0]} would come twice in one collection"] if more else []
 
 
@@ -189,8 +191,8 @@ def _twice(
 
 def _context(sides: Sides) -> list[str]:
     """Without syntax, a change needs a neighbour that it had before."""
-    old, want = _bare(sides.base), _bare(sides.theirs)
-    now, made = _bare(sides.ours), _bare(sides.result)
+    old, want = _bare(sides.base), _bare(sides.patched)
+    now, made = _bare(sides.upstream), _bare(sides.result)
     asked, got = _neighbours(old, want), _neighbours(now, made)
     for added, above, below in got:
         near = [n for n in asked if n[0] == added]
@@ -212,15 +214,15 @@ def _neighbours(old: Lines, new: Lines) -> list[tuple[Lines, bytes, bytes]]:
     ]
 
 
-def moved_only(change: FilePatch, ours: bytes, result: bytes) -> bool:
-    """Whether the hunks, with their context, stand in `ours` as they are.
+def moved_only(change: FilePatch, upstream: bytes, result: bytes) -> bool:
+    """Whether the hunks, with their context, stand in `upstream` as they are.
 
     Each is looked for once after the one before it; that only names the state,
     and the result was made otherwise.
     """
     done = 0
     out: list[bytes] = []
-    rows = lines(ours)
+    rows = lines(upstream)
     for hunk in change.hunks:
         old, new = hunk_sides(hunk)
         at = next(
@@ -235,9 +237,9 @@ def moved_only(change: FilePatch, ours: bytes, result: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def touched_symbols(
-    path: str, base: bytes | None, theirs: bytes | None
+    path: str, base: bytes | None, patched: bytes | None
 ) -> tuple[str, ...]:
     """Names of the symbols that a patch changes in a file."""
     if base is None:
-        return tuple(symbols(path, theirs))
-    return tuple(deltas(symbols(path, base), symbols(path, theirs)))
+        return tuple(symbols(path, patched))
+    return tuple(deltas(symbols(path, base), symbols(path, patched)))

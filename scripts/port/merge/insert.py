@@ -18,24 +18,24 @@ T = TypeVar("T", bound=Any)
 
 
 def merge(
-    base: Node, ours: Node, theirs: Node, strict: bool, data: bytes
+    base: Node, upstream: Node, patched: Node, strict: bool, data: bytes
 ) -> list[Edit]:
     """What puts the patch's change of a collection into upstream's.
 
     Args:
         base: The collection that the patch was made on.
-        ours: It in the new upstream.
-        theirs: It after the patch.
+        upstream: It in the new upstream.
+        patched: It after the patch.
         strict: Whether order means something.
-        data: The file that `ours` is a node of.
+        data: The file that `upstream` is a node of.
 
     Raises:
         NoMerge: Upstream changed the same element, or the place of a new one
             is not certain.
     """
-    if not (base.type == ours.type == theirs.type):
+    if not (base.type == upstream.type == patched.type):
         raise NoMerge("it is not the same kind of collection")
-    old, now, new = (elements(n) for n in (base, ours, theirs))
+    old, now, new = (elements(n) for n in (base, upstream, patched))
     was, here, want = _keyed(old), _keyed(now), _keyed(new)
     if strict:
         _steady(list(was), list(here), list(want))
@@ -57,13 +57,13 @@ def merge(
     for key in [k for k in want if k not in was]:
         if key not in here:
             spot = place(key, list(was), list(here), list(want), strict)
-            if ours.type == "import_from_statement":
+            if upstream.type == "import_from_statement":
                 spot = _sorted(key, list(here)) or spot
             groups.setdefault(spot, []).append(want[key])
         elif not _same(here[key], want[key]):
             raise NoMerge(f"upstream added {_show(key)} too, otherwise")
     for (anchor, before), group in groups.items():
-        edits += _put(data, ours, here[anchor], group, before)
+        edits += _put(data, upstream, here[anchor], group, before)
     return edits
 
 

@@ -11,20 +11,20 @@ from scripts.port.merge.languages import prose, tree
 from scripts.port.merge.rows import added_rows
 
 
-def may_be(path: str, base: bytes, ours: bytes, theirs: bytes) -> bool:
+def may_be(path: str, base: bytes, upstream: bytes, patched: bytes) -> bool:
     """Whether every line of code that a patch adds stands in upstream's file.
 
     It saves a merge: where a line is missing, the change is not there.
     """
-    root = tree(path, theirs)
+    root = tree(path, patched)
     if root is None or root.has_error:
         return False
     spans = [(n.start_point[0], n.end_point[0] + 1) for n in prose(root)]
     said = {row + 1 for first, stop in spans for row in range(first, stop)}
-    rows = theirs.split(b"\n")
-    added = added_rows(base, theirs) - said
+    rows = patched.split(b"\n")
+    added = added_rows(base, patched) - said
     return {rows[row - 1].strip() for row in added} <= {
-        row.strip() for row in ours.split(b"\n")
+        row.strip() for row in upstream.split(b"\n")
     }
 
 

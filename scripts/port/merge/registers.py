@@ -24,21 +24,21 @@ Entered = tuple[bytes, bytes]
 
 
 def registered(
-    path: str, base: bytes, ours: bytes, theirs: bytes, result: bytes
+    path: str, base: bytes, upstream: bytes, patched: bytes, result: bytes
 ) -> Iterator[str]:
     """Names that both sides enter by one function, each in its own way or place.
 
     Args:
         path: The file.
         base: What the patch was made on.
-        ours: The new upstream.
-        theirs: What the patch made of `base`.
+        upstream: The new upstream.
+        patched: What the patch made of `base`.
         result: The merge.
     """
-    want = added(path, base, theirs)
+    want = added(path, base, patched)
     if not want:
         return
-    was, now, made = (Counter(_entered(data)) for data in (base, ours, result))
+    was, now, made = (Counter(_entered(data)) for data in (base, upstream, result))
     for how, name in sorted(want & now.keys() - was.keys()):
         if made[how, name] > now[how, name]:
             yield f"both sides say {told(how, name)}, each in its own place"

@@ -13,12 +13,12 @@ from scripts.port.merge.languages import branching
 from scripts.port.merge.rows import added_rows
 
 
-def repeated(path: str, ours: bytes, theirs: bytes, result: bytes) -> list[str]:
+def repeated(path: str, upstream: bytes, patched: bytes, result: bytes) -> list[str]:
     """Tests and cases that come twice in one statement, and do so on no side."""
-    found = _twice(path, result, added_rows(ours, result))
+    found = _twice(path, result, added_rows(upstream, result))
     if not found:
         return []
-    more = found - _twice(path, ours) - _twice(path, theirs)
+    more = found - _twice(path, upstream) - _twice(path, patched)
     return [f"`{said}` would come twice, and the second never runs" for said in more]
 
 

@@ -19,16 +19,16 @@ from scripts.port.merge.languages import text
 from scripts.port.merge.outline import Item, outline, walk
 
 
-def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]:
+def misfits(path: str, base: bytes, upstream: bytes, patched: bytes) -> Iterator[str]:
     """Why what the patch adds to collections does not fit upstream's.
 
     Args:
         path: The file.
         base: What the patch was made on.
-        ours: The new upstream.
-        theirs: What the patch made of `base`.
+        upstream: The new upstream.
+        patched: What the patch made of `base`.
     """
-    was, here, want = (_items(path, data) for data in (base, ours, theirs))
+    was, here, want = (_items(path, data) for data in (base, upstream, patched))
     fresh = [
         item
         for name, item in here.items()
@@ -52,9 +52,9 @@ def misfits(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]
     yield from _structs(was, here, want)
 
 
-def respelled(path: str, base: bytes, ours: bytes, theirs: bytes) -> list[str]:
+def respelled(path: str, base: bytes, upstream: bytes, patched: bytes) -> list[str]:
     """Enums that the patch adds to, and whose values upstream wrote otherwise."""
-    was, here, want = (_items(path, data) for data in (base, ours, theirs))
+    was, here, want = (_items(path, data) for data in (base, upstream, patched))
     found = []
     for name in was.keys() & here.keys() & want.keys():
         nodes = [side[name].node for side in (was, here, want)]
@@ -136,7 +136,10 @@ def _tables(name: str, old: Group, fresh: list[Item]) -> Iterator[str]:
         every = all(re.search(rb"\b%s\b" % key, text(node)) for key in old.shapes)
         sizes = [len(g.shapes) for g in groups(item) if g.kind == "initializer_list"]
         if count in sizes or (every and said.search(text(node))):
-            yield f"upstream's {item.name} has an entry for each of {name} but ours"
+            yield (
+                f"upstream's {item.name} has an entry for each of {name} but the "
+                "patch's"
+            )
 
 
 def _elsewhere(name: str, added: set[bytes], fresh: list[Item]) -> Iterator[str]:

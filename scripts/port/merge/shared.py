@@ -29,27 +29,27 @@ _SETS = re.compile(
 _COMMENT = re.compile(rb"//.*|/\*.*?\*/|(?:^|\s)#\s.*")
 
 
-def both(path: str, base: bytes, ours: bytes, theirs: bytes) -> str:
+def both(path: str, base: bytes, upstream: bytes, patched: bytes) -> str:
     """What the patch changes and upstream changed, too; empty for nothing.
 
     Args:
         path: The file.
         base: What the patch was made on.
-        ours: The new upstream.
-        theirs: What the patch made of `base`.
+        upstream: The new upstream.
+        patched: What the patch made of `base`.
     """
-    found = _both(path, base, ours, theirs)
+    found = _both(path, base, upstream, patched)
     if found and kind(path) is Kind.PYTHON:
-        bare = [without_prose(path, data) for data in (base, ours, theirs)]
+        bare = [without_prose(path, data) for data in (base, upstream, patched)]
         if all(data is not None for data in bare):
             found = _both(path, *bare)  # type: ignore[arg-type]
     return f"upstream changed {', '.join(found)}, too" if found else ""
 
 
-def _both(path: str, base: bytes, ours: bytes, theirs: bytes) -> list[str]:
+def _both(path: str, base: bytes, upstream: bytes, patched: bytes) -> list[str]:
     if kind(path) in (Kind.TEXT, Kind.MARKDOWN):
         return []
-    was, now, want = (symbols(path, data) for data in (base, ours, theirs))
+    was, now, want = (symbols(path, data) for data in (base, upstream, patched))
     mine = _with_heads(deltas(was, want))
     other = deltas(was, now)
     to = renames(list(mine), was, now)
@@ -87,7 +87,9 @@ def _value(node: Node) -> Node | None:
     return collection(inner.child_by_field_name("right"))
 
 
-def lost_words(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]:
+def lost_words(
+    path: str, base: bytes, upstream: bytes, patched: bytes
+) -> Iterator[str]:
     """Words of what the patch adds that upstream took out of what they stand in.
 
     For Python what a name means is looked up; elsewhere the words are all there is.
@@ -95,8 +97,8 @@ def lost_words(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[s
     if kind(path) in (Kind.PYTHON, Kind.MARKDOWN):
         return
     if kind(path) is Kind.TEXT:
-        yield from _set_twice(base, ours, theirs)
-    was, now, want = (symbols(path, data) for data in (base, ours, theirs))
+        yield from _set_twice(base, upstream, patched)
+    was, now, want = (symbols(path, data) for data in (base, upstream, patched))
     everywhere = _words(tuple(line for lines in now.values() for line in lines))
     tops = {name.rpartition(".")[2].lstrip("#").encode() for name in now}
     for name, change in deltas(was, want).items():
@@ -108,9 +110,9 @@ def lost_words(path: str, base: bytes, ours: bytes, theirs: bytes) -> Iterator[s
                 yield f"it says {text}, which upstream took out of {name}"
 
 
-def _set_twice(base: bytes, ours: bytes, theirs: bytes) -> Iterator[str]:
+def _set_twice(base: bytes, upstream: bytes, patched: bytes) -> Iterator[str]:
     """What each side sets by a line of its own, where nobody did."""
-    before, now, want = (_settings(data) for data in (base, ours, theirs))
+    before, now, want = (_settings(data) for data in (base, upstream, patched))
     for name in sorted(now.keys() & want.keys() - before.keys()):
         if now[name] != want[name]:
             text = name.decode("utf-8", "replace")

@@ -52,17 +52,17 @@ class Sorted:
 
 
 def merge_syntax(
-    path: str, base: bytes, ours: bytes, theirs: bytes, space: Space
+    path: str, base: bytes, upstream: bytes, patched: bytes, space: Space
 ) -> Sorted:
     """Put the patch's change into upstream's file, symbol by symbol.
 
     Raises:
         NoMerge: It cannot be done without a person.
     """
-    old, now, new = (_Side(path, data) for data in (base, ours, theirs))
+    old, now, new = (_Side(path, data) for data in (base, upstream, patched))
     work = _Merge(old, now, new, space)
     edits = work.items((old.items, now.items, new.items), "")
-    return Sorted(apply(ours, edits), frozenset(work.by_text))
+    return Sorted(apply(upstream, edits), frozenset(work.by_text))
 
 
 Items = tuple[Item, ...]
@@ -171,7 +171,7 @@ def _insert(
     if not added.endswith(b"\n"):
         added += b"\n"
     if before:
-        # Comments above upstream's item stay with it; ours go in front of them.
+        # Comments above upstream's item stay with it; the patch's go in front of them.
         return Edit(anchor.start, anchor.start, added)
     if not now.data[: anchor.end].endswith(b"\n"):
         added = b"\n" + added
@@ -220,10 +220,10 @@ def _counterpart(child: Node, old: Node, now: Node) -> Node:
     """Upstream's node for a child of the base, found by what tells it apart."""
     key = _key(child)
     mine = [n for n in old.children if _key(n) == key]
-    theirs = [n for n in now.children if _key(n) == key]
-    if len(mine) != 1 or len(theirs) != 1:
+    patched = [n for n in now.children if _key(n) == key]
+    if len(mine) != 1 or len(patched) != 1:
         raise NoMerge("upstream has nothing, or several things, for what is changed")
-    return theirs[0]
+    return patched[0]
 
 
 def _key(node: Node) -> tuple[str, bytes]:

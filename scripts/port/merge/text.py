@@ -36,7 +36,7 @@ class Space:
     blobs: BlobReader
 
     def merge(
-        self, base: Files, ours: Files, theirs: Files, names: tuple[str, str]
+        self, base: Files, upstream: Files, patched: Files, names: tuple[str, str]
     ) -> Merged:
         """Merge two changes of the same files.
 
@@ -45,15 +45,15 @@ class Space:
 
         Args:
             base: The true preimage.
-            ours: The new upstream.
-            theirs: What the patch made of `base`.
-            names: What `ours` and `theirs` are called in conflict markers.
+            upstream: The new upstream.
+            patched: What the patch made of `base`.
+            names: What `upstream` and `patched` are called in conflict markers.
 
         Raises:
             Finding: git failed otherwise than by a conflict.
         """
         mine, yours = (f"refs/heads/{name}" for name in names)
-        self._commits(("refs/heads/base", base), (mine, ours), (yours, theirs))
+        self._commits(("refs/heads/base", base), (mine, upstream), (yours, patched))
         done = self.git.run(
             *_SETTINGS, "merge-tree", "--write-tree", "-z", *names, ok=(0, 1)
         )
@@ -65,7 +65,7 @@ class Space:
                 if not row:
                     break
                 conflicts.add(row.partition("\t")[2])
-        paths = dict.fromkeys((*base, *ours, *theirs))
+        paths = dict.fromkeys((*base, *upstream, *patched))
         return Merged(self._read(tree, paths), frozenset(conflicts))
 
     def _commits(self, *wanted: tuple[str, Files]) -> None:
@@ -84,16 +84,16 @@ class Space:
         found = {path: self.blobs.read(f"{tree}:{path}") for path in paths}
         return {path: data for path, data in found.items() if data is not None}
 
-    def text(self, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
+    def text(self, base: bytes, upstream: bytes, patched: bytes) -> bytes | None:
         """Merge one stretch of text; None where it conflicts."""
-        if ours == theirs or base == theirs:
-            return ours
-        if base == ours:
-            return theirs
+        if upstream == patched or base == patched:
+            return upstream
+        if base == upstream:
+            return patched
         one, two, three = (
-            {"x": Entry(0o100644, data)} for data in (base, ours, theirs)
+            {"x": Entry(0o100644, data)} for data in (base, upstream, patched)
         )
-        done = self.merge(one, two, three, names=("ours", "theirs"))
+        done = self.merge(one, two, three, names=("upstream", "patched"))
         return None if done.conflicts else done.files["x"]
 
 

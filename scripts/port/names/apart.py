@@ -14,7 +14,7 @@ from scripts.port.report.states import FileResult
 def entered_apart(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach]:
     """Names that a patch enters, and that upstream enters in another file now."""
     for part in done:
-        data = part.theirs.data if part.theirs else b""
+        data = part.patched.data if part.patched else b""
         before = part.base.data if part.base else b""
         for how, name in sorted(added(part.path, before, data)):
             call = rb"""\b%s\(\s*(?:\w+\s*=\s*)?["']%s["']""" % (how, re.escape(name))

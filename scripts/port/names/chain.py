@@ -54,14 +54,14 @@ class Chain:
     def take(self, files: Iterable[FileResult]) -> None:
         """Put the files of a patch into both trees, or out of the new one again."""
         for found in files:
-            self.old_now[found.path] = found.theirs
+            self.old_now[found.path] = found.patched
             if found.state.carried:
                 self.new_now[found.target] = found.result
                 self.new_now |= found.also
-            elif found.ours is None and self.new(found.target) is None:
+            elif found.upstream is None and self.new(found.target) is None:
                 self.new_now.pop(found.target, None)
             else:
-                self.new_now[found.target] = found.ours
+                self.new_now[found.target] = found.upstream
 
     def look(self, files: Sequence[FileResult]) -> Answer:
         """Of a patch that was taken: what it uses, and what of it is not answered."""

@@ -45,10 +45,10 @@ def counted(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         new: The new tree with it.
     """
     base = old.over({part.path: part.base for part in done})
-    ours = new.over({part.target: part.ours for part in done})
-    sides = (base, old, ours, new)
+    upstream = new.over({part.target: part.upstream for part in done})
+    sides = (base, old, upstream, new)
     for part in done:
-        if part.base is None or part.ours is None or part.result is None:
+        if part.base is None or part.upstream is None or part.result is None:
             continue
         for name in _changed(part):
             places = (part.path, part.path, part.target, part.target)
@@ -58,7 +58,7 @@ def counted(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
 def _changed(part: FileResult) -> Iterator[str]:
     """Classes and functions at the top that the patch changes, as it was made."""
     assert part.base is not None
-    data = part.theirs.data if part.theirs else b""
+    data = part.patched.data if part.patched else b""
     for _, name, _, _ in rewritten(part.path, part.base.data, data):
         yield name
 
@@ -67,13 +67,13 @@ def _of_name(
     part: FileResult, name: str, sides: Sequence[Side], places: Sequence[str]
 ) -> Iterator[Breach]:
     lists = [_counted(s, p, name) for s, p in zip(sides, places, strict=True)]
-    base, theirs, ours, result = lists
-    if base is None or theirs is None or ours is None or result is None:
+    base, patched, upstream, result = lists
+    if base is None or patched is None or upstream is None or result is None:
         return
-    if theirs == base or result == ours:
+    if patched == base or result == upstream:
         return
-    both = ours != base
-    grown = _Grown(part.target, name, _common(base, theirs, ours, result), both)
+    both = upstream != base
+    grown = _Grown(part.target, name, _common(base, patched, upstream, result), both)
     _, old, before, new = sides
     known: set[tuple[str, str]] | None = None
     seen: set[tuple[str, str]] = set()

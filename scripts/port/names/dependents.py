@@ -125,7 +125,7 @@ def brought(part: FileResult) -> set[str]:
     if kind(part.path) is Kind.MARKDOWN:
         return set()
     before = symbols(part.path, _data(part.base))
-    after = symbols(part.path, _data(part.theirs))
+    after = symbols(part.path, _data(part.patched))
     found = {name.rpartition(".")[2] for name in after if name not in before}
     if IMPORTS in part.symbols:
         was, now = (set(side.get(IMPORTS, ())) for side in (before, after))
@@ -140,7 +140,7 @@ def brought(part: FileResult) -> set[str]:
 
 def _set(part: FileResult) -> set[str]:
     """Attributes and keys that a patch's lines may set: no symbols of their own."""
-    lines = _lines(part.theirs) - _lines(part.base)
+    lines = _lines(part.patched) - _lines(part.base)
     found = {m for line in lines for m in _ON_SELF.findall(line)}
     found |= {m for line in lines for _, m in _KEY.findall(line)}
     return {name.decode("utf-8", "replace") for name in found}
@@ -203,7 +203,7 @@ def _ties(
 
 def _words(part: FileResult) -> set[bytes]:
     """Words of the lines that a patch adds to a file."""
-    lines = _lines(part.theirs) - _lines(part.base)
+    lines = _lines(part.patched) - _lines(part.base)
     return {word for line in lines for word in re.findall(rb"\w+", line)}
 
 
@@ -226,14 +226,14 @@ def _needed(
 
 def _texts(part: FileResult) -> frozenset[str]:
     """Quoted words that a patch adds to a file of code."""
-    return _quoted(part.path, _data(part.base), _data(part.theirs))
+    return _quoted(part.path, _data(part.base), _data(part.patched))
 
 
 @lru_cache(maxsize=256)
-def _quoted(path: str, base: bytes | None, theirs: bytes | None) -> frozenset[str]:
+def _quoted(path: str, base: bytes | None, patched: bytes | None) -> frozenset[str]:
     if kind(path) in (Kind.MARKDOWN, Kind.TEXT):
         return frozenset()
-    before, after = symbols(path, base), symbols(path, theirs)
+    before, after = symbols(path, base), symbols(path, patched)
     found = set()
     for change in deltas(before, after).values():
         for atom in change.added:

@@ -21,10 +21,10 @@ def entered(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         new: The new tree with it.
     """
     for part in done:
-        if part.base is None or part.theirs is None:
+        if part.base is None or part.patched is None:
             continue
         before = module(part.path, part.base.data)
-        after = module(part.path, part.theirs.data)
+        after = module(part.path, part.patched.data)
         if before is None or after is None:
             continue
         for name, keys in _added(before, after):

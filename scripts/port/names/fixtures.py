@@ -31,7 +31,9 @@ def unfixed(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         if part.result is None or not part.target.startswith("tests/"):
             continue
         found = module(part.target, part.result.data)
-        rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+        rows = added_rows(
+            part.upstream.data if part.upstream else b"", part.result.data
+        )
         for row, node in _functions(found, rows):
             for name in _taken(node):
                 there = _home(old.library, part.path, name)
@@ -42,7 +44,7 @@ def unfixed(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
 
 def asked(part: FileResult, old: Side) -> Iterator[tuple[str, str]]:
     """Fixtures that the lines of a patch ask for: where they are, and their names."""
-    data = part.theirs.data if part.theirs else b""
+    data = part.patched.data if part.patched else b""
     found = module(part.path, data) if part.path.startswith("tests/") else None
     rows = added_rows(part.base.data if part.base else b"", data)
     for row, node in _functions(found, rows):

@@ -33,10 +33,10 @@ def meeting(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
 
 
 def _members(part: FileResult) -> Iterator[Breach]:
-    if not (part.base and part.ours and part.theirs) or part.base == part.ours:
+    if not (part.base and part.upstream and part.patched) or part.base == part.upstream:
         return
-    before, want = (module(part.path, e.data) for e in (part.base, part.theirs))
-    now = module(part.target, part.ours.data)
+    before, want = (module(part.path, e.data) for e in (part.base, part.patched))
+    now = module(part.target, part.upstream.data)
     if before is None or want is None or now is None:
         return
     for name in before.places.keys() & want.places.keys() & now.places.keys():
@@ -56,7 +56,7 @@ def _said(made: Definition) -> list[str]:
 
 def _round(part: FileResult, after: Module, old: Side, new: Side) -> Iterator[Breach]:
     """Files that import each other since each side has one of the two imports."""
-    before = module(part.target, part.ours.data) if part.ours else None
+    before = module(part.target, part.upstream.data) if part.upstream else None
     known = _imported(before) if before else set()
     here = dotted(part.target)
     for name in sorted(_imported(after) - known):

@@ -33,7 +33,7 @@ def operations(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
     for part in done:
         if part.result is None or b"torch.ops." not in part.result.data:
             continue
-        before = part.ours.data if part.ours else b""
+        before = part.upstream.data if part.upstream else b""
         for name in sorted(_named(before, part.result.data)):
             if _registered(name, old) and not _registered(name, new):
                 what = f"it names the operation {name}, which is not registered"

@@ -24,13 +24,13 @@ def others(
 
     Yields the name, the file that uses it, the use, and what it meets.
     """
-    if part.ours is None:
+    if part.upstream is None:
         return
     result = part.result.data if part.result else b""
-    before, after = module(part.target, part.ours.data), module(part.target, result)
+    before, after = module(part.target, part.upstream.data), module(part.target, result)
     if before is None or after is None:
         return
-    rows = added_rows(part.ours.data, result)
+    rows = added_rows(part.upstream.data, result)
     for name in _headed(before, after):
         was, other = before.get(name), after.get(name)
         assert was is not None

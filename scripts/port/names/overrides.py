@@ -29,7 +29,9 @@ def overridden(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Bre
         found = module(part.target, part.result.data) if part.result else None
         if found is None or part.result is None:
             continue
-        rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+        rows = added_rows(
+            part.upstream.data if part.upstream else b"", part.result.data
+        )
         for name, chunks in found.places.items():
             near = [c for c in chunks if not rows.isdisjoint(c.rows)]
             made = found.get(name) if near else None

@@ -37,19 +37,19 @@ def unknown(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
 
 def asked(part: FileResult) -> set[tuple[str, bytes]]:
     """Marks and options that the lines which a patch adds to a test ask for."""
-    if part.theirs is None or not part.path.startswith("tests/"):
+    if part.patched is None or not part.path.startswith("tests/"):
         return set()
-    lines = _added(part.base, part.theirs)
+    lines = _added(part.base, part.patched)
     found = {("mark", name) for name in _MARK.findall(lines) if name not in _OWN}
     return found | {("option", name) for name in _OPTION.findall(lines)}
 
 
 def adds(part: FileResult, name: bytes) -> bool:
     """Whether a patch makes a mark or an option known."""
-    if part.theirs is None or not _may(part.path):
+    if part.patched is None or not _may(part.path):
         return False
     said = re.compile(_MADE % re.escape(name))
-    return bool(said.search(_added(part.base, part.theirs)))
+    return bool(said.search(_added(part.base, part.patched)))
 
 
 def _may(path: str) -> bool:

@@ -47,7 +47,7 @@ def reached(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
                     yield Breach(part.path, 0, name, what)
             for path in paths:
                 if row := _listed(name, path, part, old.library, new.library):
-                    what = f"{path}:{row} lists all members of {name} but ours"
+                    what = f"{path}:{row} lists all members of {name} but the patch's"
                     yield Breach(part.path, 0, name, what)
 
 
@@ -97,7 +97,7 @@ def _said(word: re.Pattern[bytes], data: bytes) -> bool:
 def _longer(part: FileResult) -> Iterator[str]:
     """Collections, enums and literal types at the top that the patch adds to."""
     assert part.base is not None
-    data = part.theirs.data if part.theirs else b""
+    data = part.patched.data if part.patched else b""
     for after, name, was, now in rewritten(part.path, part.base.data, data):
         # One statement of its own; `__all__` is of every file.
         if len(was) != 1 or len(now) != 1 or name.startswith("__"):
@@ -138,7 +138,7 @@ def _listed(name: str, path: str, part: FileResult, old: Library, new: Library) 
 
 def _named_apart(name: str, path: str, part: FileResult, new: Side) -> str:
     """The names that a test gives to the cases of a list, which are others now."""
-    entry = part.ours if path == part.target else new.library.read(path)
+    entry = part.upstream if path == part.target else new.library.read(path)
     said = re.compile(rb"\b%s\b[^()]*\bids\s*=\s*(\[[^\]]*\])" % name.encode())
     match = said.search(entry.data) if entry else None
     return " ".join(match[1].decode("utf-8", "replace").split()) if match else ""
@@ -152,7 +152,7 @@ def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[st
     home = dotted(part.target).rpartition(".")[2].encode()
     for path in {part.target, *new.search(name.encode())}:
         own = path == part.target
-        now = part.ours if own else new.library.read(path)
+        now = part.upstream if own else new.library.read(path)
         was = part.base if own else old.read(path)
         if now is None or now == was or not (own or home in now.data):
             continue

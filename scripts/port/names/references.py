@@ -65,7 +65,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
         if part.result is not None:
             found += _mine(part, old.library, new)
         rows = list(others(part, new.library, new.search))
-        made = replace(part, target=part.path, ours=part.base, result=part.theirs)
+        made = replace(part, target=part.path, upstream=part.base, result=part.patched)
         known = set(others(made, old.library, old.search)) if rows else set()
         for row in rows:
             if row not in known:
@@ -103,8 +103,8 @@ def _mine(part: FileResult, old: Library, new: Side) -> Iterator[Breach]:
     found = module(part.target, part.result.data)
     if found is None:
         return
-    before = part.ours.data if part.ours else b""
-    mine = part.theirs.data if part.theirs else b""
+    before = part.upstream.data if part.upstream else b""
+    mine = part.patched.data if part.patched else b""
     for use in added_uses(part.target, before, part.result.data):
         was = meaning(use, part.path, old)
         now = meaning(use, part.target, new.library)
@@ -170,7 +170,7 @@ def needs(parts: Sequence[FileResult], old: Side) -> dict[str, set[Need]]:
     """
     found: dict[str, set[Need]] = {}
     for part in parts:
-        data = part.theirs.data if part.theirs else b""
+        data = part.patched.data if part.patched else b""
         made = module(part.path, data) if part.path.endswith(".py") else None
         if made is None:
             continue
@@ -224,9 +224,11 @@ def _undefined(done: Sequence[FileResult]) -> list[Breach]:
     files = {}
     by_target = {part.target: part for part in done}
     for part in done:
-        if part.result is None or (part.ours and part.result.data == part.ours.data):
+        if part.result is None or (
+            part.upstream and part.result.data == part.upstream.data
+        ):
             continue
-        sides = [e.data for e in (part.ours, part.theirs) if e is not None]
+        sides = [e.data for e in (part.upstream, part.patched) if e is not None]
         if part.result.data not in sides:
             files[part.target] = (*sides, part.result.data)
     return [

@@ -14,11 +14,11 @@ from scripts.port.report.states import FileResult
 def says_path(part: FileResult, path: str) -> bool:
     """Whether lines that a patch adds to a file say the path of another."""
     last = PurePosixPath(path).name.encode()
-    if part.theirs is None or last not in part.theirs.data:
+    if part.patched is None or last not in part.patched.data:
         return False
     # A list of CMake or a step of CI may say it from another folder on.
     short = kind(part.path) is Kind.TEXT and last != b"__init__.py"
     name = re.escape(last if short else path.encode())
     said = re.compile(rb"(?<![\w.-])%s(?![\w.-])" % name)
     before = part.base.data if part.base else b""
-    return any(map(said.search, added_lines(before, part.theirs.data)))
+    return any(map(said.search, added_lines(before, part.patched.data)))

@@ -24,10 +24,10 @@ def shadowed(done: Sequence[FileResult]) -> Iterator[Breach]:
         done: The carried files of one patch.
     """
     for part in done:
-        if part.result is None or part.theirs is None or part.result == part.theirs:
+        if part.result is None or part.patched is None or part.result == part.patched:
             continue
-        own, outer = _bindings(part.path, part.base, part.theirs)
-        now_own, now_outer = _bindings(part.target, part.ours, part.result)
+        own, outer = _bindings(part.path, part.base, part.patched)
+        now_own, now_outer = _bindings(part.target, part.upstream, part.result)
         for scope, name in sorted(now_own.keys() & outer.keys() - own.keys()):
             row = now_own[scope, name]
             what = f"{name} is a name of {scope}'s own now, and was one of the file"
@@ -46,10 +46,10 @@ def shadowed(done: Sequence[FileResult]) -> Iterator[Breach]:
 
 def _unbound(part: FileResult) -> Iterator[tuple[int, str]]:
     """Names that the patch's lines call global, and that the file bound on the pin."""
-    assert part.result is not None and part.theirs is not None
+    assert part.result is not None and part.patched is not None
     found = module(part.target, part.result.data)
-    made = module(part.path, part.theirs.data)
-    rows = added_rows(part.ours.data if part.ours else b"", part.result.data)
+    made = module(part.path, part.patched.data)
+    rows = added_rows(part.upstream.data if part.upstream else b"", part.result.data)
     for chunk in found.chunks if found and made else ():
         if b"global " not in chunk.source or rows.isdisjoint(chunk.rows):
             continue
@@ -68,19 +68,19 @@ def _binds(found: Module | None, name: str) -> bool:
 
 def _both(part: FileResult) -> set[tuple[str, str]]:
     """Functions and the locals that both sides bring into them."""
-    if part.base is None or part.ours is None or part.theirs is None:
+    if part.base is None or part.upstream is None or part.patched is None:
         return set()
-    before, after = (module(part.path, e.data) for e in (part.base, part.theirs))
-    now = module(part.target, part.ours.data)
-    if before is None or after is None or now is None or part.ours == part.base:
+    before, after = (module(part.path, e.data) for e in (part.base, part.patched))
+    now = module(part.target, part.upstream.data)
+    if before is None or after is None or now is None or part.upstream == part.base:
         return set()
     names = {
         name
         for name in before.places.keys() & after.places.keys() & now.places.keys()
         if _sources(before, name) != _sources(after, name)
     }
-    base, theirs, ours = (_locals(side, names) for side in (before, after, now))
-    both = ours & theirs - base
+    base, patched, upstream = (_locals(side, names) for side in (before, after, now))
+    both = upstream & patched - base
     scopes = {scope for scope, _ in base}
     return {(scope, name) for scope, name in both if scope in scopes and name != "_"}
 

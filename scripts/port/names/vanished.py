@@ -40,12 +40,12 @@ def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breac
             continue
         if part.base is None:
             yield from _asked(part, old, new)
-        if part.base is None or part.ours is None or part.theirs is None:
+        if part.base is None or part.upstream is None or part.patched is None:
             continue
-        if part.base == part.ours:
+        if part.base == part.upstream:
             continue
         for word in sorted(_words(part)):
-            here = _says(word, part.ours) or not _says(word, part.base)
+            here = _says(word, part.upstream) or not _says(word, part.base)
             if here or _elsewhere(word, part.target, new):
                 continue
             text = word.decode("utf-8", "replace")
@@ -55,10 +55,10 @@ def vanished(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breac
 
 def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     """Names of the environment: whoever reads one may be in any file."""
-    if part.theirs is None:
+    if part.patched is None:
         return
     data = part.base.data if part.base else b""
-    for word in sorted(_of_lines(data, part.theirs.data)):
+    for word in sorted(_of_lines(data, part.patched.data)):
         if not _VARIABLE.fullmatch(word) or any(new.upstream(word)):
             continue
         if any(old.upstream(word)):
@@ -69,10 +69,10 @@ def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
 
 def _paths(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     """Files of upstream's that lines name by their paths."""
-    if part.theirs is None:
+    if part.patched is None:
         return
     before = part.base.data if part.base else b""
-    for line in added_lines(before, part.theirs.data):
+    for line in added_lines(before, part.patched.data):
         for word in _PATH.findall(line):
             path = word.decode().removeprefix("./")
             if old.there(path) and not new.there(path):
@@ -82,9 +82,9 @@ def _paths(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
 
 def _asked(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     """Attributes that a new file asks for, of what nobody annotated."""
-    assert part.theirs is not None
+    assert part.patched is not None
     made = [entry.data for entry in old.made.values() if entry]
-    for word in sorted(_of_lines(b"", part.theirs.data)):
+    for word in sorted(_of_lines(b"", part.patched.data)):
         if word[:1] == b'"' or next(iter(new.near(word, part.target)), None):
             continue
         ways = (b"def %s(" % word, b".%s =" % word, b" %s:" % word, b"%s=" % word)
@@ -99,12 +99,12 @@ def _asked(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
 
 def _native(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
     """Words of C++ and of CMake: what they mean is in any file of theirs."""
-    assert part.theirs is not None
-    before, after = (e.data if e else b"" for e in (part.base, part.theirs))
+    assert part.patched is not None
+    before, after = (e.data if e else b"" for e in (part.base, part.patched))
     added, gone = (_said(*pair) for pair in ((before, after), (after, before)))
     for word in sorted(added - gone):
         was = (part.base, *map(old.bare, old.native(word)))
-        now = (part.ours, *map(new.bare, new.native(word)))
+        now = (part.upstream, *map(new.bare, new.native(word)))
         if any(e and _says(word, e) for e in was) and not any(
             e and _says(word, e) for e in now
         ):
@@ -137,8 +137,8 @@ def _said(before: bytes, after: bytes) -> set[bytes]:
 
 def _words(part: FileResult) -> set[bytes]:
     """Attributes and texts that a patch adds, not those of lines that it rewrites."""
-    assert part.base is not None and part.theirs is not None
-    before, after = part.base.data, part.theirs.data
+    assert part.base is not None and part.patched is not None
+    before, after = part.base.data, part.patched.data
     return _of_lines(before, after) - _of_lines(after, before)
 
 

@@ -31,16 +31,16 @@ def marked(part: FileResult, patch: Patch, label: str, room: Space) -> bytes:
     """
     if part.state is State.BROKEN and part.result is not None:
         return part.result.data  # it merges; what it uses is in the note
-    if part.base and part.ours and part.theirs:
-        base, ours, theirs = (
-            {part.target: e} for e in (part.base, part.ours, part.theirs)
+    if part.base and part.upstream and part.patched:
+        base, upstream, patched = (
+            {part.target: e} for e in (part.base, part.upstream, part.patched)
         )
         names = (label, f"patch-{patch.number}")
-        done = room.merge(base, ours, theirs, names)
+        done = room.merge(base, upstream, patched, names)
         if part.target in done.conflicts:
             data = done.files[part.target]
-            return _with_symbols(part.target, data, part.ours.data)
-    below = part.ours.data if part.ours else b""
+            return _with_symbols(part.target, data, part.upstream.data)
+    below = part.upstream.data if part.upstream else b""
     hunks = b"".join(_hunks(part, patch))
     return (
         b"<<<<<<< %s: the whole file, below\n||||||| base\n=======\n" % label.encode()
@@ -58,8 +58,8 @@ def _hunks(part: FileResult, patch: Patch) -> Iterator[bytes]:
                 yield from hunk.lines
 
 
-def _with_symbols(path: str, data: bytes, ours: bytes) -> bytes:
-    names = owners(path, ours)
+def _with_symbols(path: str, data: bytes, upstream: bytes) -> bytes:
+    names = owners(path, upstream)
     out, row, side = [], 0, ""
     for line in data.split(b"\n"):
         match = _MARK.fullmatch(line)

@@ -36,18 +36,19 @@ def named(found: list[str]) -> str:
 def differences(part: FileResult, number: str, label: str) -> Iterator[str]:
     """A file that waits: what the patch does to it, and what upstream did."""
     was, here, want = (
-        _by_symbol(part.target, entry) for entry in (part.base, part.ours, part.theirs)
+        _by_symbol(part.target, entry)
+        for entry in (part.base, part.upstream, part.patched)
     )
-    if part.ours is None:
+    if part.upstream is None:
         yield f"{label} has no such file. What the patch does to it:"
         yield ""
-        yield from _diff(_all(part.base), _all(part.theirs), f"patch {number}")
+        yield from _diff(_all(part.base), _all(part.patched), f"patch {number}")
         return
     touched = [name for name in part.symbols if name in was or name in want]
     if not (was and here and want and touched):
         touched = [TOP]
         was, here, want = (
-            {TOP: _all(entry)} for entry in (part.base, part.ours, part.theirs)
+            {TOP: _all(entry)} for entry in (part.base, part.upstream, part.patched)
         )
     to = _renames(part, touched)
     for name in touched:
@@ -91,7 +92,9 @@ def _imports(part: FileResult, number: str, label: str) -> Iterator[str]:
         {x.decode("utf-8", "replace") for x in symbols(part.target, data)[IMPORTS]}
         if data is not None and IMPORTS in symbols(part.target, data)
         else set()
-        for data in (e.data if e else None for e in (part.base, part.ours, part.theirs))
+        for data in (
+            e.data if e else None for e in (part.base, part.upstream, part.patched)
+        )
     )
     mine = was ^ want
     modules = {row.partition(" import ")[0] for row in mine}
@@ -114,17 +117,17 @@ def _imports(part: FileResult, number: str, label: str) -> Iterator[str]:
 
 
 def _renames(part: FileResult, touched: list[str]) -> Mapping[str, str]:
-    if part.base is None or part.ours is None:
+    if part.base is None or part.upstream is None:
         return {}
     before = symbols(part.target, part.base.data)
-    return renames(touched, before, symbols(part.target, part.ours.data))
+    return renames(touched, before, symbols(part.target, part.upstream.data))
 
 
 def _elsewhere(part: FileResult, shown: set[str], label: str) -> Iterator[str]:
-    if part.base is None or part.ours is None or TOP in shown:
+    if part.base is None or part.upstream is None or TOP in shown:
         return
     changed = deltas(
-        symbols(part.target, part.base.data), symbols(part.target, part.ours.data)
+        symbols(part.target, part.base.data), symbols(part.target, part.upstream.data)
     )
     if other := [name for name in changed if name not in shown]:
         yield f"Elsewhere in the file {label} differs in {named(other)}."

@@ -65,7 +65,7 @@ def _commands(waiting: Sequence[FileResult], label: str) -> Iterator[str]:
     yield "    # The file as upstream has it, with the patches before:"
     for part in waiting:
         path = shlex.quote(part.target)
-        has = part.ours is not None
+        has = part.upstream is not None
         yield f"    git checkout port/{label} -- {path}" if has else f"    rm {path}"
 
 

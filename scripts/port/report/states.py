@@ -94,9 +94,9 @@ class FileResult:
     also: Mapping[str, Entry | None] = field(default_factory=dict, repr=False)
     """Other files that a person entered the change in, as they are then."""
     base: Entry | None = field(default=None, repr=False)
-    ours: Entry | None = field(default=None, repr=False)
+    upstream: Entry | None = field(default=None, repr=False)
     """The new upstream with the patches before this one."""
-    theirs: Entry | None = field(default=None, repr=False)
+    patched: Entry | None = field(default=None, repr=False)
     result: Entry | None = field(default=None, repr=False)
     """None where the file is deleted, or where nothing was carried."""
 

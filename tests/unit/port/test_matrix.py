@@ -66,7 +66,7 @@ def test_real_series() -> None:
     pinned = lockfile.load(at.lock).version
     same = port(at, Wanted(pinned, dry_run=True))
     assert same.outcome is Outcome.IDENTITY
-    assert all(f.result == f.theirs for p in same.patches for f in p.files)
+    assert all(f.result == f.patched for p in same.patches for f in p.files)
     before = Version("0.32.0")
     done = port(at, Wanted(str(before), dry_run=True))
     assert len(done.patches) == len(same.patches)
@@ -77,8 +77,8 @@ def test_real_series() -> None:
                 # A person's, with the reason; what upstream loses there is read.
                 assert part.why, (patch.name, part.path)
                 continue
-            if part.state.carried and part.result and part.ours and part.base:
-                sides = (part.base, part.theirs, part.ours, part.result)
+            if part.state.carried and part.result and part.upstream and part.base:
+                sides = (part.base, part.patched, part.upstream, part.result)
                 data = [e.data if e else None for e in sides]
                 assert wrong(part.path, *data) == [], part.path
     assert State.SYNTAX in done.counts or done.carried == len(done.patches)
@@ -92,7 +92,10 @@ def test_what_is_carried_leaves_no_undefined_name(release: str) -> None:
     found: dict[str, list[str]] = {}
     for patch in done.patches:
         files = {
-            part.target: (part.ours.data if part.ours else b"", part.result.data)
+            part.target: (
+                part.upstream.data if part.upstream else b"",
+                part.result.data,
+            )
             for part in patch.files
             if part.target.endswith(".py") and part.state.carried and part.result
         }

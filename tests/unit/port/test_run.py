@@ -34,7 +34,7 @@ def test_identity_at_the_pin(small: Small) -> None:
     done = port(Checkout(small.root), Wanted(VERSION))
     assert done.outcome is Outcome.IDENTITY
     assert {p.state for p in done.patches} == {State.UNCHANGED}
-    assert all(f.result == f.theirs for p in done.patches for f in p.files)
+    assert all(f.result == f.patched for p in done.patches for f in p.files)
     assert state(small.root) == before
 
 
