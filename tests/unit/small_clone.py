@@ -39,6 +39,7 @@ def clone(small: Small, root: Path) -> Clone:
     # ROOT is the package's place, so the package is copied, not linked.
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=skip)
+    shutil.copytree(ROOT / "records", root / "records")
     shutil.copytree(small.patches, root / "patches")
     shutil.copy(small.lock_path, root / "upstream.lock")
     return Clone(root, small.upstream_dir)
