@@ -120,14 +120,15 @@ def hopper_verb(
         why = record.altered()
         alone = flashinfer is not None
         readme = claims.README.read_text(encoding="utf-8")
-        if why := why + claims.contradicted(found, required, readme, alone):
+        if why := why + claims.contradicted(found, required, readme, series, alone):
             for line in why:
                 note(f"contradicted: {line}")
             raise typer.Exit(1)
         return
     if step is Step.readme:
         readme = claims.README.read_text(encoding="utf-8")
-        write(claims.README, claims.written(readme, record.recorded()).encode())
+        text = claims.written(readme, record.recorded(), series)
+        write(claims.README, text.encode())
         return
     release = flashinfer or required
     bundle = at.build / "hopper" / release

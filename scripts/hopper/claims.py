@@ -18,6 +18,7 @@ from scripts.hopper.known import HELD
 from scripts.hopper.section import ERRORS, HEAD, errors, section, unborne
 from scripts.hopper.tables import ran
 from scripts.in_vllm import hopper_cases as cases
+from scripts.series.identity import Identity
 
 README = ROOT / "README.md"
 _SECTION = re.compile(rf"^{re.escape(HEAD)}\n.*?(?=^## |\Z)", re.M | re.S)
@@ -26,7 +27,11 @@ Record = Mapping[str, Any]
 
 
 def contradicted(
-    records: Sequence[Record], required: str, readme: str, alone: bool = False
+    records: Sequence[Record],
+    required: str,
+    readme: str,
+    series: Identity,
+    alone: bool = False,
 ) -> list[str]:
     """What speaks against the records, or in README against them; a line each.
 
@@ -34,6 +39,7 @@ def contradicted(
         records: The newest FlashInfer last.
         required: The FlashInfer that the series requires.
         readme: Its text.
+        series: The one that is here: README says whether the records are of it.
         alone: The record of one was asked for: README, which is of all, is not looked
             at.
     """
@@ -51,17 +57,17 @@ def contradicted(
     if found or alone:
         return found
     found = [f"README says, and the records do not: {it}" for it in unborne(records)]
-    return [*found, *_differences(readme, written(readme, records))]
+    return [*found, *_differences(readme, written(readme, records, series))]
 
 
-def written(readme: str, records: Sequence[Record]) -> str:
+def written(readme: str, records: Sequence[Record], series: Identity) -> str:
     """README with what the records say in it.
 
     Raises:
         Finding: It has no section on the kernels, or no row of errors.
     """
     for what, pattern, text in (
-        ("section on the kernels", _SECTION, f"{section(records)}\n"),
+        ("section on the kernels", _SECTION, f"{section(records, series)}\n"),
         ("row of the real kernel's errors", _ERRORS, errors(records[-1])),
     ):
         readme, count = pattern.subn(lambda _, text=text: text, readme)  # type: ignore[misc]

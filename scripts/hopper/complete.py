@@ -15,12 +15,14 @@ from typing import Any
 from scripts.hopper.known import HELD
 from scripts.hopper.selftest import PLANTED
 from scripts.hopper.tables import Row, ran, runs, table
+from scripts.in_vllm import hopper_calls, hopper_models
 from scripts.in_vllm import hopper_cases as cases
-from scripts.in_vllm import hopper_models
 from scripts.in_vllm.hopper_calls import CASES
 from scripts.in_vllm.hopper_rows import names, unfolded
 
 _SHOWN = 4
+_REQUIRED_ALONE = ("seed", "reciprocals")
+"""Parts that only the FlashInfer that the series requires has to have."""
 
 
 def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
@@ -33,7 +35,11 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             models alone that known.py names.
     """
     there, prepared = ran(record), _models_of(record)
-    asked = [name for name in cases.PARTS if whole or name != "seed"]
+    asked = [
+        name
+        for name in cases.PARTS
+        if name != "reciprocals" and (whole or name != "seed")
+    ]
     found = [f"{name}: it was not run" for name in asked if name not in there]
     names_of = [model.name for model in hopper_models.models()]
     if not whole:
@@ -48,7 +54,7 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             for file in cases.TESTS
             if not record["bundle"]["tests"].get(capability, {}).get(file)
         ]
-    for name in (*asked, *cases.PAIR):
+    for name in (*asked, *_REQUIRED_ALONE[1:], *cases.PAIR):
         key, wanted = _CASES[name]
         if name not in there:
             continue
@@ -114,6 +120,22 @@ def _regimes(_: Any) -> Iterator[_Case]:
             yield activation, scales, case.tokens, *kernel
 
 
+def _divided(row: Row) -> list[_Case]:
+    if row["layer"] == cases.SMALL_LAYER:
+        return [(row["layer"], row["kernel"], row["tokens"])]
+    regime = str(row["kernel"]).removeprefix("direct_").removesuffix("_gated")
+    return [(row["layer"], row["ranks"], regime)]
+
+
+def _reciprocals(_: Any) -> Iterator[_Case]:
+    for case in hopper_calls.divided():
+        yield cases.SMALL_LAYER, case.kernel(is_gated=True)[0], case.tokens
+    for model in hopper_models.models():
+        for ranks in model.ranks if model.name in hopper_models.LAYERS_DIVIDED else ():
+            for regime in ("micro", "static", "dynamic"):
+                yield model.name, ranks, regime
+
+
 def _kernels(row: Row) -> list[_Case]:
     # direct_micro is micro's, where it can, and dynamic_gated the dynamic kernel's.
     kernel, whole = str(row["kernel"]), row["rows"] == cases.WHOLE
@@ -147,6 +169,7 @@ def _all(*values: Iterable[Any]) -> Callable[[Any], Iterable[_Case]]:
 _CASES: dict[str, tuple[_Key, Callable[[Any], Iterable[_Case]]]] = {
     "instructions": (_by("instruction", "what"), _instructions),
     "regimes": (_regime, _regimes),
+    "reciprocals": (_divided, _reciprocals),
     "errors": (
         _by("checkpoint", "sigma", "tokens"),
         _all(cases.FORMATS, cases.SIGMAS, cases.ERROR_TOKENS),

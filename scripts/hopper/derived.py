@@ -93,6 +93,20 @@ def _regimes(row: Row) -> Iterator[str]:
         yield "runs apart does not go with the runs of the same bits"
 
 
+def _reciprocals(row: Row) -> Iterator[str]:
+    model = {m.name: m for m in layers.models()}.get(row["layer"])
+    if model is not None:
+        yield from _is(row, intermediate=model.intermediate // row["ranks"])
+    for end in ("", ", 1/x"):
+        if not number(row[f"worst row{end}"]) >= number(row[f"kernel-double{end}"]):
+            yield "no row is as bad as all together"
+    if (
+        row["kernel"] == "direct_micro"
+        and row["kernel-double"] != row["kernel-double, 1/x"]
+    ):
+        yield "the reciprocal changes what is divided"
+
+
 def _models(row: Row) -> Iterator[str]:
     model = {m.name: m for m in layers.models()}.get(row["model"])
     if model is None or row["ranks"] not in model.ranks:
@@ -231,6 +245,7 @@ def _ranks_race(row: Row) -> Iterator[str]:
 _ROWS: dict[str, Callable[[Row], Iterator[str]]] = {
     "instructions": _instructions,
     "regimes": _regimes,
+    "reciprocals": _reciprocals,
     "models": _models,
     "errors": _errors,
     "graphs": _graphs,

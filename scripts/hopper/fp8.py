@@ -25,7 +25,8 @@ from scripts.checkout import Checkout
 from scripts.hopper import ptx
 from scripts.hopper.assemble import Tools, assemble, link
 from scripts.hopper.operands import in_twos
-from scripts.hopper.prepare import ARCHITECTURES, MULTIPROCESSORS
+from scripts.hopper.prepare import ARCHITECTURES
+from scripts.in_vllm import hopper_cases as cases
 from scripts.kernels import cubin, mlir
 from scripts.upstream import lock as lockfile
 from scripts.upstream.cache import cache_dir
@@ -52,7 +53,13 @@ def compiled(python: Path, store: Path) -> dict[str, dict[str, Path]]:
         folder = store / arch
         if not (folder / "done").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            command = [str(python), str(ENTRY), arch, str(MULTIPROCESSORS), str(folder)]
+            command = [
+                str(python),
+                str(ENTRY),
+                arch,
+                str(cases.MULTIPROCESSORS),
+                str(folder),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Finding(

@@ -33,6 +33,8 @@ OTHER_CODES = 0.1
 DIRECT_MOST = 512
 # Of one row, which may be of few values.
 WORST_ROW = 0.15
+# With 1 / x in the place of rcp.approx, which is a unit of FP32 away: other codes, too.
+OTHER_ROW = 0.2
 # Of a layer with calibrated scales, tests/on_cpu/in_vllm/test_numbers.py's promise: FP4
 # costs about 0.16. Layers of random codes cost the same.
 FROM_REFERENCE = 0.2
@@ -97,8 +99,17 @@ def _from_double(row: Row) -> float:
 
 def _order(row: Row) -> float:
     """How far sums in another order, and of another number of parts, may be apart."""
+    return max(FROM_DOUBLE, _rounding(row))
+
+
+def _rounding(row: Row) -> float:
     sums = number(row["top-k"]) * -(-number(row["intermediate"]) // _SLICE)
-    return max(FROM_DOUBLE, _ROUNDING * math.sqrt(sums))
+    return _ROUNDING * math.sqrt(sums)
+
+
+def within_rounding(row: Row) -> bool:
+    """Whether a layer is as near to the double as another order of sums may be."""
+    return number(row["kernel-double"]) <= _rounding(row)
 
 
 def _errors_of(row: Row, from_double: float, *left_out: str) -> Iterator[str]:
@@ -118,11 +129,26 @@ def _regimes(row: Row, record: Mapping[str, Any]) -> Iterator[str]:
     if row["regime"] in SAME_BITS:
         if number(row["kernel-double"]) != 0:
             yield "other bits than the double's"
-        if not _same_bits(row):
+        if not is_same(row):
             yield "other bits in another run"
 
 
-def _same_bits(row: Row) -> bool:
+def _reciprocals(row: Row, _: Any) -> Iterator[str]:
+    """With the GPU's own as in the other parts; with 1 / x other codes at ties."""
+    small = row["layer"] == cases.SMALL_LAYER
+    ties = 0 if small else AT_TIES
+    own = ties if row["kernel"] in SAME_BITS else OTHER_CODES
+    for name, bound in (
+        ("kernel-double", own),
+        ("worst row", WORST_ROW),
+        ("kernel-double, 1/x", OTHER_CODES),
+        ("worst row, 1/x", OTHER_ROW),
+    ):
+        if not _within(row[name], bound):
+            yield f"{name} is beyond {bound}"
+
+
+def is_same(row: Row) -> bool:
     """Whether all runs of the row gave the same."""
     found = _RUNS.fullmatch(str(row["runs"]))
     return found is not None and found[1] == found[2] == str(cases.RUNS)
@@ -232,6 +258,7 @@ def _ranks(row: Row, _: Any) -> Iterator[str]:
 _JUDGES: dict[str, Callable[[Row, Any], Iterator[str]]] = {
     "instructions": _instructions,
     "regimes": _regimes,
+    "reciprocals": _reciprocals,
     "models": _models,
     "errors": _errors,
     "graphs": _graphs,

@@ -41,9 +41,6 @@ from scripts.upstream.cache import cache_dir
 ENTRY = IN_VLLM / "hopper_prepare.py"
 RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
 MANIFEST = "manifest.json"
-MULTIPROCESSORS = 132
-"""Of an H200 or H100 SXM. Grids are made for it: barriers between blocks want all of
-them on the GPU at once."""
 SECONDS = 1200
 """Of one compilation, by the clock: only what hangs takes that long."""
 ARCHITECTURES = ("sm_120a", "sm_121a")
@@ -118,7 +115,7 @@ def prepare(inputs: Inputs) -> Path:
         "versions": dict(inputs.environment.versions),
         "ptxas": tools.version,
         "target": ptx.TARGET,
-        "multiprocessors": MULTIPROCESSORS,
+        "multiprocessors": cases.MULTIPROCESSORS,
         "parts": inputs.parts,
         "models": inputs.models,
         "tests": tests,
@@ -162,7 +159,7 @@ def _compiled(
     )
     request = {
         "arch": arch,
-        "multiprocessors": MULTIPROCESSORS,
+        "multiprocessors": cases.MULTIPROCESSORS,
         "root": str(ROOT),
         "parts": inputs.parts[arch],
         "models": inputs.models,

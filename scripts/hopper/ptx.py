@@ -49,8 +49,9 @@ def translate(text: str) -> Translated:
         text: A module of PTX whose target is sm_120a or sm_121a.
 
     Raises:
-        Untranslatable: An instruction is not known here, a scale selector is not
-            certainly 0, or a text is no statement; the message has it.
+        Untranslatable: An instruction is not known here, a scale selector is not 0 by
+            a statement above it and nothing else, or a text is no statement; the
+            message has it.
     """
     if own := re.search(r"\bhopper_\w+", text):
         raise Untranslatable(f"{own[0]} is a name that the translation gives")
@@ -136,7 +137,7 @@ class Registers:
                 for name, count in _NAMES.findall(found[1]):
                     names.update(f"{name}{n}" for n in range(int(count or 0)))
                     names.add(name)
-        zero: set[_Register | None] = {None}
+        zero: dict[_Register | None, int] = {}
         other: set[_Register | None] = {None}
         for one in read:
             if one.name == _MMA:
@@ -144,10 +145,11 @@ class Registers:
                     if number not in _SELECTORS:
                         other.update(self._of(one, name) for name in group)
             elif assigned := _SET_TO_0.fullmatch(one.text):
-                zero.add(self._of(one, assigned[1]))
+                zero.setdefault(self._of(one, assigned[1]), one.start)
             elif not one.is_a(".reg"):
                 other.update(self._of(one, name) for name in one.mentioned)
-        self.zeros = zero - other
+        self.zeros = {of: at for of, at in zero.items() if of not in other}
+        """Where the text first sets it."""
 
     def _of(self, one: Statement, name: str) -> _Register | None:
         """The register that the statement means; None if no block declares it."""
@@ -157,8 +159,8 @@ class Registers:
         return None
 
     def is_0(self, one: Statement, name: str) -> bool:
-        """Whether the statement's register of that name is certainly 0."""
-        return self._of(one, name) in self.zeros
+        """Whether the statement's register of that name was set to 0 above it."""
+        return self.zeros.get(self._of(one, name), one.start) < one.start
 
 
 def _sized(one: Statement, *sizes: int) -> list[list[str]]:

@@ -7,17 +7,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.hopper import sanitizer
+from scripts.hopper.judge import is_same
 from scripts.hopper.record import made_on
 from scripts.hopper.served import ENGINE
 from scripts.hopper.tables import runs, table
-from scripts.in_vllm.hopper_cases import ALL_PADDED, COLUMNS
+from scripts.in_vllm.hopper_cases import (
+    ALL_PADDED,
+    COLUMNS,
+    GRAPH_SIZE,
+    MULTIPROCESSORS,
+    OWN_CHOICE,
+)
 from scripts.in_vllm.hopper_models import left_out, models
 from scripts.reports import of_series
 from scripts.selection.report import columns
 from scripts.series.identity import Identity
 
 Row = dict[str, Any]
+DOUBLE = "with the GPU's reciprocal"
+_FROM_MEMORY = [model.name for model in models() if model.is_from_memory]
 _NOT_SHOWN = (
+    *(f"{name}'s sizes are partly from memory." for name in _FROM_MEMORY),
+    "Of relu2's dynamic kernel FlashInfer makes one, with a tile of 128 rows.",
     "It shows arithmetic, addressing and synchronisation of the device code that "
     "FlashInfer makes for SM12x.",
     "It does not show what ptxas makes of it for sm_120, how the real instruction "
@@ -74,6 +85,8 @@ def _head(
         if each
     ]
     replaced = [f"  {count:>8}  {name}" for name, count in bundle["replaced"].items()]
+    count = bundle.get("multiprocessors", MULTIPROCESSORS)
+    lines.append(f"made for: multiprocessors {count}, which SM12x GPUs have others of")
     return [*lines, *kinds, "replaced in their PTX, places:", *replaced]
 
 
@@ -144,16 +157,30 @@ def _regimes(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     )
 
 
+def _reciprocals(record: Mapping[str, Any]) -> list[Sequence[Any]]:
+    figures = ("kernel-double", "worst row", "kernel-double, 1/x", "worst row, 1/x")
+    by = ("layer", "ranks", "intermediate", "kernel")
+    return grouped(table(record, "reciprocals"), by, figures, "tokens")
+
+
 def _determinism(record: Mapping[str, Any]) -> list[Sequence[Any]]:
     rows = [
-        row | {"other bits": int(row["runs"].split()[0] != row["runs"].split()[2])}
-        for row in table(record, "regimes")
+        row | {"other bits": int(not is_same(row))} for row in table(record, "regimes")
     ]
     lines = grouped(rows, ("regime",), ("other bits", "runs apart"), "tokens")
-    for line in lines[1:]:
-        assert isinstance(line, list)
-        line[-2] = "some runs" if line[-2] else "never"
-    return lines
+    linear, w4a16 = table(record, "linear"), table(record, "w4a16")
+    own = [row | {"tokens": row["M"]} for row in linear if row["how"] == OWN_CHOICE]
+    for name, of in (("GEMM, its own choice", own), ("W4A16 MoE", w4a16)):
+        more = [
+            row | {"regime": name, "other bits": int(not is_same(row))} for row in of
+        ]
+        lines += grouped(more, ("regime",), ("other bits",), "tokens")[1:]
+    return [
+        [*line[:3], "some runs" if line[3] else "never", *(line[4:] or [""])]
+        if number
+        else line
+        for number, line in enumerate(lines)
+    ]
 
 
 def _models(record: Mapping[str, Any]) -> list[Sequence[Any]]:
@@ -209,12 +236,17 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], list[Sequence[Any]]]] = {
     "The replaced instructions against exact arithmetic": _as_it_is("instructions"),
     "The series' own tests by pytest": _as_it_is("seed"),
     "Errors through vLLM's loader, relative norms, two layers": _as_it_is("errors"),
-    "NVFP4 MoE kernels against reference and double, the largest of cases": _regimes,
+    f"NVFP4 MoE kernels against reference and double ({DOUBLE})": _regimes,
+    "The double with the GPU's reciprocal and with 1 / x, of the same calls": (
+        _reciprocals
+    ),
     "Runs of the same input, 100 each": _determinism,
-    "Layers of real models": _models,
+    f"Layers of models, against reference and double ({DOUBLE})": _models,
     "Layers of models that are not run": _left_out,
     "All rows padded (ids of -1)": _padded,
-    "CUDA graphs of 48 layers on one workspace": _as_it_is("graphs"),
+    f"CUDA graphs of 48 layers, H = I = {GRAPH_SIZE}, on one workspace": _as_it_is(
+        "graphs"
+    ),
     "The b12x NVFP4 GEMM against FP64, the largest of the cases": _linear,
     "The native b12x W4A16 MoE": _w4a16,
     "compute-sanitizer": sanitizer.reports,

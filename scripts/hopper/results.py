@@ -17,7 +17,7 @@ import msgspec
 
 from scripts.base import decode
 from scripts.base.errors import Finding
-from scripts.in_vllm.hopper_cases import COLUMNS
+from scripts.in_vllm.hopper_cases import COLUMNS, MULTIPROCESSORS
 from scripts.in_vllm.hopper_rows import unfolded
 
 Record = Mapping[str, Any]
@@ -45,6 +45,8 @@ class _Bundle(msgspec.Struct):
     replaced: dict[str, int]
     kinds: dict[str, dict[str, int]]
     ran: str = ""
+    multiprocessors: int = MULTIPROCESSORS
+    """Those that FlashInfer was told of; records before say none, and all had these."""
 
 
 class _Part(msgspec.Struct):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from pathlib import Path
@@ -51,8 +52,9 @@ def prepared(
     from scripts.upstream.environments import flashinfer_python
 
     lock = lockfile.load(at.lock)
+    needed = packages_of(release, lock)
     tree = trees(at).fork.path
-    python = flashinfer_python(packages_of(release, lock))
+    python = flashinfer_python(needed)
     beside = environment(python, {**lock.companions, "flashinfer-python": release})
     inputs = prepare.Inputs(
         beside,
@@ -76,12 +78,24 @@ def packages_of(release: str, lock: lockfile.Lock) -> Path:
     """The requirements file of a FlashInfer release and what comes with it.
 
     Raises:
-        Unusable: There is no such release.
+        Unusable: There is no such release, or the series refuses it.
     """
+    from packaging.version import InvalidVersion, Version
+
     from scripts.kernels.releases import requirements
+    from scripts.selection.ask import RELEASES
     from scripts.upstream.environments import FLASHINFER
 
-    required = lock.companions["flashinfer-python"]
+    required, first = lock.companions["flashinfer-python"], min(RELEASES, key=Version)
+    with contextlib.suppress(InvalidVersion):  # which the index is asked for
+        if Version(release) < Version(first):
+            raise Unusable(
+                "the series does not run on this FlashInfer",
+                where="FLASHINFER=",
+                expected=f"{first} or newer",
+                found=release,
+                next=f"make hopper STEP=prepare FLASHINFER={first}",
+            )
     return FLASHINFER if release == required else requirements(release)
 
 

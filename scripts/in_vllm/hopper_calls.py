@@ -72,6 +72,12 @@ CASES = (
 )
 """Of the part regimes: each activation and kind of scales has all of them."""
 
+
+def divided() -> list[Case]:
+    """Those of the part reciprocals: of the kernels that have no tile to choose."""
+    return [case for case in CASES if case.kernel(is_gated=True)[1] is None]
+
+
 _LEAST = 257
 """Tokens that take the dynamic kernel with 4 experts for each."""
 KINDS = {

@@ -7,9 +7,12 @@ there. No import but of the standard library.
 
 from __future__ import annotations
 
+MULTIPROCESSORS = 132
+"""Of an H200 or H100 SXM. Grids are made for it: barriers between blocks want all of
+them on the GPU at once."""
 PARTS = (
-    "instructions", "regimes", "errors", "models", "graphs", "linear", "w4a16",
-    "engine", "seed", "sanitizer",
+    "instructions", "regimes", "errors", "models", "graphs", "linear",
+    "w4a16", "engine", "seed", "sanitizer",
 )  # fmt: skip
 PAIR = ("ranks", "ranks_race")
 """Parts for a machine with two GPUs: a run of one is whole without them."""
@@ -33,6 +36,17 @@ COLUMNS = {
         "worst row",
         "runs",
         "runs apart",
+    ),
+    "reciprocals": (
+        "layer",
+        "ranks",
+        "intermediate",
+        "kernel",
+        "tokens",
+        "kernel-double",
+        "worst row",
+        "kernel-double, 1/x",
+        "worst row, 1/x",
     ),
     "errors": (
         "checkpoint",
@@ -128,8 +142,8 @@ RUNS = 100
 """Of the same input, where it is asked whether bits repeat."""
 AGAIN = 4
 """More runs of the same input in layers of real models."""
-LAYERS = 48
-"""In a CUDA graph."""
+LAYERS, GRAPH_SIZE = 48, 256
+"""In a CUDA graph, and their hidden and intermediate size."""
 TESTS = {
     "tests/kernels/moe/test_flashinfer_cutedsl_sm12x_moe.py": "",
     "tests/kernels/quantization/test_flashinfer_nvfp4_scaled_mm.py": "b12x",
@@ -151,6 +165,8 @@ INSTRUCTIONS = {
 GATED = ("silu", "gelu_tanh", "swigluoai_uninterleave")
 ACTIVATIONS = (*GATED, "relu2")
 SCALES = ("separate", "shared")
+SMALL_LAYER, DIVIDED = "small", "silu"
+"""What a case of the part regimes is among layers of models, and its activation."""
 FORMATS = ("modelopt", "compressed-tensors")
 SIGMAS = (0.05, 0.02, 0.01, 0.005, 0.003)
 ERROR_TOKENS = (1, 8, 64, 600)

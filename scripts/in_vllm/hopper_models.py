@@ -32,6 +32,8 @@ class Model:
     few: int = 0
     """If any, it is run with that many ranks or the next, with the most, and with fewer
     numbers of tokens: what bounds the GPU's time, and the memory to prepare in."""
+    is_from_memory: bool = False
+    """Some of its sizes are of no file that anybody read."""
 
     @property
     def shared(self) -> tuple[int, ...]:
@@ -75,10 +77,16 @@ SPLIT_CHECKED = {SMALL: (4, 40)}
 """Under racecheck, which follows each access to shared memory: what is clean alone."""
 SPLIT_KINDS = tuple(f"rank {rank} of 2" for rank in (0, 1))
 
+LAYERS_DIVIDED = (
+    "Qwen3-VL-235B-A22B", "GLM-4.5-Air", "GLM-4.7-Flash", "GLM-5",
+    "ERNIE-4.5-21B-A3B", "Hy3", "Solar-Open-100B",
+)  # fmt: skip
+"""Of the part reciprocals."""
+
 _MORE = (
     FLASH_NEXT,
-    # Its experts work on 1024 columns; that and 2688 are from memory.
-    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul"),
+    # Its experts work on 1024 columns; that and 2688 nobody looked up.
+    Model("Nemotron-3-Super", 512, 22, 1024, 2688, "relu2_no_mul", is_from_memory=True),
     Model("GLM-4.6", 160, 8, 5120, 1536),
     # THUDM/slime, scripts/models/kimi-k2.sh.
     Model("Kimi-K2", 384, 8, 7168, 2048, few=4),

@@ -20,6 +20,7 @@ import torch
 from checkpoint import Format, Layer, Shape, make_layers, reference
 from checkpoint_files import expert_tensors
 from hopper_cases import (
+    GRAPH_SIZE,
     GRAPH_TOKENS,
     LANES,
     LANES_IN_GRAPH,
@@ -30,7 +31,7 @@ from hopper_cases import (
 from loading import FORK, apply, error, inputs, make_layer
 
 COLUMNS = hopper_cases.COLUMNS["graphs"]
-OLD = Shape(0.02, hidden=256, intermediate=256, seed=0)
+OLD = Shape(0.02, hidden=GRAPH_SIZE, intermediate=GRAPH_SIZE, seed=0)
 NEW = replace(OLD, sigma=0.005, seed=1)
 
 

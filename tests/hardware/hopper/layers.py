@@ -13,6 +13,7 @@ from contract import b12x_numerics as num
 SIGMA = 0.02
 _MEAN_SQUARE = 8.5625  # of the 16 values of E2M1
 FULL = 6.0 * 448.0  # largest FP4 value times the largest block scale
+ONE_OVER = num.reciprocal
 FORK, UPSTREAM, NATIVE = "flashinfer_cutedsl_sm12x", "flashinfer_b12x", "b12x"
 
 
@@ -178,11 +179,15 @@ class Calls:
         B12xMoEWrapper.run = run
         return self
 
-    def doubled(self, stage: Any) -> torch.Tensor:
-        """What the double makes of the same arguments, with this GPU's reciprocals."""
+    def doubled(self, stage: Any, divides: bool = False) -> torch.Tensor:
+        """What the double makes of the same arguments.
+
+        With this GPU's reciprocals, or, where it ``divides``, with its own 1 / x, as it
+        is used elsewhere.
+        """
         from rcp import reciprocal
 
-        num.reciprocal = reciprocal
+        num.reciprocal = ONE_OVER if divides else reciprocal
         kernel = regime(stage)
         a, w = self.last, self.wrapper
         ids = a["token_selected_experts"]

@@ -27,7 +27,7 @@ CODE = HERE / "code"
 # What the kernels' host code calls; of them the versions that the bundle was made with.
 SAME = ("flashinfer-python", "nvidia-cutlass-dsl")
 # Of the manifest, what no result has to say.
-OWN = ("kernels", "target", "versions", "multiprocessors")
+OWN = ("kernels", "target", "versions")
 
 
 def facts() -> dict[str, str]:

@@ -14,7 +14,7 @@ from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
-from scripts.in_vllm.hopper_calls import CASES, launches, takes_gated, tile_of
+from scripts.in_vllm.hopper_calls import CASES, divided, launches, takes_gated, tile_of
 from scripts.in_vllm.hopper_models import MAX_TOKENS
 from scripts.in_vllm.hopper_rows import folded, names
 from scripts.series.identity import Identity
@@ -86,6 +86,21 @@ def _models() -> Iterator[list[Any]]:
                     yield [*head, name, cut, rows, "", "", far, 0.02, apart]
 
 
+def _reciprocals() -> Iterator[list[Any]]:
+    """The small cases and each layer, and what 1 / x does to each kernel's double."""
+    far = {"micro": [0.003, 0.02] * 2, "static": [0.0, 0.0, 0.013, 0.03]}
+    for case in divided():
+        kernel = case.kernel(is_gated=True)[0]
+        rest = far.get(kernel, [0.0] * 4)
+        yield [cases.SMALL_LAYER, 1, case.intermediate, kernel, case.tokens, *rest]
+    tokens = {"micro": 1, "static": 40, "dynamic": MAX_TOKENS}
+    for model in hopper_models.models():
+        for ranks in model.ranks if model.name in hopper_models.LAYERS_DIVIDED else ():
+            for kernel, count in tokens.items():
+                head = [model.name, ranks, model.intermediate // ranks]
+                yield [*head, kernel, count, *far.get(kernel, far["micro"])]
+
+
 def _rows() -> dict[str, list[list[Any]]]:
     planted = [name.partition(": ") for name in PLANTED]
     checks = Counter(kernel for kernel, _ in cases.INSTRUCTIONS)
@@ -99,6 +114,7 @@ def _rows() -> dict[str, list[list[Any]]]:
             ),
         ],
         "regimes": [*_regimes()],
+        "reciprocals": [*_reciprocals()],
         "errors": [
             [*case, 0.16, 1.8]
             for case in itertools.product(

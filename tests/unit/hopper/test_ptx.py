@@ -165,6 +165,7 @@ REG, ZERO = ".reg .b16 %rs<2>;", "mov.b16 %rs1, 0;"
         (f".func f (.reg .b16 %rs1)\n{{ {SELECTED} }}\n{REG} {ZERO}", False),
         (f".func f\n{{ {ZERO} {SELECTED} }}", False),
         (f".func f\n{{ {REG} {ZERO} {{ {SELECTED} }} }}", True),
+        (f".func f\n{{ {REG} {SELECTED} {ZERO} }}", False),
         (f".func f\n{{ {REG} {{ {ZERO} {SELECTED} }} }}", True),
         (f"{{ {REG} mov.b16 %rs1, 1; }} {{ {REG} {ZERO} {SELECTED} }}", True),
     ],

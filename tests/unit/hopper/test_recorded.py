@@ -13,17 +13,20 @@ from typer.testing import CliRunner
 
 from scripts import ROOT
 from scripts.base.errors import Finding
+from scripts.checkout import Checkout
 from scripts.cli import app
 from scripts.hopper import claims, complete, judge, record, render, sanitizer, section
 from scripts.hopper.results import Record
 from scripts.hopper.tables import table
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_rows
+from scripts.series.identity import Identity, here
 from scripts.upstream import lock
 
 RECORDS = record.recorded()
 REQUIRED = lock.load(lock.PATH).companions["flashinfer-python"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SERIES = here(Checkout(), cases.TESTS)
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)
@@ -41,7 +44,7 @@ def test_both_releases_are_there() -> None:
 
 
 def test_readme_says_what_the_records_say() -> None:
-    assert claims.contradicted(RECORDS, REQUIRED, README) == []
+    assert claims.contradicted(RECORDS, REQUIRED, README, SERIES) == []
 
 
 def test_nothing_of_readmes_section_can_be_another() -> None:
@@ -56,7 +59,7 @@ def test_nothing_of_readmes_section_can_be_another() -> None:
             if other != line and not (line == row and "More." in other):
                 readme = README.replace(f"\n{line}\n", f"\n{other}\n", 1)
                 try:
-                    assert claims.written(readme, RECORDS) != readme, other
+                    assert claims.written(readme, RECORDS, SERIES) != readme, other
                 except Finding as e:
                     assert "README has 0 times" in str(e)
 
@@ -71,14 +74,82 @@ def test_nothing_of_readmes_section_can_be_another() -> None:
 )
 def test_what_is_turned_round_is_told_on_both_sides(right: str, wrong: str) -> None:
     assert right in README
-    found = claims.contradicted(RECORDS, REQUIRED, README.replace(right, wrong))
+    found = claims.contradicted(RECORDS, REQUIRED, README.replace(right, wrong), SERIES)
     assert wrong in found[0] and found[0].startswith("README has, and the records do")
     assert right in found[1] and found[1].startswith("the records say: ")
 
 
 def test_readme_is_written_of_the_records() -> None:
     spoilt = README.replace("73 of the", "37 of the")
-    assert claims.written(spoilt, RECORDS) == README
+    assert claims.written(spoilt, RECORDS, SERIES) == README
+
+
+def test_readme_says_that_a_record_is_of_an_earlier_series() -> None:
+    """Whose tests passed is that series; who changes it writes README anew."""
+    other = Identity("0" * 40, "1" * 40)
+    assert claims.contradicted(RECORDS, REQUIRED, README, other)
+    anew = claims.written(README, RECORDS, other)
+    assert "(**not this series: an earlier one**)" in " ".join(anew.split())
+    assert "That series' own GPU tests pass" in anew
+    assert claims.contradicted(RECORDS, REQUIRED, anew, other) == []
+    assert claims.contradicted(RECORDS, REQUIRED, anew, SERIES)
+
+
+def test_a_third_record_and_many_models_are_written() -> None:
+    """A number that has no word is a number."""
+    third = deepcopy(RECORDS[-1])
+    third["machine"]["flashinfer-python"] = "0.7.3"
+    text = section.section([RECORDS[0], third, RECORDS[-1]], SERIES)
+    assert "of 0.7.3 21 models were run" in " ".join(text.split())
+    assert "On each it reports some" in " ".join(text.split())
+
+
+def test_what_is_said_of_layers_is_of_one_release() -> None:
+    """The older release's micro kernel is racy: its spread explains no other's."""
+    racy = deepcopy(RECORDS)
+    at("models", "runs apart", 0.14, kernel="micro", rows="all")(racy[0])
+    at("models", "kernel-double", 0.14, kernel="micro", rows="all")(racy[0])
+    assert section.section(racy, SERIES) == section.section(RECORDS, SERIES)
+    at("models", "runs apart", 0.14, kernel="micro", rows="all")(racy[1])
+    assert "up to 0.140" in section.section(racy, SERIES)
+
+
+def test_a_row_that_nothing_explains_is_named() -> None:
+    odd = deepcopy(RECORDS)
+    where = {"kernel": "dynamic", "rows": cases.TO_ONE, "runs apart": 0.0}
+    at("models", "worst row", 0.05, **where)(odd[-1])
+    texts = [section.section(one, SERIES) for one in (RECORDS, odd)]
+    before, after = (" ".join(text.split()) for text in texts)
+    assert before.count("runs of the kernel are the same") == 2
+    assert after.count("runs of the kernel are the same") == 3
+    assert "is 0.050 from the double" in after
+
+
+def test_sums_that_rounding_does_not_explain_are_seen() -> None:
+    far = deepcopy(RECORDS)
+    at("models", "kernel-double", 0.0099, kernel="dynamic_gated", rows="all")(far[-1])
+    assert [*section.unborne(far)] == ["the rounding of that many BF16 sums"]
+
+
+def test_the_same_bits_are_told_of_every_kernel() -> None:
+    """Those of the W4A16 MoE and of the GEMM, too, in README and in the record."""
+    other = deepcopy(RECORDS)
+    at("w4a16", "runs", "1 of 100 the same bits", runs=SAME)(other[-1])
+    said = " ".join(section.section(other, SERIES).split())
+    assert "16 of 66 cases of the W4A16 MoE" in said
+    lines = render.as_text(RECORDS[-1], SERIES).splitlines()
+    start = lines.index("Runs of the same input, 100 each")
+    told = {line.split("  ")[0]: line for line in lines[start + 2 : start + 12]}
+    assert re.search(r" 35 +never", told["GEMM, its own choice"])
+    assert re.search(r" 66 +some runs", told["W4A16 MoE"])
+
+
+def test_how_the_double_was_run_is_said() -> None:
+    assert "here with the GPU's reciprocal," in " ".join(README.split())
+    text = render.as_text(RECORDS[-1], SERIES)
+    assert "double (with the GPU's reciprocal)" in text
+    assert "multiprocessors 132" in text and "H = I = 256" in text
+    assert "Nemotron-3-Super's sizes are partly from memory" in text
 
 
 def test_a_record_that_breaks_a_bound_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +171,7 @@ def test_a_race_that_is_in_no_triage_is_seen() -> None:
     rows = worse[-1]["parts"]["sanitizer"]["rows"]
     row = next(r for r in rows if r[:2] == ["racecheck", "static"])
     row[2:4] = 1, 0
-    found = claims.contradicted(worse, REQUIRED, README)
+    found = claims.contradicted(worse, REQUIRED, README, SERIES)
     assert len(found) == 1 and "a report that nobody has looked into" in found[0]
 
 
@@ -134,21 +205,21 @@ def test_where_bits_repeat_and_where_not(found: Record) -> None:
 def test_what_a_record_lacks_is_seen(where: tuple[str, str], said: str) -> None:
     other = deepcopy(RECORDS)
     del other[-1][where[0]][where[1]]
-    found = claims.contradicted(other, REQUIRED, README)
+    found = claims.contradicted(other, REQUIRED, README, SERIES)
     assert any(line.startswith(f"flashinfer-python 0.7.4: {said}") for line in found)
 
 
 def test_a_day_that_is_none_is_seen() -> None:
     other = deepcopy(RECORDS)
     other[0]["machine"]["date"] = "2099-13-77"
-    [line] = claims.contradicted(other, REQUIRED, README)
+    [line] = claims.contradicted(other, REQUIRED, README, SERIES)
     assert "date is '2099-13-77', no day" in line
 
 
 @pytest.mark.parametrize("line", [section.HEAD, section.ERRORS])
 def test_a_readme_without_the_section_is_said(line: str) -> None:
     with pytest.raises(Finding, match="README has 0 times the"):
-        claims.written(README.replace(line, "# Another"), RECORDS)
+        claims.written(README.replace(line, "# Another"), RECORDS, SERIES)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +264,7 @@ def test_a_smaller_call_and_what_did_not_end_are_said_where_they_stand() -> None
     assert "NOT ENDED" in render.side_by_side(late)
 
 
+SAME = "100 of 100 the same bits"
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -255,7 +327,7 @@ def test_a_change_within_the_bounds_is_seen(change: Change, which: int) -> None:
     """Though the digests beside the records were changed, too."""
     other = deepcopy(RECORDS)
     change(other[which])
-    assert claims.contradicted(other, REQUIRED, README)
+    assert claims.contradicted(other, REQUIRED, README, SERIES)
 
 
 def test_what_only_one_record_would_say_is_seen() -> None:
@@ -263,10 +335,13 @@ def test_what_only_one_record_would_say_is_seen() -> None:
     change = at("sanitizer", "errors", 0, tool="racecheck", kind="micro")
     change(micro[0])
     at("sanitizer", "first report", "", tool="racecheck", kind="micro")(micro[0])
-    assert "looked into is not there" in claims.contradicted(micro, REQUIRED, README)[0]
+    assert (
+        "looked into is not there"
+        in claims.contradicted(micro, REQUIRED, README, SERIES)[0]
+    )
     for row in engine[0]["parts"]["engine"]["rows"]:
         row[1] = "tokens [1]"
-    assert claims.contradicted(engine, REQUIRED, README) == [
+    assert claims.contradicted(engine, REQUIRED, README, SERIES) == [
         "README says, and the records do not: with the same tokens"
     ]
     late = at("sanitizer", "launches", "", tool="racecheck", kind="dynamic")

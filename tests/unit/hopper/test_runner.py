@@ -117,6 +117,9 @@ def test_a_crash_leaves_no_result_of_before(
         (["--models", "GLM-4.6,GPT-9"], "GPT-9"),
         (["--step", "prepare", "--parts", "seed,seeds"], "seeds"),
         (["--recorded", "--flashinfer", "0.0.1"], "0.7.2.post1, 0.7.4"),
+        (["--step", "prepare", "--flashinfer", "0.6.0"], "0.7.1 or newer"),
+        (["--step", "packages", "--flashinfer", "0.7.0"], "0.7.1 or newer"),
+        (["--flashinfer", "0.6.17"], "0.7.1 or newer"),
     ],
 )
 def test_arguments_that_change_nothing_are_refused(
