@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scripts.hopper.judge import AT_TIES, SAME_BITS, is_same
+from scripts.hopper.known import ROWS
 from scripts.hopper.record import release
-from scripts.hopper.tables import number, table
+from scripts.hopper.tables import table
 from scripts.hopper.wording import Record, Records, largest, listed, up, word
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
@@ -45,7 +46,8 @@ size allows, and of {word(len(few))} more at two of these. {_divided(new)} With
 away in small cases. In those layers, on {release(new)}, it is up to {far} away, and in
 {farther} of {len(rows)} cases farther than runs of the kernel are from each other, up
 to {apart}. So the spread of runs does not explain it; the rounding of that many BF16
-sums in another order would (2^-9 times the square root of their number)."""
+sums in another order would (2^-9 times the square root of their
+number).{"".join(_explained(new))}"""
 
 
 def unordered(record: Record) -> list[dict[str, Any]]:
@@ -60,18 +62,17 @@ def unordered(record: Record) -> list[dict[str, Any]]:
 def _divided(record: Record) -> str:
     """With 1 / x, as elsewhere: the same calls."""
     rows = [r for r in table(record, "reciprocals") if r["kernel"] in SAME_BITS]
-    if not rows:
-        return "Elsewhere it has 1 / x, whose last unit may decide ties: not measured."
     small, layers = (
         [r for r in rows if (r["layer"] == cases.SMALL_LAYER) == is_small]
         for is_small in (True, False)
     )
     models = len({row["layer"] for row in layers})
+    worst = max(row["worst row, 1/x"] for row in small)
     far = [max(row["kernel-double, 1/x"] for row in each) for each in (small, layers)]
-    worst = max(row["worst row, 1/x"] for row in rows)
-    return f"""Elsewhere it has 1 / x, whose last unit decides ties: with that it is up
-to {up(far[0])} from the same kernels in small cases, and up to {up(far[1])} in layers
-of {word(models)} of the models, a row up to {up(worst)}."""
+    inside = f"up to {up(far[1])}" if far[1] else "nothing"
+    return f"""Elsewhere it has 1 / x, whose last unit decides ties: of the same calls
+it is then up to {up(far[0])} from these kernels in small cases, a row up to
+{up(worst)}, and {inside} in layers of {word(models)} of the models."""
 
 
 def same_bits(records: Records) -> str:
@@ -87,9 +88,34 @@ the first one's bits."""
 
 
 def unexplained(records: Records) -> Iterator[str]:
-    for row in table(records[-1], "models"):
-        others = row["kernel"] not in SAME_BITS and row["runs apart"] == 0
-        if others and number(row["worst row"]) > AT_TIES:
-            yield f"""a row of {row["model"]} on {row["ranks"]} ranks, {row["tokens"]}
-tokens, {row["rows"]}, is {row["worst row"]:.3f} from the double, though runs of the
-kernel are the same: unexplained"""
+    """Rows of calls that add nothing in any order, and that nobody looked into."""
+    for row in odd(records[-1]):
+        if not _why(records[-1], row):
+            yield f"{_told(row)}, though runs of the kernel are the same: unexplained"
+
+
+def _explained(record: Record) -> Iterator[str]:
+    for row in odd(record):
+        if why := _why(record, row):
+            yield f" O{_told(row)[1:]}: {why}."
+
+
+def odd(record: Record) -> list[dict[str, Any]]:
+    """Calls whose runs are the same, and of which a row is far from the double."""
+    return [
+        row
+        for row in unordered(record)
+        if row["runs apart"] == 0 and row["worst row"] > AT_TIES
+    ]
+
+
+def _why(record: Record, row: Mapping[str, Any]) -> str:
+    call = row["model"], row["ranks"], row["tokens"], row["rows"]
+    return ROWS.get((release(record), *call), "")
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    call = (
+        f"{row['model']} on {row['ranks']} ranks, {row['tokens']} tokens, {row['rows']}"
+    )
+    return f"of {call}, a row is {row['worst row']:.3f} from the double"

@@ -35,11 +35,7 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             models alone that known.py names.
     """
     there, prepared = ran(record), _models_of(record)
-    asked = [
-        name
-        for name in cases.PARTS
-        if name != "reciprocals" and (whole or name != "seed")
-    ]
+    asked = [name for name in cases.PARTS if whole or name not in _REQUIRED_ALONE]
     found = [f"{name}: it was not run" for name in asked if name not in there]
     names_of = [model.name for model in hopper_models.models()]
     if not whole:
@@ -54,7 +50,7 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
             for file in cases.TESTS
             if not record["bundle"]["tests"].get(capability, {}).get(file)
         ]
-    for name in (*asked, *_REQUIRED_ALONE[1:], *cases.PAIR):
+    for name in (*cases.PARTS, *cases.PAIR):
         key, wanted = _CASES[name]
         if name not in there:
             continue

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from scripts.hopper.cuts import of_layers
 from scripts.hopper.judge import SAME_BITS
 from scripts.hopper.tables import Row, number, short, table
 from scripts.in_vllm import hopper_calls as calls
@@ -115,6 +116,8 @@ def _models(row: Row) -> Iterator[str]:
     size = model.intermediate // row["ranks"]
     yield from _is(row, experts=model.experts, top_k=model.top_k, intermediate=size)
     yield from _is(row, hidden=model.hidden)
+    if row["kernel"] not in calls.kernels(row["tokens"], model.top_k):
+        yield "no kernel takes so many tokens, or it is none"
     if row["rows"] == cases.WHOLE:
         yield from _costs(row)
     if str(row["kernel"]).startswith("dynamic"):
@@ -126,40 +129,6 @@ def _models(row: Row) -> Iterator[str]:
             yield "the other dynamic kernel takes this case"
     if row["rows"] not in (cases.ALL_PADDED, cases.TO_ONE):
         yield from _spread(row, row["kernel"])
-
-
-def _calls(rows: Iterable[Row]) -> Iterator[str]:
-    """Where a call's padding decides its kernel, which only sizes do."""
-    kernels: dict[tuple[Any, ...], set[Any]] = {}
-    for row in rows:
-        call = row["model"], row["ranks"], row["tokens"]
-        kernels.setdefault(call, set()).add(row["kernel"])
-    for call, names in kernels.items():
-        if len(names) > 1:
-            yield f"{call} is of several kernels: {', '.join(sorted(names))}"
-
-
-def _layer_rows(rows: Sequence[Row]) -> Iterator[str]:
-    yield from _calls(rows)
-    yield from _tokens(rows)
-
-
-def _tokens(rows: Iterable[Row]) -> Iterator[str]:
-    """Where the numbers of tokens are not those of the cuts, one below and above."""
-    groups: dict[tuple[str, int], dict[str, set[int]]] = {}
-    for row in rows:
-        group = groups.setdefault((row["model"], row["ranks"]), {})
-        group.setdefault(row["rows"], set()).add(row["tokens"])
-    few = {model.name for model in layers.models() if model.few}
-    for (model, ranks), group in groups.items():
-        cuts, beside = group.get(cases.THIRD, set()), (-1, 0, 1)
-        all_of = group.get(cases.WHOLE, set())
-        near = {n + d for n in cuts for d in beside if 0 < n + d <= layers.MAX_TOKENS}
-        good = cuts <= all_of if model in few else near == all_of
-        if not good or not {1, layers.MAX_TOKENS} <= cuts:
-            yield f"{model}, {ranks} ranks: tokens that are not at and beside the cuts"
-        if any(group.get(what) != cuts for what in cases.OTHER_ROWS):
-            yield f"{model}, {ranks} ranks: other rows are not at the same tokens"
 
 
 def _errors(row: Row) -> Iterator[str]:
@@ -196,17 +165,26 @@ def _linear(row: Row) -> Iterator[str]:
 def _tactics(rows: Iterable[Row]) -> Iterator[str]:
     """Every tactic adds the same exact products in FP32."""
     found: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
+    tiles: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in rows:
         figures = row["rounded otherwise"], row["error"]
-        found.setdefault((row["M"], row["N"], row["K"]), set()).add(figures)
+        shape = row["M"], row["N"], row["K"]
+        found.setdefault(shape, set()).add(figures)
+        tiles.setdefault(shape, {})[row["how"]] = row["tile"]
     for shape, different in found.items():
         if len(different) > 1:
             yield f"tactics of {shape} differ: {sorted(different)}"
+        own = tiles[shape].pop(cases.OWN_CHOICE, "none")
+        if own not in tiles[shape].values() or {*tiles[shape]} != {
+            f"tactic {n}" for n in range(len(tiles[shape]))
+        }:
+            yield f"of {shape} not every tactic ran, or not that of the own choice"
 
 
 def _w4a16(row: Row) -> Iterator[str]:
     sizes = {model.name: model.intermediate for model in layers.models()}
-    yield from _is(row, intermediate=sizes.get(row["model"]))
+    size = sizes.get(row["model"])
+    yield from _is(row, intermediate=size, **{"class": cases.W4A16_CLASS})
     yield from _least(row, _BF16, "kernel-reference")
     yield from _of_runs(row)
     if not number(row["worst row"]) >= number(row["kernel-reference"]):
@@ -220,6 +198,8 @@ def _sanitizer(row: Row) -> Iterator[str]:
 
 def _ranks(row: Row) -> Iterator[str]:
     dense = row["kernel"] == "dense"
+    if row["kernel"] not in calls.kernels(row["tokens"], row["top-k"]) and not dense:
+        yield "no kernel takes so many tokens, or it is none"
     yield from _least(row, _BF16 if dense else _FP4, "to the reference")
     if not number(row["TP 2 to TP 1"]) > 0:
         yield "two sums of halves are the whole to the bit"
@@ -234,6 +214,8 @@ def _ranks(row: Row) -> Iterator[str]:
 
 def _ranks_race(row: Row) -> Iterator[str]:
     told = {name: int(n) for n, name in re.findall(r"(\d+) (\w+)", row["kernels"])}
+    if not {*told} <= {"dense", *calls.REGIMES}:
+        yield "kernels are none that there are"
     counts = [len(tokens) for tokens in layers.SPLIT_CHECKED.values()]
     dense = len(layers.SPLIT_TOKENS) * calls.SPLIT_LAUNCHES
     want = dense + sum(counts) * calls.SPLIT_LAUNCHES
@@ -256,7 +238,7 @@ _ROWS: dict[str, Callable[[Row], Iterator[str]]] = {
     "ranks_race": _ranks_race,
 }
 _PARTS: dict[str, Callable[[list[dict[str, Any]]], Iterator[str]]] = {
-    "models": _layer_rows,
+    "models": of_layers,
     "errors": _formats,
     "linear": _tactics,
 }

@@ -37,13 +37,45 @@ class Case:
 
 
 _MICRO_TOKENS, _STATIC_PAIRS = 8, 1024
+_TILES = {15: 16, 48: 32, 96: 64}
+"""Rows of an expert, on the mean, below which a tile has so many."""
 
 
 def tile_of(pairs: int, experts: int, is_gated: bool) -> int:
     """Rows of the dynamic kernel's tile (moe_dispatch._select_dynamic_tile_m)."""
-    least = {15: 16, 48: 32, 96: 64}
-    sizes = (size for rows, size in least.items() if pairs < rows * experts)
+    sizes = (size for rows, size in _TILES.items() if pairs < rows * experts)
     return next(sizes, 128) if is_gated else 128
+
+
+_LAST_PAIRS = (31, 40)
+"""Of one way of the micro kernels and of micro, in each release that ran."""
+_LONGER_SLICES = 2048
+"""Tokens from which on the gated kernel has them."""
+
+
+def cuts(experts: int, top_k: int, is_gated: bool, static: int) -> set[int]:
+    """Numbers of tokens of a layer after which sizes alone say another way is taken.
+
+    Args:
+        experts: Of the layer.
+        top_k: Of a token.
+        is_gated: Whether its activation is.
+        static: The most that the static kernel takes.
+    """
+    tiles = {(rows * experts - 1) // top_k for rows in _TILES} if is_gated else set()
+    dynamic = {n for n in (*tiles, _LONGER_SLICES, _MOST) if static < n}
+    pairs = {max(1, last // top_k) for last in _LAST_PAIRS}
+    return {1, _MICRO_TOKENS} | pairs | {min(n, _MOST) for n in dynamic}
+
+
+_MOST = 8192
+REGIMES = ("micro", "direct_micro", "static", "dynamic", "dynamic_gated")
+
+
+def kernels(tokens: int, top_k: int) -> tuple[str, ...]:
+    """Which of them may take a call of that many tokens."""
+    found = [*(REGIMES[:2] if tokens <= _MICRO_TOKENS else ()), "static"]
+    return (*found, *(REGIMES[3:] if tokens * top_k > _STATIC_PAIRS else ()))
 
 
 def takes_gated(tile: int, is_gated: bool, intermediate: int, top_k: int) -> bool:

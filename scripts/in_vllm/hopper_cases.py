@@ -11,7 +11,7 @@ MULTIPROCESSORS = 132
 """Of an H200 or H100 SXM. Grids are made for it: barriers between blocks want all of
 them on the GPU at once."""
 PARTS = (
-    "instructions", "regimes", "errors", "models", "graphs", "linear",
+    "instructions", "regimes", "reciprocals", "errors", "models", "graphs", "linear",
     "w4a16", "engine", "seed", "sanitizer",
 )  # fmt: skip
 PAIR = ("ranks", "ranks_race")
@@ -183,6 +183,7 @@ LINEAR_SHAPES = ((5120, 2048), (2048, 4096), (384, 512), (1024, 192), (512, 7168
 LINEAR_TOKENS = (1, 9, 64, 65, 200, 255, 1000)
 OWN_CHOICE = "its own choice"
 
+W4A16_CLASS = "B12xExperts"
 W4A16_MODELS = ("Qwen3-30B-A3B", "Qwen3.6-35B-A3B", "Nemotron-3-Nano")
 W4A16_TOKENS = (1, 2, 7, 9, 64, 116, 154, 256, 512, 1024, 2048)
 WHOLE, THIRD, ALL_PADDED, TO_ONE, WEIGHT_0 = (

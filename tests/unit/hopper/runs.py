@@ -14,7 +14,14 @@ from scripts.hopper.known import SKIPPED
 from scripts.hopper.selftest import PLANTED
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
-from scripts.in_vllm.hopper_calls import CASES, divided, launches, takes_gated, tile_of
+from scripts.in_vllm.hopper_calls import (
+    CASES,
+    cuts,
+    divided,
+    launches,
+    takes_gated,
+    tile_of,
+)
 from scripts.in_vllm.hopper_models import MAX_TOKENS
 from scripts.in_vllm.hopper_rows import folded, names
 from scripts.series.identity import Identity
@@ -25,7 +32,9 @@ RELEASE = "9.9.9"
 MACHINE = {
     "device": "NVIDIA H200",
     "capability": "9.0",
+    "memory": "143771 MiB",
     "driver": "580.159",
+    "CUDA of torch": "13.0",
     "torch": "2.11.0",
     "python": "3.12.3",
     "flashinfer-python": RELEASE,
@@ -39,10 +48,10 @@ BUNDLE = {
     "parts": {},
     "models": [model.name for model in hopper_models.models()],
     "tests": {c: dict.fromkeys(FILES, 24) for c in ("12.0", "12.1")},
-    "replaced": dict.fromkeys(REPLACED, 2),
+    "replaced": dict.fromkeys(REPLACED, 20),
     "kinds": {"sm_120a": dict.fromkeys(KINDS, 3), "sm_121a": {}},
 }
-SAME = "100 of 100 the same bits"
+SAME, ONE = "100 of 100 the same bits", "1 of 1 the same bits"
 
 
 def _regimes() -> Iterator[list[Any]]:
@@ -66,24 +75,27 @@ def _regimes() -> Iterator[list[Any]]:
 
 
 def _models() -> Iterator[list[Any]]:
-    cuts = {1: "micro", 40: "static", 900: "dynamic", MAX_TOKENS: "dynamic"}
     for model in hopper_models.models():
+        is_gated, static = model.activation != "relu2_no_mul", 1024 // model.top_k
+        ends = cuts(model.experts, model.top_k, is_gated, static) | {static}
+        near = {n + d for n in ends for d in (-1, 0, 1) if 0 < n + d <= MAX_TOKENS}
         for ranks in model.ranks:
             size = model.intermediate // ranks
             head = [model.name, ranks, model.experts, model.top_k, model.hidden, size]
-            is_gated = model.activation != "relu2_no_mul"
-            for cut, kernel in cuts.items():
-                tile = tile_of(cut * model.top_k, model.experts, is_gated)
+            for tokens in sorted(ends if model.few else near):
+                tile = tile_of(tokens * model.top_k, model.experts, is_gated)
                 gated = takes_gated(tile, is_gated, size, model.top_k)
-                name = "dynamic_gated" if gated and kernel == "dynamic" else kernel
-                far, apart = (0.0004, 0.0) if kernel == "static" else (0.009, 0.009)
-                for tokens in (cut,) if model.few else (cut, cut - 1, cut + 1):
-                    if 0 < tokens <= MAX_TOKENS:
-                        rest = [0.16, 0.16, far, 0.02, apart]
-                        yield [*head, name, tokens, "all", *rest]
-                yield [*head, name, cut, "all padded", "0 not zero", "", "", "", ""]
+                dynamic = "dynamic_gated" if gated else "dynamic"
+                name = "static" if tokens <= static else dynamic
+                name = "micro" if tokens <= 8 else name
+                far, apart = (0.0004, 0.0) if name == "static" else (0.005, 0.005)
+                call = [*head, name, tokens]
+                yield [*call, "all", 0.16, 0.16, far, 0.02, apart]
+                if tokens not in ends:
+                    continue
+                yield [*call, "all padded", "0 not zero", "", "", "", ""]
                 for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                    yield [*head, name, cut, rows, "", "", far, 0.02, apart]
+                    yield [*call, rows, "", "", far, 0.02, apart]
 
 
 def _reciprocals() -> Iterator[list[Any]]:
@@ -127,7 +139,8 @@ def _rows() -> dict[str, list[list[Any]]]:
             for case in itertools.product(cases.GRAPH_TOKENS, cases.GRAPHS)
         ],
         "linear": [
-            [m, n, k, "128x128", cases.OWN_CHOICE, m * n, 0, 0, 0.0016, SAME]
+            [m, n, k, "128x128", how, m * n, 0, 0, 0.0016, runs]
+            for how, runs in ((cases.OWN_CHOICE, SAME), ("tactic 0", ONE))
             for (n, k), m in itertools.product(cases.LINEAR_SHAPES, cases.LINEAR_TOKENS)
         ],
         "w4a16": [

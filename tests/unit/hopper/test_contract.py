@@ -11,6 +11,7 @@ from scripts import ROOT
 from scripts.hopper import record
 from scripts.hopper.results import Record
 from scripts.hopper.tables import table
+from scripts.hopper.wording import up
 from scripts.in_vllm import hopper_models
 from scripts.upstream import lock
 
@@ -40,6 +41,44 @@ def test_the_contract_says_of_each_line_that_did_not_run_why() -> None:
     """A mark of what was read, alone, says nothing of a run."""
     alone = re.findall(r"(?:\. R| \| R \|)$", CONTRACT_TEXT, re.M)
     assert alone == [] and "host** code" in CONTRACT
+
+
+NOT_RUN = (
+    "gs = 0 or scale = 0 gives zeros (this sentence: R, not run)",
+    "SILU with a limit is not possible (this sentence: R, not run)",
+    "disp:1424 vs act:115 | R; not run without the limit; with it ran |",
+    "(no check: stat:1405, gated:3012). R; not run, it is out of bounds",
+    "K = 2880 (gpt-oss) is out. R; not run: the backend refuses it",
+    "not run: what hangs, two launches at once on one workspace and an unzeroed one",
+    'Where a line has no "ran" it says why: **host** code, in which a kernel has no '
+    "part, or not run (section 9)",
+    "beside what sections 0 to 8 call not run: the direct-micro probe's answer",
+)
+HOST = (
+    "A multiple of 128 from 256 on has no copy. R, M, host",
+    "K % 128 and I % 16 are checked. R, M, host",
+    "the fold is then made again in each call, at its address. R, host",
+    "the class should refuse or clear it. R, host",
+    "no routing weight on the input. R, host (no such argument)",
+)
+
+
+@pytest.mark.parametrize(
+    ("mark", "held"), [("not run", NOT_RUN), (", host", HOST)], ids=["not-run", "host"]
+)
+def test_what_did_not_run_is_what_the_contract_says(
+    mark: str, held: tuple[str, ...]
+) -> None:
+    """Who makes "ran" of one says here what ran it: no record does yet."""
+    assert [words for words in held if words not in CONTRACT] == []
+    assert CONTRACT.count(mark) == sum(words.count(mark) for words in held)
+
+
+def test_the_contract_says_how_the_double_ran() -> None:
+    assert "Where the double agreed, it had the GPU's own reciprocal" in CONTRACT
+    rows = [r for r in table(RECORDS[-1], "reciprocals") if r["kernel"] == "static"]
+    worst = max(row["worst row, 1/x"] for row in rows)
+    assert f"with 1 / x a row is up to {up(worst)} from static's" in CONTRACT
 
 
 @pytest.mark.parametrize("found", RECORDS, ids=record.release)

@@ -526,5 +526,5 @@ def test_the_table_says_first_of_which_series_it_is() -> None:
     assert ran.startswith("this series in all that ran")
     assert "static         64    silu                    40 to 256    4 " in text
     assert "static                40 to 256    16     never" in text
-    assert "micro          1 to 8       24     some runs   0.0040" in text
+    assert "micro                 1 to 8       24     some runs   0.0040" in text
     assert "any speed" in text
