@@ -88,7 +88,7 @@ def _models() -> Iterator[list[Any]]:
                 dynamic = "dynamic_gated" if gated else "dynamic"
                 name = "static" if tokens <= static else dynamic
                 name = "micro" if tokens <= 8 else name
-                far, apart = (0.0004, 0.0) if name == "static" else (0.005, 0.005)
+                far, apart = (0.0004, 0.0) if name == "static" else (0.009, 0.009)
                 call = [*head, name, tokens]
                 yield [*call, "all", 0.16, 0.16, far, 0.02, apart]
                 if tokens not in ends:
