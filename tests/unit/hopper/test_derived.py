@@ -22,6 +22,9 @@ STATIC = at("regimes", regime="static")
 DYNAMIC = at("models", kernel="dynamic", rows="all")
 THIRD = at("models", kernel="dynamic", rows="a third padded")
 README = claims.README.read_text(encoding="utf-8")
+EXACT = at("reciprocals", kernel="direct_micro")
+AT_TIE = at("reciprocals", kernel="static")
+DIVIDED = at("reciprocals", layer="Qwen3-VL-235B-A22B", ranks=8)
 FAULT = len(cases.INSTRUCTIONS)
 
 
@@ -61,6 +64,15 @@ def test_what_the_records_say_is_possible(found: Record) -> None:
         ("models", DYNAMIC, "kernel", "dynamic_gated", "the other dynamic kernel"),
         ("models", THIRD, "tokens", 64, "other rows are not at the same"),
         ("regimes", STATIC, "runs apart", 0.001, "runs apart does not go with"),
+        ("reciprocals", EXACT, "kernel-double, 1/x", 0.001, "changes what is divided"),
+        ("reciprocals", AT_TIE, "worst row, 1/x", 0.012, "no row is as bad as all"),
+        (
+            "reciprocals",
+            DIVIDED,
+            "intermediate",
+            64,
+            "intermediate of this case is 192",
+        ),
         ("errors", 0, "fork", 0.0, "fork is below 0.06"),
         ("errors", 0, "fork", 0.161, "fork, (0.05, 1): formats differ: [0.16, 0.161]"),
         ("errors", 0, "upstream's flashinfer_b12x", 0.0, "flashinfer_b12x is below"),

@@ -35,6 +35,7 @@ def _bounds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 STATIC = at("regimes", regime="static")
 MICRO = at("regimes", regime="micro")
+AT_TIE = at("reciprocals", kernel="static")
 LAYER = at("models", kernel="static", rows="all")
 DYNAMIC = at("models", kernel="dynamic", rows="all", model="Qwen3-30B-A3B", ranks=1)
 ONE = at("models", rows="all", tokens=1)
@@ -70,6 +71,9 @@ def test_a_good_run_breaks_nothing() -> None:
         ("regimes", MICRO, "worst row", 0.2, "worst row is beyond"),
         ("regimes", STATIC, "kernel-reference", 0.3, "kernel-reference is beyond"),
         ("regimes", STATIC, "kernel-reference", NAN, "kernel-reference is beyond"),
+        ("reciprocals", AT_TIE, "kernel-double", 0.0001, "kernel-double is beyond 0"),
+        ("reciprocals", AT_TIE, "kernel-double, 1/x", 0.11, "1/x is beyond 0.1"),
+        ("reciprocals", AT_TIE, "worst row, 1/x", 0.21, "1/x is beyond 0.2"),
         ("models", LAYER, "kernel-double", 0.0011, "kernel-double is beyond 0.0010"),
         ("models", DYNAMIC, "kernel-double", 0.0136, "kernel-double is beyond 0.0135"),
         ("models", LAYER, "runs apart", 0.001, "runs of it are more than 0 apart"),

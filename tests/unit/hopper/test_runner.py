@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -117,9 +117,6 @@ def test_a_crash_leaves_no_result_of_before(
         (["--models", "GLM-4.6,GPT-9"], "GPT-9"),
         (["--step", "prepare", "--parts", "seed,seeds"], "seeds"),
         (["--recorded", "--flashinfer", "0.0.1"], "0.7.2.post1, 0.7.4"),
-        (["--step", "prepare", "--flashinfer", "0.6.0"], "0.7.1 or newer"),
-        (["--step", "packages", "--flashinfer", "0.7.0"], "0.7.1 or newer"),
-        (["--flashinfer", "0.6.17"], "0.7.1 or newer"),
     ],
 )
 def test_arguments_that_change_nothing_are_refused(
@@ -127,6 +124,22 @@ def test_arguments_that_change_nothing_are_refused(
 ) -> None:
     done = CliRunner().invoke(app, ["hopper", *arguments])
     assert isinstance(done.exception, Unusable) and said in str(done.exception)
+
+
+@pytest.mark.parametrize("release", ["0.6.0", "0.7.0"])
+def test_a_flashinfer_that_the_series_refuses_is_refused_first(
+    release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the package index is asked, and an environment made."""
+
+    def late(*_: object) -> NoReturn:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("scripts.kernels.releases.requirements", late)
+    monkeypatch.setattr("scripts.selection.matrix.trees", late)
+    with pytest.raises(Unusable, match=r"0\.7\.1 or newer") as e:
+        runner.prepared(Checkout(), release, tmp_path / release)
+    assert release in str(e.value)
 
 
 def test_one_record_is_printed_where_one_is_asked_for() -> None:
