@@ -7,6 +7,7 @@ can have given, as an error of 0 where values were rounded to FP4.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ _LAST_DIGITS = 2e-5
 """Of two figures with five of them."""
 _ALIKE = 0.2
 """How far a layer's error at some tokens may be from that at 64; 0.15 of it ran."""
+_ONE_ROW = 1.5
+"""How many times a mean row's norm the worst one's may be; 1.29 of it ran."""
 _ROUNDED_OTHERWISE = 1e-3
 """Of a GEMM's elements: those whose exact sum is a tie of BF16 but for FP32's error."""
 
@@ -55,12 +58,20 @@ def _least(row: Row, least: float, *names: str) -> Iterator[str]:
 
 def _spread(row: Row, kernel: Any) -> Iterator[str]:
     """Of a kernel that adds BF16 numbers in any order, two or more a row."""
-    if not number(row["worst row"]) >= number(row["kernel-double"]):
-        yield "no row is as bad as all together"
+    yield from _worst(row)
     if kernel not in SAME_BITS:
         for name in ("kernel-double", "runs apart"):
             if not number(row[name]) > 0:
                 yield f"{name} is 0, though sums were made in any order"
+
+
+def _worst(row: Row, end: str = "") -> Iterator[str]:
+    """One row against all: their norms are alike, so it cannot be all of them alone."""
+    worst, all_of = number(row[f"worst row{end}"]), number(row[f"kernel-double{end}"])
+    if not worst >= all_of:
+        yield "no row is as bad as all together"
+    if not worst <= _ONE_ROW * (all_of + _LAST_DIGITS) * math.sqrt(row["tokens"]):
+        yield f"worst row{end} alone would be more than kernel-double{end}"
 
 
 def _costs(row: Row) -> Iterator[str]:
@@ -99,8 +110,7 @@ def _reciprocals(row: Row) -> Iterator[str]:
     if model is not None:
         yield from _is(row, intermediate=model.intermediate // row["ranks"])
     for end in ("", ", 1/x"):
-        if not number(row[f"worst row{end}"]) >= number(row[f"kernel-double{end}"]):
-            yield "no row is as bad as all together"
+        yield from _worst(row, end)
     if (
         row["kernel"] == "direct_micro"
         and row["kernel-double"] != row["kernel-double, 1/x"]
@@ -120,15 +130,20 @@ def _models(row: Row) -> Iterator[str]:
         yield "no kernel takes so many tokens, or it is none"
     if row["rows"] == cases.WHOLE:
         yield from _costs(row)
-    if str(row["kernel"]).startswith("dynamic"):
-        is_gated = model.activation != "relu2_no_mul"
-        tile = calls.tile_of(row["tokens"] * model.top_k, model.experts, is_gated)
-        if calls.takes_gated(tile, is_gated, size, model.top_k) != (
-            row["kernel"] == "dynamic_gated"
-        ):
-            yield "the other dynamic kernel takes this case"
-    if row["rows"] not in (cases.ALL_PADDED, cases.TO_ONE):
+    yield from _dynamic(row, model, size)
+    if row["rows"] == cases.TO_ONE:
+        yield from _worst(row)
+    elif row["rows"] != cases.ALL_PADDED:
         yield from _spread(row, row["kernel"])
+
+
+def _dynamic(row: Row, model: layers.Model, size: int) -> Iterator[str]:
+    """Which of the two takes a call, by the sizes of a rank's share."""
+    is_gated = model.activation != "relu2_no_mul"
+    tile = calls.tile_of(row["tokens"] * model.top_k, model.experts, is_gated)
+    gated = calls.takes_gated(tile, is_gated, size, model.top_k)
+    if row["kernel"] == ("dynamic" if gated else "dynamic_gated"):
+        yield "the other dynamic kernel takes this case"
 
 
 def _errors(row: Row) -> Iterator[str]:
@@ -185,6 +200,8 @@ def _w4a16(row: Row) -> Iterator[str]:
     sizes = {model.name: model.intermediate for model in layers.models()}
     size = sizes.get(row["model"])
     yield from _is(row, intermediate=size, **{"class": cases.W4A16_CLASS})
+    if row["block"] not in cases.W4A16_BLOCKS:
+        yield f"block is none of {', '.join(cases.W4A16_BLOCKS[1:])}"
     yield from _least(row, _BF16, "kernel-reference")
     yield from _of_runs(row)
     if not number(row["worst row"]) >= number(row["kernel-reference"]):
@@ -210,6 +227,7 @@ def _ranks(row: Row) -> Iterator[str]:
     elif (model := sizes.get(row["layer"])) is not None:
         size = model.intermediate
         yield from _is(row, top_k=model.top_k, intermediate=size, of_a_rank=size // 2)
+        yield from _dynamic(row, model, size // 2)
 
 
 def _ranks_race(row: Row) -> Iterator[str]:

@@ -54,6 +54,9 @@ def _of_run(run: Mapping[str, Any]) -> Iterator[str]:
         for name in names:
             if counts.get(name, 0) < 1:
                 yield f"bundle: the number of {what} {name} is none"
+    for name in bundle["replaced"]:
+        if name not in REPLACED and ptx._packed(name) is None:
+            yield f"bundle: {name} is none that is replaced"
     yield from _kernels(bundle)
 
 

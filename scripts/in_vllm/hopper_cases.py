@@ -184,6 +184,8 @@ LINEAR_TOKENS = (1, 9, 64, 65, 200, 255, 1000)
 OWN_CHOICE = "its own choice"
 
 W4A16_CLASS = "B12xExperts"
+W4A16_BLOCKS = ("", "8", "16", "32", "48", "64")
+"""Rows of a block of tokens; of the kernel for few tokens none is told."""
 W4A16_MODELS = ("Qwen3-30B-A3B", "Qwen3.6-35B-A3B", "Nemotron-3-Nano")
 W4A16_TOKENS = (1, 2, 7, 9, 64, 116, 154, 256, 512, 1024, 2048)
 WHOLE, THIRD, ALL_PADDED, TO_ONE, WEIGHT_0 = (

@@ -60,7 +60,7 @@ def _regimes() -> Iterator[list[Any]]:
         for case in CASES:
             regime, tile = case.kernel(activation in cases.GATED)
             exact = regime in ("static", "direct_micro")
-            rest = [0.0, 0.0, SAME, 0.0] if exact else [0.003, 0.02, "7 of 100 the "
+            rest = [0.0, 0.0, SAME, 0.0] if exact else [0.003, 0.003, "7 of 100 the "
                     "same bits", 0.004]  # fmt: skip
             yield [
                 regime,
@@ -90,17 +90,18 @@ def _models() -> Iterator[list[Any]]:
                 name = "micro" if tokens <= 8 else name
                 far, apart = (0.0004, 0.0) if name == "static" else (0.009, 0.009)
                 call = [*head, name, tokens]
-                yield [*call, "all", 0.16, 0.16, far, 0.02, apart]
+                rest = [far, min(0.02, far * tokens**0.5), apart]
+                yield [*call, "all", 0.16, 0.16, *rest]
                 if tokens not in ends:
                     continue
                 yield [*call, "all padded", "0 not zero", "", "", "", ""]
                 for rows in ("a third padded", "all to one expert", "a weight of 0"):
-                    yield [*call, rows, "", "", far, 0.02, apart]
+                    yield [*call, rows, "", "", *rest]
 
 
 def _reciprocals() -> Iterator[list[Any]]:
     """The small cases and each layer, and what 1 / x does to each kernel's double."""
-    far = {"micro": [0.003, 0.02] * 2, "static": [0.0, 0.0, 0.013, 0.03]}
+    far = {"micro": [0.003, 0.004] * 2, "static": [0.0, 0.0, 0.013, 0.03]}
     for case in divided():
         kernel = case.kernel(is_gated=True)[0]
         rest = far.get(kernel, [0.0] * 4)

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.checkout import Checkout
 from scripts.hopper import claims, record
+from scripts.hopper.tables import runs
 from scripts.in_vllm import hopper_calls as calls
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_rows
@@ -53,12 +54,14 @@ def each(part: str, column: str, value: Any, **where: Any) -> Change:
     """Another value in every row with these."""
 
     def change(found: dict[str, Any]) -> None:
-        told, count = found["parts"][part], 0
-        for row in told["rows"]:
-            named = dict(zip(told["columns"], row, strict=True))
-            if all(named[name] == it for name, it in where.items()):
-                row[told["columns"].index(column)] = value
-                count += 1
+        count = 0
+        for run in (one for one in runs(found) if part in one["parts"]):
+            columns = run["parts"][part]["columns"]
+            for row in run["parts"][part]["rows"]:
+                named = dict(zip(columns, row, strict=True))
+                if all(named[name] == it for name, it in where.items()):
+                    row[columns.index(column)] = value
+                    count += 1
         assert count
 
     return change
@@ -68,7 +71,6 @@ def of(*keys: str, value: Any) -> Change:
     def change(found: dict[str, Any]) -> None:
         for key in keys[:-1]:
             found = found[key]
-        assert keys[-1] in found
         found[keys[-1]] = value
 
     return change
@@ -101,6 +103,11 @@ def replaced_once(found: dict[str, Any]) -> None:
         (each("ranks", "kernel", "bogus", tokens=2048), "or it is none"),
         (each("ranks", "kernel", "dynamic", tokens=8), "no kernel takes so many"),
         (each("models", "kernel", "micro", tokens=9), "no kernel takes so many"),
+        (each("ranks", "kernel", "dynamic", tokens=2048), "the other dynamic kernel"),
+        (each("models", "worst row", 0.14, kernel="static"), "alone would be more"),
+        (each("reciprocals", "worst row, 1/x", 0.14, tokens=40), "alone would be more"),
+        (each("w4a16", "block", "999"), "block is none of 8, 16"),
+        (of("bundle", "replaced", "wgmma", value=3), "wgmma is none that is replaced"),
         (each("ranks_race", "kernels", "69 dense, 46 bogus"), "none that there are"),
         (of("machine", "memory", value="banana"), "memory is 'banana', no MiB"),
         (of("machine", "CUDA of torch", value="12.1"), "and its CUDA 12.1"),
