@@ -72,7 +72,8 @@ def _divided(record: Record) -> str:
     inside = f"up to {up(far[1])}" if far[1] else "nothing"
     return f"""Elsewhere it has 1 / x, whose last unit decides ties: of the same calls
 it is then up to {up(far[0])} from these kernels in small cases, a row up to
-{up(worst)}, and {inside} in layers of {word(models)} of the models."""
+{up(worst)}, and {inside} in layers of {word(models)} of the models, at one token and at
+the most of static."""
 
 
 def same_bits(records: Records) -> str:

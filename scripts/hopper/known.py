@@ -123,8 +123,8 @@ be gone, so a case is held against the bound of its worst row alone."""
 
 ROWS: dict[tuple[str, str, int, int, str], str] = {
     (_NEW, "GLM-4.5-Air", 8, 8192, "all to one expert"): (
-        "one value before FC2 is less than a unit of FP32 from a tie of BF16, and with "
-        "its other neighbour the double's row is the kernel's"
+        "one value before FC2 is a unit of FP32 from a tie of BF16, and with its other "
+        "neighbour the double's row is the kernel's to five digits"
     ),
 }
 """FlashInfer release, model, ranks, tokens and rows of a call of which one row is
