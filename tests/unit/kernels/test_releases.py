@@ -43,15 +43,17 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shown:
     return index
 
 
-@pytest.mark.parametrize("verb", ["kernels", "hopper --step packages"])
+NEAR = "0.7.1, 0.7.2.post1, 0.7.10"
+VERBS = ("kernels", "hopper --step packages")
+
+
 @pytest.mark.parametrize(
-    ("given", "near", "best"),
+    ("given", "near", "best", "verb"),
     [
-        ("0.7.9", "0.6.0, 0.7.1, 0.7.2.post1, 0.7.10", "0.7.2.post1"),
-        ("0.5", "0.6.0, 0.7.1, 0.7.2.post1", "0.6.0"),
-        ("abc", "0.7.1, 0.7.2.post1, 0.7.10", "0.7.10"),
-        ("../x", "0.7.1, 0.7.2.post1, 0.7.10", "0.7.10"),
-        ("0.7.1-0", "0.7.1, 0.7.2.post1, 0.7.10", "0.7.10"),
+        *(("0.7.9", f"0.6.0, {NEAR}", "0.7.2.post1", verb) for verb in VERBS),
+        # Of one before the first that the series runs on, hopper asks no index.
+        ("0.5", "0.6.0, 0.7.1, 0.7.2.post1", "0.6.0", "kernels"),
+        *((it, NEAR, "0.7.10", v) for it in ("abc", "../x", "0.7.1-0") for v in VERBS),
     ],
 )
 def test_a_release_that_is_not_there_is_refused_before_anything_is_made(
