@@ -203,7 +203,7 @@ takes-mutants = some forty minutes for a series that it has not seen, on a machi
 mutants: says/mutants .venv/.maintainer ## Each line of the series changed: some test must fail; takes long (PATCH=0003 UPDATE=1 PROCESSES=2) | make mutants PATCH=0003
 	@$(run) mutants $(call opt,PATCH,--patch) $(call flag,UPDATE,--update) $(call opt,PROCESSES,--processes)
 
-takes-engine = some six minutes for one process once its environment is there, some gigabytes; the parts that split a model some twelve for ranks, six for data, three for faults, three for nodes and twelve for ray, on a machine that did much else
+takes-engine = some twenty minutes once its environment is there, some gigabytes: five for one process, and of the parts that split a model six for ranks, one each for data and faults, two for nodes and seven for ray
 engine: says/engine .venv/.maintainer ## A real vLLM on this CPU, from checkpoint to tokens, with the SM12x kernels doubled (ARGS="--only steps") | make engine ARGS="--only steps"
 	@$(held) .venv/bin/python -m tests.engine $(ARGS)
 

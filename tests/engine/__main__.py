@@ -41,13 +41,21 @@ class Part(Enum):
 
 
 def _alone(job: jobs.Job, both: Trees, below: Path) -> list[table.Row]:
-    return table.rows(jobs.run(job, both.fork.path, below))
+    return _kept(table.rows(jobs.run(job, both.fork.path, below)), below, job)
 
 
 def _compared(both: Trees, below: Path) -> list[table.Row]:
     fork = jobs.run(jobs.FORK, both.fork.path, below)
     upstream = jobs.run(jobs.UPSTREAM, both.upstream.path, below)
-    return table.compared(fork, upstream)
+    return _kept(table.compared(fork, upstream), below, jobs.FORK, jobs.UPSTREAM)
+
+
+def _kept(rows: list[table.Row], below: Path, *asked: jobs.Job) -> list[table.Row]:
+    """The rows; where one fails, the next run asks again."""
+    if table.failed({"": rows}):
+        for job in asked:
+            jobs.forget(job, below)
+    return rows
 
 
 _ASKED = {
@@ -74,10 +82,11 @@ def engine(
 ) -> None:
     """Run vLLM from checkpoint to tokens on this CPU, and say what holds.
 
-    One process a part; what a part found is kept, so that a stopped run goes on with
-    the next one. The first run makes environments of some gigabytes in the cache. A
-    claim that does not hold exits 1, and so does a part that ends badly, behind which
-    the others are run; what a CPU cannot run is said with the line that stops it.
+    One process a part; what a part found is kept where all of it holds, so that a
+    stopped run goes on with the next one. The first run makes environments of some
+    gigabytes in the cache. A claim that does not hold exits 1, which make turns into
+    2, and so does a part that ends badly, behind which the others are run; what a CPU
+    cannot run is said with the line that stops it.
     """
     parts = set(only or Part)
     at = Checkout()

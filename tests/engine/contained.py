@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scripts.base.console import note
 from scripts.base.errors import Finding
 
 _SHARED = Path("/dev/shm")
@@ -32,7 +33,8 @@ def contained() -> Iterator[dict[str, str]]:
     """All processes that are started in the block end with it, and what they left goes.
 
     Yields:
-        Variables for their environment: their folder for temporary files.
+        Variables for their environment: their folder for temporary files, and this
+        process, below which all of them are.
 
     Raises:
         Finding: Some did not end.
@@ -44,7 +46,7 @@ def contained() -> Iterator[dict[str, str]]:
         prefix="sm12x-", ignore_cleanup_errors=True
     ) as folder:
         try:
-            yield {"TMPDIR": folder}
+            yield {"TMPDIR": folder, "SM12X_ENGINE_STARTER": str(os.getpid())}
         finally:
             _end(before)
             _remove(shared)
@@ -57,6 +59,9 @@ def _adopt(*, orphans: bool) -> None:
 
 def _end(before: set[int]) -> None:
     until = time.monotonic() + _PATIENCE
+    if names := [name for p in _below(os.getpid()) - before if (name := _alive(p))]:
+        said = ", ".join(sorted(names))
+        note(f"{len(names)} processes were left, which are ended: {said}")
     while left := _below(os.getpid()) - before:
         for process in left:
             with suppress(ProcessLookupError):
@@ -87,6 +92,16 @@ def _below(ancestor: int) -> set[int]:
         found.update(new)
         left += new
     return found
+
+
+def _alive(process: int) -> str:
+    """Its name; nothing where it has ended."""
+    with suppress(OSError):
+        stat = Path(f"/proc/{process}/stat").read_text(errors="replace")
+        named, _, fields = stat.rpartition(")")
+        if fields.split()[0] != "Z":
+            return named.partition("(")[2]
+    return ""
 
 
 def _shared() -> list[str]:

@@ -99,7 +99,7 @@ def run(job: Job, tree: Path, below: Path) -> Found:
         Finding: It ended badly; the message has the end of its log.
         Unusable: The environment cannot be made.
     """
-    out = below / f"{job.name}.json"
+    out = _out(job, below)
     if out.exists():
         return _read(out)
     where = place(tree, below / job.side, job.packages)
@@ -142,6 +142,15 @@ def run(job: Job, tree: Path, below: Path) -> Found:
     write(out, unfinished.read_bytes())
     unfinished.unlink()
     return found
+
+
+def forget(job: Job, below: Path) -> None:
+    """Let the next ``run`` look again for what was found."""
+    _out(job, below).unlink(missing_ok=True)
+
+
+def _out(job: Job, below: Path) -> Path:
+    return below / f"{job.name}.json"
 
 
 def _processor() -> float:

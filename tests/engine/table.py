@@ -20,8 +20,9 @@ NOTES = (
     "GEMM, and vLLM's NVFP4 quantiser; no kernel was run, and nothing ran on SM12x.",
     "What vLLM's CPU platform lacks is doubled too: two collectives for data "
     "parallelism, and the name of its resource for Ray.",
-    "error: norm of the difference of logits to the BF16 engine's over their norm; "
-    "agree: positions, each after the reference's own tokens, with its greedy token.",
+    "error: norm of the difference of logits over the norm of those compared with: the "
+    "BF16 engine's in logits, else those that `expected` names; agree: positions, each "
+    "after the reference's own tokens, with its greedy token.",
 )
 
 Row = tuple[str, str, str, str]
@@ -102,7 +103,8 @@ def command(name: str) -> str:
 
 
 def render(parts: Parts, others: Sequence[str] = ()) -> str:
-    """For a person: each part's command, a claim a line, what was found beside it.
+    """For a person: each part's command, a claim a line with what was found beside it
+    and what was expected below.
 
     Args:
         parts: Those that were asked for.
@@ -114,7 +116,7 @@ def render(parts: Parts, others: Sequence[str] = ()) -> str:
         lines += ["", command(name)]
         for step, expected, found, verdict in rows:
             lines.append(f"{verdict:<8} {step:<{wide}}  {found}")
-            if verdict == FAILS:
+            if expected:
                 lines.append(f"{'':<8} {'':<{wide}}  expected: {expected}")
     if others:
         lines += ["", *(f"{NOT_RUN:<8} {command(name)}" for name in others)]

@@ -60,7 +60,10 @@ def orphan(folder: Path, shared: Path) -> Path:
 
 @pytest.mark.parametrize("how", [None, RuntimeError, KeyboardInterrupt])
 def test_all_that_was_started_ends(
-    tmp_path: Path, shared: Path, how: type[BaseException] | None
+    tmp_path: Path,
+    shared: Path,
+    how: type[BaseException] | None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def job() -> None:
         with contained() as more:
@@ -80,6 +83,7 @@ def test_all_that_was_started_ends(
     assert not alive[0].exists()
     assert not shared.exists()
     assert not folders[0].exists()
+    assert "1 processes were left, which are ended: python" in capsys.readouterr().err
 
 
 def test_others_are_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_what_was_not_run_is_noted_and_what_fails_is_shown() -> None:
     assert {len(row) for row in data["rows"]} == {len(data["columns"])}
     text = table.render(parts, ["data"])
     assert f"\nnot run  {command('data')}" in text
-    assert "expected: a" in text
+    assert "expected: a" in text and "expected: c" in text
     assert text.index(command("steps")) < text.index("batch") < text.index("only ranks")
 
 
@@ -121,6 +122,37 @@ def test_what_a_process_found_is_kept(process: Path, tmp_path: Path) -> None:
     assert found == [{"arguments": ["x"], "as": "cpu", "lines": "0"}]
     process.write_text("raise SystemExit(1)")
     assert jobs.run(job, tmp_path, tmp_path / "below") == found
+
+
+@pytest.mark.parametrize("verdict", [table.HOLDS, table.FAILS])
+def test_a_part_with_a_row_that_fails_is_asked_again(
+    process: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    def asked(part: main.Part, said: str) -> list[str]:
+        claim = {"step": "TP 2", "expected": "a", "found": "b", "verdict": said}
+        error = 0.1 if said == table.HOLDS else 9.0
+        found = {side: [measured(side, error) | claim] for side in SIDES}
+        process.write_text(
+            "import json, pathlib, sys\n"
+            f"text = json.dumps({found!r}[sys.argv[3]])\n"
+            "pathlib.Path(sys.argv[2]).write_text(text)\n"
+        )
+        rows = main._tried(part, Trees(tree, tree), tmp_path / "below")
+        return [row[3] for row in rows]
+
+    tree = Tree(tmp_path, "0" * 40)
+    for name in ("STEPS", "FORK", "UPSTREAM"):
+        side = getattr(jobs, name).side
+        monkeypatch.setattr(jobs, name, Job("one.py", side, (side,)))
+    alone = partial(main._alone, jobs.STEPS)
+    parts = {main.Part.STEPS: (alone,), main.Part.LOGITS: (main._compared,)}
+    monkeypatch.setattr(main, "_ASKED", parts)
+    for part in parts:
+        assert asked(part, verdict) == [verdict]
+        assert asked(part, table.HOLDS) == [table.HOLDS]
+        assert asked(part, table.FAILS) == [table.HOLDS]  # it is kept
+        for job in (jobs.FORK, jobs.UPSTREAM):
+            jobs.forget(job, tmp_path / "below")
 
 
 @pytest.mark.parametrize(
