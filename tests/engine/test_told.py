@@ -86,9 +86,13 @@ def test_machines_export_the_same_with_ray_and_without() -> None:
         (["(Worker pid=2) INFO 1 [a.py:3] said",
           "(Worker pid=2) ERROR 1 [a.py:3] vllm.NoError: planted",
           "(Worker pid=2) ERROR 1 [a.py:3] torch.OutOfMemoryError: planted"], 1),
+        (["(Worker_TP1 pid=2) ERROR 1 [a.py:3] AssertionError",
+          "(Worker_TP0 pid=1) ERROR 1 [a.py:3] RuntimeError: Connection closed"], 0),
+        (["(Worker pid=2) ERROR 1 [a.py:3] ValueErrors of the others below",
+          "(Worker pid=2) ERROR 1 [a.py:3] pkg.sm12x_2.PlantedError: planted"], 1),
         (["(EngineCore pid=1) ERROR 1 [a.py:3] Exception: fixed text"], None),
     ],
-    ids=["died", "refused", "of a module", "none"],
+    ids=["died", "refused", "of a module", "bare", "with digits", "none"],
 )  # fmt: skip
 def test_the_command_finds_the_rank_that_failed_first(
     log: list[str], printed: int | None

@@ -7,8 +7,9 @@ import json
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 NAME, LIMIT = "tiny", 420.0
@@ -59,11 +60,13 @@ class OverHttp:
         with urllib.request.urlopen(self.url(path), timeout=60) as answer:
             return bytes(answer.read())
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(
+        self, path: str, headers: Mapping[str, str] = MappingProxyType({}), **body: Any
+    ) -> Any:
         asked = urllib.request.Request(
             self.url(path),
             json.dumps(body).encode(),
-            {"content-type": "application/json"},
+            {"content-type": "application/json", **headers},
         )
         with urllib.request.urlopen(asked, timeout=300) as answer:
             text = answer.read()

@@ -26,6 +26,8 @@ from split import (
     ask,
     by_fork,
     heard,
+    left,
+    running,
     started,
 )
 from told import logged, quoted
@@ -42,6 +44,9 @@ UP = (
     "rank 0 in world size 2 is assigned as",
     "NVFP4 W4A4 MoE on SM120",
 )
+GEMMS = 4
+"""Calls of the GEMM that warm a rank up: q, k and v are one matrix, so that each layer
+has the same two; tiles begin at 1 and 2 tokens, the next at more than ``ROOM``."""
 NOT_STARTED = "WorkerProc initialization failed"
 NAMED = {"moe_backend": "flashinfer_cutedsl_sm12x"}
 # Padding makes the weights too large for it to be selected by itself.
@@ -86,8 +91,9 @@ def halved(
     """TP 2 against TP 1; what both said of the first checkpoint, else nothing."""
     size = SIZES[name]
     checkpoint = write(folder / f"ranks {form.value} {size}", tiny(size, form))
-    said, log = {}, list[str]()
+    said = {}
     for split in (ONE, TWO):
+        log: list[str] = []  # of this split alone
         with heard(log), started(checkpoint, split, **CHOSEN[name]) as llm:
             said[split] = ask(llm, *given())
             kernels = llm.collective_rpc("sm12x_kernels")
@@ -122,17 +128,19 @@ def halved(
 
 
 def warmed(rows: Rows, step: str, found: list[dict[str, int]], layers: int) -> None:
-    """One row: each rank compiles what its own layers, so many of them, can reach."""
+    """One row: each rank's calls, and what has some, in so many layers of its own."""
     rows.add(
         step,
-        f"on each rank all calls of its {layers} layers' experts, and the GEMM's",
+        f"on each rank, by experts, q, k and v, and o of {layers} layers: each call "
+        f"that the series counts for experts, and {GEMMS} of the GEMM",
         "; ".join(
             f"{rank['moe']} and {rank['linear']} calls of {rank['providers']} providers"
             for rank in found
         ),
         len(found) == TWO.tensor
         and all(
-            rank["moe"] == rank["moe wanted"] > 0 < rank["linear"]
+            rank["moe"] == rank["moe wanted"] > 0
+            and rank["linear"] == GEMMS
             and rank["providers"] == 3 * layers
             for rank in found
         ),
@@ -143,13 +151,14 @@ def refused(rows: Rows, folder: Path, form: Format) -> None:
     """A size that no rank can take: all say so, and the start ends."""
     checkpoint = write(folder / f"ranks {form.value} {REFUSED}", tiny(REFUSED, form))
     said: list[str] = []
-    ended, begun = "", time.monotonic()
+    ended, before, begun = "", running(), time.monotonic()
     with heard(said):
         try:
             with started(checkpoint, TWO, **NAMED):
                 pass
         except Exception as error:
             ended = str(error)
+    remain = left(before, begun)
     took = time.monotonic() - begun
     words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
     ranks = sorted(
@@ -162,10 +171,11 @@ def refused(rows: Rows, folder: Path, form: Format) -> None:
     rows.add(
         f"TP 2, {form.value}, intermediate size of {REFUSED // 2} a rank",
         f"both ranks refuse with the reason, and the start ends within {LIMIT:.0f} s "
-        "with the error that docs/gpu-owners.md quotes",
+        "with the error that docs/gpu-owners.md quotes, and no process left",
         f"{', '.join(ranks) or 'no rank'}: {words}; {ended or 'it started'} after "
-        f"{took:.0f} s",
-        ranks == ["TP0", "TP1"] and ended == quoted(NOT_STARTED) and took < LIMIT,
+        f"{took:.0f} s, {len(remain)} processes left",
+        ranks == ["TP0", "TP1"] and ended == quoted(NOT_STARTED) and not remain
+        and took < LIMIT,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ import sm12x_double
 import torch
 import vllm.v1.worker.cpu_worker  # noqa: F401  likewise
 from checkpoint import Format
-from model import write
+from held import counted, footprint
+from model import Tiny, write
 from offline import (
     Tokens,
     after,
@@ -60,30 +61,59 @@ def main(folder: Path, out: Path) -> None:
         checkpoint = write(path, tiny(size, FORMS[name]))
         (whole,) = forked(folder, checkpoint, CHOSEN[name], [None])
         found = forked(folder, checkpoint, CHOSEN[name], range(RANKS))
-        for number in range(len(SHARES)):
-            step = f"DP 2, {FORMS[name].value}, intermediate size {name}"
-            judged(rows, step, number, whole, found)
+        step = f"DP 2, {FORMS[name].value}, intermediate size {name}"
+        for number, share in enumerate(SHARES):
+            judged(rows, step, number, whole, found, largest(share))
+        bytes_counted(rows, step, tiny(size, FORMS[name]), found, CHOSEN[name])
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
-def judged(rows: Rows, name: str, number: int, whole: Any, found: Any) -> None:
-    """One step of both ranks, against one process with all prompts."""
+def largest(share: Sequence[int]) -> int:
+    """Tokens of the largest call: those of both ranks; an idle one brings one."""
+    tokens = (sum(map(len, prompts_of(share, rank))) for rank in range(RANKS))
+    return sum(min(max(each, 1), ROOM) for each in tokens)
+
+
+def bytes_counted(
+    rows: Rows, step: str, tiny: Tiny, found: Any, chosen: Mapping[str, str]
+) -> None:
+    """One row: experts in halves, and room for the tokens of both ranks."""
+    (said,) = footprint([(tiny, RANKS, chosen)], RANKS * ROOM)
+    held = [each["bytes"] for each in found]
+    counted(rows, f"{step}: bytes a rank", tiny.layers, said, held)
+
+
+def judged(
+    rows: Rows, name: str, number: int, whole: Any, found: Any, most: int | None = None
+) -> None:
+    """One step of both ranks, against one process with all prompts.
+
+    Args:
+        rows: Where it goes.
+        name: Of the step.
+        number: Which of ``SHARES``.
+        whole: What the one process said.
+        found: What the ranks said.
+        most: Tokens of the largest call; None where it depends on when prompts come.
+    """
     share = SHARES[number]
     parts = [each["steps"][number] for each in found]
     logits = torch.cat([part["logits"] for part in parts])
     tokens = [each for part in parts for each in part["tokens"]]
     want = whole["steps"][number]
     far = apart_of(logits, want["logits"])
-    same, most = agreeing(tokens, want["tokens"]), COUNT * len(tokens)
+    same = f"{agreeing(tokens, want['tokens'])} of {COUNT * len(tokens)} tokens"
     calls = [max(part["sizes"], default=0) for part in parts]
     ours = all(
         each["kernels"]["moe"] == ["FlashInferCuteDSLSM12xExperts"] for each in found
     )
     rows.add(
         f"{name}, {share[0]} and {share[1]} prompts",
-        f"one process's logits within {CLOSE}, calls on both ranks",
-        f"error {far:.4f}; {same} of {most} tokens; largest calls {calls}",
-        far <= CLOSE and ours and min(calls) > 0 and len(tokens) == sum(share),
+        f"one process's logits within {CLOSE}, largest calls on both ranks "
+        f"of {most or 'some'} tokens",
+        f"error {far:.4f}; {same}; largest calls {calls}",
+        far <= CLOSE and ours and len(tokens) == sum(share)
+        and (calls == [most] * RANKS if most else min(calls) > 0),
     )  # fmt: skip
 
 
@@ -129,7 +159,9 @@ def one(
     for share in SHARES:
         steps.append(_step(llm, prompts_of(share, rank)))
     (kernels,) = llm.collective_rpc("sm12x_kernels")
-    out.write_bytes(pickle.dumps({"steps": steps, "kernels": kernels}))
+    (held,) = llm.collective_rpc("sm12x_bytes")
+    told = {"steps": steps, "kernels": kernels, "bytes": held}
+    out.write_bytes(pickle.dumps(told))
     end(llm)
 
 

@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import psutil
 import vllm
 from checkpoint import Format
 from model import write
@@ -22,7 +21,7 @@ from offline import generate, prompts
 from other_rank import NAME
 from ranks import NAMED, SIZES, TWO, WHOLE, tiny
 from rows import Rows, line_of
-from split import LIMIT, Split, by_fork, heard, started
+from split import LIMIT, Split, by_fork, heard, left, running, started
 from told import failed_rank, logged, places, quoted, seen
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.utils import wait_for_engine_startup
@@ -76,18 +75,19 @@ def attempted(
         "worker_cls": "other_rank.OtherRank",
         "additional_config": {NAME: {"1": told}},
     }
-    found = Attempt()
+    found, before = Attempt(), running()
     with heard(found.lines):
         begun = time.monotonic()
         try:
             with started(checkpoint, split, **more) as llm:
-                found.processes = llm.collective_rpc("sm12x_process")
+                here = running() - before
+                workers = llm.collective_rpc("sm12x_process")
+                found.processes = [each for each in workers if each in here]
                 begun = time.monotonic()
                 generate(llm, prompts(1, 20), 4)
         except Exception as error:
             found.error = f"{type(error).__name__}: {error}"
-        while found.alive() and time.monotonic() - begun < LIMIT:
-            time.sleep(0.1)
+        found.left = left(before, begun)
         found.seconds = time.monotonic() - begun
     return found
 
@@ -98,8 +98,9 @@ class Attempt:
     Attributes:
         lines: All that its processes printed.
         error: What the caller got, if anything.
-        seconds: From the start, or from the prompt, to the end of all workers.
-        processes: Ids of the workers, if they came up.
+        seconds: From the start, or from the prompt, to the end of all processes.
+        processes: Ids of the workers, if they came up where ``running`` looks.
+        left: Ids of processes that did not end.
     """
 
     def __init__(self) -> None:
@@ -107,19 +108,10 @@ class Attempt:
         self.error = ""
         self.seconds = 0.0
         self.processes: list[int] = []
-
-    def alive(self) -> list[int]:
-        return [each for each in self.processes if runs(each)]
+        self.left: list[int] = []
 
     def with_words(self, *words: str) -> list[str]:
         return [line for line in self.lines if all(each in line for each in words)]
-
-
-def runs(process: int) -> bool:
-    try:
-        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def dropped(rows: Rows) -> None:
@@ -156,10 +148,10 @@ def dead(rows: Rows, checkpoint: Path) -> None:
     rows.add(
         "a rank that dies",
         f"one line names it, the caller gets an error, all end within {LIMIT:.0f} s",
-        f"{found.error[:80] or 'no error'}; {len(found.alive())} of "
-        f"{len(found.processes)} workers left; {len(named)} line: {said(named)}",
+        f"{found.error[:80] or 'no error'}; {len(found.processes)} workers; "
+        f"{len(found.left)} processes left; {len(named)} line: {said(named)}",
         bool(found.error) and len(named) == 1 and len(found.processes) == 2
-        and not found.alive() and found.seconds < LIMIT,
+        and not found.left and found.seconds < LIMIT,
     )  # fmt: skip
     caller(rows, "a rank that dies", found, DEAD, "VllmWorker-1", "died unexpectedly")
     alike = seen(ALIKE, found.lines)
@@ -179,9 +171,11 @@ def alone_refused(rows: Rows, checkpoint: Path) -> None:
     )
     rows.add(
         "a rank that refuses its FlashInfer",
-        f"it alone says why, and the start ends within {LIMIT:.0f} s",
-        f"{found.error[:80] or 'no error'}; log: {said(named)}",
-        bool(found.error and named) and not others and found.seconds < LIMIT,
+        f"it alone says why, and all end within {LIMIT:.0f} s",
+        f"{found.error[:80] or 'no error'}; {len(found.left)} processes left; log: "
+        f"{said(named)}",
+        bool(found.error and named) and not others and not found.left
+        and found.seconds < LIMIT,
     )  # fmt: skip
     caller(
         rows, "a rank that refuses", found, NOT_STARTED, "Worker_TP1",
@@ -204,8 +198,8 @@ def told_apart(rows: Rows, folder: Path, checkpoint: Path) -> None:
         ("another series", f"vLLM's code: {_digest()} on rank 0, "),
     ):
         rows.add(
-            f"a rank with {what}", "the log says so once, at start",
-            f"{len(named)} line: {said(named)}",
+            f"a rank with {what}", "the log warns of it once, at start; all work",
+            f"{len(named)} line: {said(named)}; {found.error[:80] or 'no error'}",
             len(named) == 1 and words in named[0] and not found.error,
         )  # fmt: skip
 

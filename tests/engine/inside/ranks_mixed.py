@@ -15,7 +15,7 @@ from checkpoint import Format
 from draft import SPECULATIVE, write_glm
 from model import Tiny, write
 from offline import Tokens, agreeing, generate, tokens_of
-from ranks import NAMED, ONE, TWO, given
+from ranks import GEMMS, NAMED, ONE, TWO, given
 from rows import Rows
 from split import COUNT, Split, apart, ask, by_fork, heard, started
 from told import failed_rank
@@ -25,22 +25,25 @@ from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 STAGES = Split(pipeline=2)
 OURS, GEMM = "FlashInferCuteDSLSM12xExperts", "FlashInferB12xNvFp4LinearKernel"
 OTHERS = "CPUUnquantizedExperts"
-MIXED: dict[str, tuple[Tiny, list[Any]]] = {
+MIXED: dict[str, tuple[Tiny, list[Any], list[int]]] = {
     "an NVFP4 MLP on the first": (
         Tiny(0.01, linear=True, layers=4, dense=(0,)),
         [([OURS], [GEMM]), ([OURS], [GEMM])],
+        [2 * GEMMS, GEMMS],
     ),
     "the first in BF16, an MLP in it": (
         Tiny(0.01, linear=True, layers=4, dense=(0,), plain=(0, 1)),
         [([OTHERS], []), ([OURS], [GEMM])],
+        [0, GEMMS],
     ),
     "the second in BF16": (
         Tiny(0.01, Format.COMPRESSED, linear=True, plain=(1,)),
         [([OURS], [GEMM]), ([OTHERS], [])],
+        [GEMMS, 0],
     ),
 }
-"""By what the two stages have: the model, and kernels of the experts and of linear
-layers by stage."""
+"""By what the two stages have: the model, kernels of the experts and of linear layers
+by stage, and calls of the GEMM that warm it up: an MLP has two matrices more."""
 NO_DRAFT = "object has no attribute 'drafter'"
 NO_EXPERTS = "No Qwen3MoE layer found in the model.layers."
 
@@ -58,7 +61,7 @@ def main(folder: Path, out: Path) -> None:
 
 def staged(rows: Rows, folder: Path, name: str) -> None:
     """Stages with other layers each: TP 1's bits, and each its own kernels."""
-    tiny, wanted = MIXED[name]
+    tiny, wanted, gemms = MIXED[name]
     checkpoint = write(folder, tiny)
     with started(checkpoint, ONE, **NAMED) as llm:
         want = ask(llm, *given())
@@ -75,10 +78,11 @@ def staged(rows: Rows, folder: Path, name: str) -> None:
         said.equals(want) and found == wanted,
     )  # fmt: skip
     rows.add(
-        f"{STAGES.name}: {name}: warm-up", "each stage's own layers, and no others",
+        f"{STAGES.name}: {name}: warm-up",
+        f"each call that the series counts for experts of a stage, {gemms} of the GEMM",
         " | ".join(f"{each['moe']} and {each['linear']} calls" for each in warm),
-        [(each["moe"] > 0, each["linear"] > 0) for each in warm]
-        == [(moe == [OURS], linear == [GEMM]) for moe, linear in wanted]
+        [(each["moe"] > 0, each["linear"]) for each in warm]
+        == [(moe == [OURS], n) for (moe, _), n in zip(wanted, gemms, strict=True)]
         and all(each["moe"] == each["moe wanted"] for each in warm),
     )  # fmt: skip
 

@@ -8,37 +8,28 @@ nodes are this machine, with an address each.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
-import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from urllib.error import URLError
 
-import ray_double
+import one_machine
 import sm12x_double
-import vllm.entrypoints.cli.serve
-import vllm.entrypoints.openai.api_server
+import vllm
 from checkpoint import Format
 from model import write
-from offline import prompts
 from other_rank import NAME as NAME_OF_TOLD
-from over_http import ARGUMENTS, NAME, OverHttp, free_port
+from over_http import free_port
 from ranks import NAMED, SIZES, WHOLE, tiny
-from ranks_faults import OLD, runs, said
+from ranks_faults import OLD, said
 from rows import Rows
-from split import COUNT, LIMIT, by_fork
+from split import LIMIT, by_fork, left, running
 from told import HERE, commands, failed_rank, logged, quoted, seen
+from typed import FIRST, Command, answers
 
-CAPABILITY = "12.1"  # the page's Sparks
-FIRST, SECOND = "127.0.0.1", "127.0.0.2"
-NAMES = {"192.168.100.1": FIRST, "192.168.100.2": SECOND, "enp1s0f0": "lo"}
-VLLM = "env/bin/vllm"
 LINES = (
     (
         "DP group leader: node_rank=0",
@@ -62,16 +53,9 @@ def main(folder: Path, out: Path) -> None:
     sm12x_double.install()
     checkpoint = write(folder / "ranks nodes", tiny(SIZES[WHOLE], Format.MODELOPT))
     logs = out.parent
-    one, *_ = commands("Two GPUs in one machine")
-    with Command(one, checkpoint, logs / "one machine.log") as server:
-        server.wait(server.alive)
-        want = answers(server)
-    rows.add(
-        "vllm serve, two ranks on one machine", "an answer, as the page has it typed",
-        f"{len(want)} answers of {[len(tokens) for tokens, _ in want]} tokens",
-        [len(tokens) for tokens, _ in want] == [COUNT] * len(want),
-    )  # fmt: skip
+    want = one_machine.typed(rows, checkpoint, logs)
     port = str(free_port())
+    before = running()
     nodes = both(checkpoint, logs, "node", "--master-port", port)
     first, second = nodes
     with second, first:
@@ -92,7 +76,7 @@ def main(folder: Path, out: Path) -> None:
         for number, (node, starts) in enumerate(zip(nodes, LINES, strict=True)):
             step = f"two nodes without Ray: log of node {number}"
             logged(rows, step, starts, node.said().splitlines(), here)
-        dead(rows, first, second)
+        dead(rows, first, second, before)
     refused(rows, checkpoint, logs)
     out.write_text(json.dumps(rows), encoding="utf-8")
 
@@ -106,20 +90,15 @@ def both(checkpoint: Path, logs: Path, name: str, *more: str) -> list[Command]:
     ]
 
 
-def answers(server: OverHttp) -> list[tuple[list[int], list[float]]]:
-    """Tokens and their log probabilities, of prompts that go in one after the other."""
-    given = [
-        server.post(
-            "/v1/completions", model=NAME, prompt=prompt, max_tokens=COUNT,
-            temperature=0, logprobs=1, ignore_eos=True, return_token_ids=True,
-        )["choices"][0]
-        for prompt in prompts(3, 20)
-    ]  # fmt: skip
-    return [(each["token_ids"], each["logprobs"]["token_logprobs"]) for each in given]
+def dead(rows: Rows, first: Command, second: Command, before: set[int]) -> None:
+    """The rank of the second node dies: it is seen there, and in time on the first.
 
-
-def dead(rows: Rows, first: Command, second: Command) -> None:
-    """The rank of the second node dies: it is seen there, and in time on the first."""
+    Args:
+        rows: Where it goes.
+        first: The first node, and
+        second: the second.
+        before: What ran before both.
+    """
     ranks = [int(each) for each in first.workers("sm12x_process")]
     os.kill(ranks[1], signal.SIGKILL)
     begun, ended = time.monotonic(), ""
@@ -127,12 +106,7 @@ def dead(rows: Rows, first: Command, second: Command) -> None:
         answers(first)
     except (URLError, OSError) as error:
         ended = f"{type(error).__name__}: {error}"
-    left = ranks
-    while time.monotonic() - begun < LIMIT:
-        left = [each for each in ranks if runs(each)]
-        if not (left or first.alive() or second.alive()):
-            break
-        time.sleep(0.2)
+    remain = left(before, begun)
     took = time.monotonic() - begun
     there = seen(DIED, second.said().splitlines())
     broken = seen(BROKEN, first.said().splitlines())
@@ -140,10 +114,10 @@ def dead(rows: Rows, first: Command, second: Command) -> None:
         "two nodes without Ray: a rank of the second dies",
         "one line there names it, the first says why its request failed, all end "
         f"within {LIMIT:.0f} s",
-        f"{ended or 'no error'}, {len(left)} of {len(ranks)} workers left after "
+        f"{ended or 'no error'}, {len(remain)} processes left after "
         f"{took:.0f} s; there: {len(there)} line; first: "
         f"{broken[0].partition('RuntimeError: ')[2][:160] if broken else 'nothing'}",
-        bool(ended and broken) and len(there) == 1 and not left and took < LIMIT,
+        bool(ended and broken) and len(there) == 1 and not remain and took < LIMIT,
     )  # fmt: skip
 
 
@@ -154,95 +128,22 @@ def refused(rows: Rows, checkpoint: Path, logs: Path) -> None:
         "--moe-backend", NAMED["moe_backend"], "--worker-cls", "other_rank.OtherRank",
         "--additional-config", json.dumps({NAME_OF_TOLD: {"1": {"flashinfer": OLD}}}),
     )  # fmt: skip
-    begun = time.monotonic()
+    before, begun = running(), time.monotonic()
     with second, first:
-        while time.monotonic() - begun < LIMIT and (first.alive() or second.alive()):
-            time.sleep(0.2)
+        remain = left(before, begun)
         took = time.monotonic() - begun
-        left = [first.alive(), second.alive()].count(True)
     here, there = (failed_rank(node.said().splitlines()) for node in (first, second))
     reason = f"flashinfer-python {OLD} is older"
     rows.add(
         "two nodes without Ray: a rank of the second refuses",
-        f"the command of docs/gpu-owners.md prints why there, both end within "
+        f"the command of docs/gpu-owners.md prints why there, all end within "
         f"{LIMIT:.0f} s",
-        f"{left} of 2 left after {took:.0f} s; there: {said(there)}; first: "
-        f"{said(here)}",
+        f"{len(remain)} processes left after {took:.0f} s; there: {said(there)}; "
+        f"first: {said(here)}",
         len(there) == 1 and "Worker_TP1" in there[0] and reason in there[0]
-        and len(here) == 1 and reason not in here[0] and not left,
+        and len(here) == 1 and reason not in here[0] and not remain
+        and took < LIMIT,
     )  # fmt: skip
-
-
-class Command(OverHttp):
-    """One block of the page in a fork of this process; a context."""
-
-    def __init__(
-        self,
-        block: str,
-        checkpoint: Path,
-        log: Path,
-        *more: str,
-        environ: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(log)
-        names = NAMES | {"MODEL": shlex.quote(str(checkpoint))}
-        exported, argv = parsed(block, VLLM, names)
-        argv += [*ARGUMENTS, "--port", str(self.port), *more]
-        context = multiprocessing.get_context("fork")
-        self._process = context.Process(
-            target=_run, args=({**environ, **exported}, argv, log)
-        )
-
-    def __enter__(self) -> Command:
-        self._process.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.join(60)
-        self._process.kill()
-        self._process.join()
-
-    def alive(self) -> bool:
-        return self._process.is_alive()
-
-
-def parsed(
-    block: str, program: str, names: Mapping[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """What a block exports, and its one command, with other names in it.
-
-    Raises:
-        ValueError: It has another number of commands, or runs another program.
-    """
-    environ: dict[str, str] = {}
-    argvs: list[list[str]] = []
-    for there, name in names.items():
-        block = block.replace(there, name)
-    for line in block.replace("\\\n", "").splitlines():
-        words = shlex.split(line)
-        if words[0] == "export":
-            environ.update(word.split("=", 1) for word in words[1:])
-        else:
-            argvs.append(words)
-    (argv,) = argvs
-    if argv[0] != program:
-        raise ValueError(f"the page runs {argv[0]}, not {program}")
-    return environ, argv
-
-
-def _run(environ: dict[str, str], argv: Sequence[str], log: Path) -> None:
-    os.environ.update(environ | {"SM12X_ENGINE_CAPABILITY": CAPABILITY})
-    with log.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    # Ranks of one machine would sum through shared memory, and round otherwise.
-    ray_double.far_apart()
-    sm12x_double.become(CAPABILITY)
-    sys.argv = list(argv)
-    from vllm.entrypoints.cli.main import main
-
-    main()
 
 
 if __name__ == "__main__":

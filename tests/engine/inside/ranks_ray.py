@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -19,9 +20,21 @@ from checkpoint import Format
 from model import write
 from offline import agreeing
 from ranks import NAMED, PADDED, REFUSED, SIZES, TWO, given, tiny
-from ranks_data import SHARES, forked, judged
+from ranks_data import SHARES, bytes_counted, forked, judged
 from rows import Rows
-from split import COUNT, Said, Split, apart, ask, by_fork, heard, started
+from split import (
+    COUNT,
+    LIMIT,
+    Said,
+    Split,
+    apart,
+    ask,
+    by_fork,
+    heard,
+    left,
+    running,
+    started,
+)
 from told import commands, logged, quoted, seen
 
 UP = (
@@ -35,6 +48,7 @@ ENGINES = ("Creating placement groups for data parallel",)
 ONE_EACH = {TWO: Format.MODELOPT, Split(pipeline=2): Format.COMPRESSED}
 """Splits with a rank on each node, and what they load."""
 BOTH = Split(tensor=2, pipeline=2)
+WHY = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
 
 
 def main(folder: Path, out: Path) -> None:
@@ -152,6 +166,8 @@ def shared(rows: Rows, checkpoint: Path, whole: Any) -> None:
     logged(rows, "DP 2 through Ray: log", ENGINES, log)
     for number in range(len(SHARES)):
         judged(rows, "DP 2 through Ray", number, whole, found)
+    model = tiny(SIZES[PADDED], Format.MODELOPT)
+    bytes_counted(rows, "DP 2 through Ray", model, found, NAMED)
     nodes = {each["node"] for each in found}
     rows.add(
         "DP 2 through Ray: nodes", "an engine on each node",
@@ -163,22 +179,36 @@ def refused(rows: Rows, folder: Path) -> None:
     """A size that no rank can take ends the start through Ray, too."""
     checkpoint = write(folder / "ranks ray no", tiny(REFUSED, Format.MODELOPT))
     lines: list[str] = []
-    ended = ""
-    with heard(lines):
+    ended, before, begun = "", running(), time.monotonic()
+    with heard(lines) as so_far:
         try:
             with started(checkpoint, on_ray(TWO), **NAMED):
                 pass
         except Exception as error:
             ended = f"{type(error).__name__}: {error}"
+        # Ray says of the other when nobody asks for its answer any more.
+        while len(_refusing(so_far(), ended)) < 2 and time.monotonic() - begun < LIMIT:
+            time.sleep(0.2)
     ray_double.free()
-    words = f"intermediate size {REFUSED // 2} per rank, which is no multiple of 16"
+    remain = left(before, begun)
+    took = time.monotonic() - begun
+    ranks = _refusing(lines, ended)
     rows.add(
         f"TP 2 through Ray, intermediate size of {REFUSED // 2} a rank",
-        "the error that the caller gets has the reason",
+        "the error that the caller gets has the reason, the log has the other rank's, "
+        f"all end within {LIMIT:.0f} s",
         f"{ended.partition(':')[0] or 'it started'}, "
-        f"{'with' if words in ended else 'without'} {words}",
-        words in ended,
+        f"{'with' if WHY in ended else 'without'} {WHY}; {len(ranks)} ranks say it; "
+        f"{len(remain)} processes left after {took:.0f} s",
+        WHY in ended and len(ranks) == 2 and not remain and took < LIMIT,
     )  # fmt: skip
+
+
+def _refusing(log: list[str], ended: str) -> set[str]:
+    """Processes that refuse with the reason, in the log or in what the caller gets."""
+    traceback = r"initialize_worker\(\)\S* \(pid=(\d+).*?^ValueError: ([^\n]*)"
+    found = re.findall(traceback, "\n".join([*log, ended]), re.S | re.M)
+    return {process for process, reason in found if WHY in reason}
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ async def _asked(checkpoint: Path, chosen: dict[str, str]) -> list[Any]:
         found = [await _step(engine, share) for share in SHARES]
         kernels = await _of_all(engine, "sm12x_kernels")
         nodes = await _of_all(engine, "sm12x_node")
+        held = await _of_all(engine, "sm12x_bytes")
     finally:
         engine.shutdown()
     return [
@@ -53,6 +54,7 @@ async def _asked(checkpoint: Path, chosen: dict[str, str]) -> list[Any]:
             "steps": [step[rank] for step in found],
             "kernels": kernels[rank],
             "node": nodes[rank],
+            "bytes": held[rank],
         }
         for rank in range(RANKS)
     ]

@@ -80,7 +80,7 @@ def faults(
     apart = seen(APART, found.lines)
     rows.add(
         "a rank with another FlashInfer, through Ray",
-        "the log says so once, at start",
+        "the log warns of it once, at start",
         f"{len(apart)} line: {said(apart)}",
         len(apart) == 1 and f"{OTHER} on rank 1" in apart[0],
     )  # fmt: skip
@@ -90,11 +90,11 @@ def faults(
         "a rank that dies, through Ray",
         "one line names it, Ray says where and how, the caller gets an error, all end "
         f"within {LIMIT:.0f} s",
-        f"{found.error[:80] or 'no error'}; {len(found.alive())} of "
-        f"{len(found.processes)} workers left after {found.seconds:.0f} s; "
+        f"{found.error[:80] or 'no error'}; {len(found.processes)} workers, "
+        f"{len(found.left)} processes left after {found.seconds:.0f} s; "
         f"{len(named)} line: {said(named)}; {len(where)} of Ray",
         bool(found.error) and len(named) == len(where) == 1 < len(found.processes)
-        and not found.alive() and found.seconds < LIMIT,
+        and not found.left and found.seconds < LIMIT,
     )  # fmt: skip
     found = server.attempted(cluster.address, checkpoint, {"flashinfer": OLD}, split)
     named = seen(REFUSED, found.lines, here=HERE)
@@ -102,9 +102,10 @@ def faults(
     all_refused = found.with_words("RayTaskError")
     rows.add(
         "a rank that refuses its FlashInfer, through Ray",
-        f"its machine alone is named, with why; the start ends within {LIMIT:.0f} s",
-        f"{found.error[:80] or 'no error'}, after {found.seconds:.0f} s; "
+        f"its machine alone is named, with why; all end within {LIMIT:.0f} s",
+        f"{found.error[:80] or 'no error'}, {len(found.left)} processes left after "
+        f"{found.seconds:.0f} s; "
         f"{len(named)} of {len(all_refused)} name it; log: {said(why)}",
         bool(found.error and why) and 0 < len(named) == len(all_refused)
-        and found.seconds < LIMIT,
+        and not found.left and found.seconds < LIMIT,
     )  # fmt: skip

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from offline import Tokens, after, apart_of, end, engine, generate, tokens_of
 
@@ -123,6 +126,33 @@ def ask(llm: Any, short: Sequence[Tokens], long: Tokens) -> Said:
 def apart(one: Said, other: Said) -> float:
     """Norm of the difference of logits over that of the other's."""
     return apart_of(one.logits, other.logits)
+
+
+def running() -> set[int]:
+    """Processes below the target's own, those that have lost their parent included.
+
+    But Python's resource trackers, which end with those that use them.
+    """
+    found = set()
+    target = psutil.Process(int(os.environ["SM12X_ENGINE_STARTER"]))
+    for each in target.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            ends_with_others = "resource_tracker" in " ".join(each.cmdline())
+            if each.status() != psutil.STATUS_ZOMBIE and not ends_with_others:
+                found.add(each.pid)
+    return found
+
+
+def left(before: set[int], begun: float) -> list[int]:
+    """Processes that run and did not before; waits until there are none.
+
+    Args:
+        before: What ``running`` said.
+        begun: When the ``LIMIT`` of this began, by ``time.monotonic``.
+    """
+    while (now := running() - before) and time.monotonic() - begun < LIMIT:
+        time.sleep(0.2)
+    return sorted(now)
 
 
 @contextmanager

@@ -13,22 +13,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ray_double
 import sm12x_double
 from checkpoint import Format
 from model import write
-from over_http import free_port
+from one_machine import answered
+from over_http import OverHttp, free_port
 from ranks import SIZES, WHOLE, tiny
-from ranks_nodes import CAPABILITY, NAMES, Command, answers, parsed
 from ranks_ray import ENGINES, THERE, UP
 from rows import Rows
-from split import COUNT, by_fork
+from split import by_fork
 from told import commands, logged, seen
+from typed import CAPABILITY, NAMES, Command, answers, of_copies, parsed
 
 RAY, LOGS = "env/bin/ray", "/tmp/ray/session_latest/logs"
 # Ray takes 127.0.0.1 for a name of the machine's other address.
@@ -62,7 +64,9 @@ def main(folder: Path, out: Path) -> None:
     )  # fmt: skip
     two, copies = (each for each in blocks if "env/bin/vllm" in each)
     (grep,) = (each for each in blocks if LOGS in each)
-    got, log = served(two, checkpoint, out.parent / "ray tensor.log", first.exported)
+    got, log = served(
+        two, checkpoint, out.parent / "ray tensor.log", exported=first.exported
+    )
     logged(rows, "vllm serve through Ray: log", UP, log)
     rows.add(
         "vllm serve through Ray", "the bits of two ranks of one machine, on two nodes",
@@ -71,26 +75,30 @@ def main(folder: Path, out: Path) -> None:
         "second node",
         got == want and second.came_up(grep) == 1,
     )  # fmt: skip
-    got, log = served(copies, checkpoint, out.parent / "ray data.log", first.exported)
+    (got, done), log = served(
+        copies, checkpoint, out.parent / "ray data.log", of_copies, first.exported
+    )
     logged(rows, "vllm serve, copies through Ray: log", ENGINES, log)
-    # How near they are to one process's is `ranks_ray.shared`'s to say.
+    answered(rows, "vllm serve, copies through Ray", got, done)
+    ranks = second.came_up(grep) - 1
     rows.add(
-        "vllm serve, copies through Ray", "answers, with a rank on the second node",
-        f"{len(got)} answers of {[len(tokens) for tokens, _ in got]} tokens; "
-        f"{second.came_up(grep) - 1} rank on the second node",
-        [len(tokens) for tokens, _ in got] == [COUNT] * len(want)
-        and second.came_up(grep) == 2,
+        "vllm serve, copies through Ray: nodes", "a rank on the second node",
+        f"{ranks} rank on the second node", ranks == 1,
     )  # fmt: skip
     out.write_text(json.dumps(rows), encoding="utf-8")
 
 
 def served(
-    block: str, checkpoint: Path, log: Path, exported: Mapping[str, str] | None = None
-) -> tuple[list[Any], list[str]]:
-    """What the block's server answers in a shell with these variables, and its log."""
-    with Command(block, checkpoint, log, environ=exported or {}) as server:
+    block: str,
+    checkpoint: Path,
+    log: Path,
+    ask: Callable[[OverHttp], Any] = answers,
+    exported: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Any, list[str]]:
+    """What the block's server says in a shell with these variables, and its log."""
+    with Command(block, checkpoint, log, environ=exported) as server:
         server.wait(server.alive)
-        return answers(server), server.said().splitlines()
+        return ask(server), server.said().splitlines()
 
 
 @dataclass(frozen=True)
