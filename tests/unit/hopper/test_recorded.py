@@ -238,7 +238,7 @@ def test_a_readme_without_the_section_is_said(line: str) -> None:
     [
         ("sanitizer", ("memcheck", "static"), {"errors": 1}, "memcheck and initcheck"),
         ("sanitizer", ("racecheck", "micro"), {"errors": 1}, "and none in that of"),
-        ("ranks_race", ("racecheck",), {"warnings": 1}, "racecheck reports nothing"),
+        ("ranks_race", ("racecheck",), {"warnings": 1}, "and reports nothing"),
         ("engine", ("eager",), {"what came of it": "tokens [1]"}, "with the same to"),
     ],
 )
@@ -252,6 +252,19 @@ def test_words_that_the_records_do_not_say_are_known(
         row[told["columns"].index(column)] = value
     assert [one for one in section.unborne(worse) if words in one]
     assert [*section.unborne(RECORDS)] == []
+
+
+def test_the_section_names_the_kernels_of_halves_that_racecheck_saw() -> None:
+    other = deepcopy(RECORDS)
+    told = other[-1]["parts"]["ranks_race"]
+    for row in told["rows"]:
+        row[told["columns"].index("kernels")] = "69 dense, 46 direct_micro"
+    for records, kernels in (
+        (RECORDS, " direct micro and static"),
+        (other, " and direct micro"),
+    ):
+        said = " ".join(section.section(records, SERIES).split())
+        assert f"{kernels}, and reports nothing there" in said
 
 
 def test_racecheck_of_both_releases_stands_in_one_table() -> None:
