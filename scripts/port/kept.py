@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -76,9 +76,9 @@ class Kept:
             paths: What the whole series touches.
             more: What else the outcome follows from, each with a telling `repr`.
         """
-        ids = [_ids(base), _ids(new)]
-        root = _digest(*_tool(), *ids, repr(sorted(paths)), *map(repr, more))
-        path = cache_dir() / "ports" / f"{ids[0][:16]}-{ids[1][:16]}.kept"
+        trees = base.tree, new.tree
+        root = _digest(*_tool(), *trees, repr(sorted(paths)), *map(repr, more))
+        path = cache_dir() / "ports" / f"{trees[0][:16]}-{trees[1][:16]}.kept"
         return cls(path, root, list(_load(path, root)))
 
     def take(self, step: Step, chain: Chain) -> tuple[PatchResult, Answer] | None:
@@ -149,11 +149,6 @@ def _load(path: Path, root: str) -> tuple[Row, ...]:
     except (OSError, msgspec.MsgspecError):
         return ()
     return found.rows if found.root == root else ()
-
-
-def _ids(source: Source) -> str:
-    rows: Mapping[str, tuple[int, str]] = source.ids
-    return _digest(*(f"{path} {mode} {blob}" for path, (mode, blob) in rows.items()))
 
 
 @cache
