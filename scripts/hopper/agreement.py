@@ -9,8 +9,8 @@ from typing import Any
 from scripts.hopper.judge import AT_TIES, SAME_BITS, is_same
 from scripts.hopper.known import ROWS
 from scripts.hopper.record import release
-from scripts.hopper.tables import table
-from scripts.hopper.wording import Record, Records, largest, listed, up, word
+from scripts.hopper.tables import Record, Records, table
+from scripts.hopper.wording import largest, listed, up, word
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
 
@@ -21,7 +21,7 @@ def kernels(records: Records, same: bool) -> str:
     for row in (row for record in records for row in table(record, "regimes")):
         name = row["regime"].removesuffix("_gated").replace("_", " ")
         found[name] = found.get(name, True) and row["runs apart"] == 0
-    return listed(name for name, is_same in found.items() if is_same == same)
+    return listed(name for name, alike in found.items() if alike == same)
 
 
 def double(records: Records) -> str:

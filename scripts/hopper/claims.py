@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from scripts import ROOT
 from scripts.base.errors import Finding
@@ -16,14 +15,13 @@ from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
 from scripts.hopper.known import HELD
 from scripts.hopper.section import ERRORS, HEAD, errors, section, unborne
-from scripts.hopper.tables import ran
+from scripts.hopper.tables import Record, ran
 from scripts.in_vllm import hopper_cases as cases
 from scripts.series.identity import Identity
 
 README = ROOT / "README.md"
 _SECTION = re.compile(rf"^{re.escape(HEAD)}\n.*?(?=^## |\Z)", re.M | re.S)
 _ERRORS = re.compile(rf"^{re.escape(ERRORS)}.*$", re.M)
-Record = Mapping[str, Any]
 
 
 def contradicted(

@@ -18,8 +18,8 @@ from scripts.hopper.complete import missing
 from scripts.hopper.derived import impossible
 from scripts.hopper.facts import untrue
 from scripts.hopper.judge import broken
-from scripts.hopper.results import Record, load
-from scripts.hopper.tables import runs
+from scripts.hopper.results import load
+from scripts.hopper.tables import Record, runs
 from scripts.series.identity import Identity
 
 FOLDER = RECORDS / "hopper"

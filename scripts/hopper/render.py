@@ -10,7 +10,7 @@ from scripts.hopper import sanitizer
 from scripts.hopper.judge import is_same
 from scripts.hopper.record import made_on
 from scripts.hopper.served import ENGINE
-from scripts.hopper.tables import runs, table
+from scripts.hopper.tables import Row, runs, table
 from scripts.in_vllm.hopper_cases import (
     ALL_PADDED,
     COLUMNS,
@@ -23,7 +23,6 @@ from scripts.reports import of_series
 from scripts.selection.report import columns
 from scripts.series.identity import Identity
 
-Row = dict[str, Any]
 DOUBLE = "with the GPU's reciprocal"
 _FROM_MEMORY = [model.name for model in models() if model.is_from_memory]
 _NOT_SHOWN = (

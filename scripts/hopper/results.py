@@ -9,7 +9,7 @@ ran what the first did not.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import msgspec
 
 from scripts.base import decode
 from scripts.base.errors import Finding
+from scripts.hopper.tables import Record
 from scripts.in_vllm.hopper_cases import COLUMNS, MULTIPROCESSORS
 from scripts.in_vllm.hopper_rows import unfolded
 
-Record = Mapping[str, Any]
 _HEAD = ("machine", "bundle")
 
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.hopper.known import REPORTS, SMALLER
-from scripts.hopper.tables import table
-
-Row = dict[str, Any]
+from scripts.hopper.tables import Row, table
 
 
 def reports(record: Mapping[str, Any]) -> list[Sequence[Any]]:

@@ -11,8 +11,8 @@ from typing import Any
 from scripts.hopper.agreement import double, same_bits, unexplained, unordered
 from scripts.hopper.judge import DIRECT_MOST, within_rounding
 from scripts.hopper.record import made_on, release
-from scripts.hopper.tables import number, runs, table
-from scripts.hopper.wording import Record, Records, filled, listed, word
+from scripts.hopper.tables import Record, Records, number, runs, table
+from scripts.hopper.wording import filled, listed, word
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
 from scripts.series.identity import Identity

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+Record = Mapping[str, Any]
+Records = Sequence[Record]
 Row = Mapping[str, Any]
 
 

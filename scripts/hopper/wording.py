@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from scripts.hopper.tables import number, table
+from scripts.hopper.tables import Records, number, table
 
-Record = Mapping[str, Any]
-Records = Sequence[Record]
 _WORDS = (
     "none", "one", "two", "three", "four", "five", "six", "seven", "eight",
     "nine", "ten", "eleven", "twelve",

@@ -9,8 +9,7 @@ import pytest
 
 from scripts import ROOT
 from scripts.hopper import record
-from scripts.hopper.results import Record
-from scripts.hopper.tables import table
+from scripts.hopper.tables import Record, table
 from scripts.hopper.wording import up
 from scripts.in_vllm import hopper_models
 from scripts.upstream import lock

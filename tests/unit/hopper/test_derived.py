@@ -11,7 +11,7 @@ import pytest
 from scripts.hopper import claims, judge, record
 from scripts.hopper.derived import impossible
 from scripts.hopper.known import HELD
-from scripts.hopper.results import Record
+from scripts.hopper.tables import Record
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_models
 from tests.unit.hopper.runs import RELEASE, SERIES, at, changed, prepared, result

@@ -25,8 +25,7 @@ from scripts.hopper import (
     sanitizer,
     section,
 )
-from scripts.hopper.results import Record
-from scripts.hopper.tables import table
+from scripts.hopper.tables import Record, table
 from scripts.in_vllm import hopper_cases as cases
 from scripts.in_vllm import hopper_rows
 from scripts.series.identity import Identity, here
