@@ -25,7 +25,7 @@ from scripts.series.adopt import adopt as adopt_series
 from scripts.series.mailbox import parse
 from scripts.series.render import format_patches
 from scripts.series.table import lanes_on, render
-from scripts.upstream import fetch, lock
+from scripts.upstream import lock, sdist_contents
 from scripts.upstream.pin import pin
 
 
@@ -106,7 +106,7 @@ def adopt(work: Checkout, version: str) -> tuple[str, ...]:
     tip = git.text("rev-parse", "HEAD")
     files = format_patches(git, base, tip)
     made = [parse(name, data) for name, data in files.items()]
-    lanes = lanes_on(made, lambda: fetch.obtain(pinned.sdist))
+    lanes = lanes_on(made, partial(sdist_contents.read, pinned.sdist))
     pairs = zip(old, successors(old, made), strict=True)
     renamed = {was.name: now.name if now else None for was, now in pairs}
     follow = partial(readme.follow, old=before, new=pinned, renamed=renamed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -178,6 +179,7 @@ def patch_installed_verb(
     ] = False,
 ) -> None:
     """Put the series into a vLLM that is installed already, all or nothing."""
+    from scripts.upstream import sdist_contents
     from scripts.upstream.fetch import obtain
     from scripts.wheel.inputs import patched_tree, require_tree
     from scripts.wheel.installed.patch_installed import patch_installed, revert
@@ -188,4 +190,5 @@ def patch_installed_verb(
     lock, patches = _inputs(Checkout())
     sdist = obtain(lock.sdist)
     require_tree(lock, patched_tree(lock, sdist, patches))
-    say(str(patch_installed(python, lock, patches, lambda: sdist)))
+    read = partial(sdist_contents.source, sdist, lock.sdist)
+    say(str(patch_installed(python, lock, patches, read)))

@@ -36,9 +36,8 @@ from scripts.series.render import format_patches
 from scripts.series.replay import Step
 from scripts.series.required import lock_values, own_companions
 from scripts.series.table import lanes_on, render
-from scripts.upstream import cache
+from scripts.upstream import cache, sdist_contents
 from scripts.upstream import lock as lockfile
-from scripts.upstream.fetch import obtain
 from scripts.upstream.pin import pin
 from scripts.upstream.release_facts import VERSION_FILE, as_version, read
 
@@ -134,7 +133,7 @@ def _filled(
     tip = commit_steps(git, base, steps)
     files = format_patches(git, base, tip)
     made = [parse(name, data) for name, data in files.items()]
-    lanes = lanes_on(made, lambda: obtain(lock.sdist))
+    lanes = lanes_on(made, partial(sdist_contents.read, lock.sdist))
     names = named(patches, [step.patch for step in steps], list(files))
     follow = partial(readme.follow, old=old, new=lock, renamed=names)
     adopt(new, files, render(made, lanes), lock.tag, follow)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from packaging.version import Version
 
@@ -13,7 +14,7 @@ from scripts.release import changelog
 from scripts.release.repository import Repository, tag_of
 from scripts.series import folder
 from scripts.series.check.run import check
-from scripts.series.check.source import reader
+from scripts.upstream import sdist_contents
 from scripts.upstream.lock import Lock
 
 _SHOWN = 10
@@ -61,7 +62,7 @@ def obstacles(at: Checkout, lock: Lock) -> Iterator[str]:
             f"{_RAISE}"
         )
     yield from _given(at, here, version)
-    report = check(lock, at.patches, reader(lock))
+    report = check(lock, at.patches, partial(sdist_contents.read, lock.sdist))
     if not report.passes:
         problems = [str(p) for p in report.problems]
         more = f"\n... {len(problems)} in all" if len(problems) > _SHOWN else ""

@@ -10,18 +10,17 @@ tools/build_rust.py of the pinned sdist.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 from scripts.base.errors import Finding
-from scripts.base.object_ids import Entry
 from scripts.series.diff import FilePatch
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Tree, replay
+from scripts.series.replay import replay
 from scripts.upstream.release_facts import REQUIREMENTS, but_companions
-from scripts.upstream.sdist import members
+from scripts.upstream.sdist_contents import Reader
 
 
 class Lane(Enum):
@@ -111,20 +110,14 @@ def _sides(change: FilePatch) -> tuple[bytes, bytes]:
     return before, after
 
 
-def source_tree(sdist: Path, want: Callable[[str], bool]) -> Tree:
-    """Files of the sdist that `want` names, to look up by path."""
-    files = {m.path: Entry(m.mode, m.data) for m in members(sdist) if want(m.path)}
-    return files.get
-
-
 def belongs_to_source(
-    patches: Sequence[Patch], sdist: Callable[[], Path] | None = None
+    patches: Sequence[Patch], read: Reader | None = None
 ) -> list[tuple[Patch, str, int]]:
     """Changes that the overlay cannot carry: patch, path, line in the patch.
 
     Args:
         patches: The series.
-        sdist: Gives upstream's sdist, verified. Called only if a patch touches
+        read: Reads upstream's sdist. Called only if a patch touches
             pyproject.toml, which the wheel does not hold; without it such a
             patch counts as source.
 
@@ -136,8 +129,8 @@ def belongs_to_source(
         for change in patch.files:
             if change.path == REQUIREMENTS and change.old_mode and change.new_mode:
                 states[patch.name, REQUIREMENTS] = _sides(change)
-    if sdist and any(c.path == PYPROJECT for p in patches for c in p.files):
-        tree = source_tree(sdist(), PYPROJECT.__eq__)
+    if read and any(c.path == PYPROJECT for p in patches for c in p.files):
+        tree = read(PYPROJECT.__eq__).files.get
         now = tree(PYPROJECT)
         for step in replay(patches, tree, PYPROJECT.__eq__):
             if PYPROJECT in step.changes:
@@ -156,15 +149,13 @@ def belongs_to_source(
     ]
 
 
-def require_overlay(
-    patches: Sequence[Patch], sdist: Callable[[], Path] | None = None
-) -> None:
+def require_overlay(patches: Sequence[Patch], read: Reader | None = None) -> None:
     """Refuse a series that needs a build.
 
     Raises:
         Finding: It does; the message names every patch and file.
     """
-    if bad := belongs_to_source(patches, sdist):
+    if bad := belongs_to_source(patches, read):
         raise Finding(
             "the series changes what is compiled or read by the build",
             where="\n".join(f"patches/{p.name}:{at} ({path})" for p, path, at in bad),

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from functools import partial
 
 from scripts.series.lane import Lane, belongs_to_source, lane
 from scripts.series.mailbox import Patch
 from scripts.series.trailers import Key, description, trailers
-from scripts.upstream import lock
-from scripts.upstream.fetch import obtain
+from scripts.upstream import lock, sdist_contents
+from scripts.upstream.sdist_contents import Reader
 
 NAME = "README.md"
 
@@ -81,7 +81,7 @@ def render(patches: list[Patch], lanes: Mapping[str, str] | None = None) -> str:
         Finding: A change to pyproject.toml does not apply to that source.
     """
     if lanes is None:
-        lanes = lanes_on(patches, lambda: obtain(lock.load().sdist))
+        lanes = lanes_on(patches, partial(sdist_contents.read, lock.load().sdist))
     rule = "|".join("---" for _ in COLUMNS)
     rows = "".join(_row(patch, lanes[patch.name]) for patch in patches)
     return f"{HEAD}| {' | '.join(COLUMNS)} |\n|{rule}|\n{rows}"
@@ -98,17 +98,17 @@ def word(found: Collection[Lane]) -> str:
     return "overlay" if Lane.OVERLAY in found else "no wheel"
 
 
-def lanes_on(patches: list[Patch], sdist: Callable[[], Path]) -> dict[str, str]:
+def lanes_on(patches: list[Patch], read: Reader) -> dict[str, str]:
     """The lane of each patch by name.
 
     Args:
         patches: The series, in order.
-        sdist: As for `lane.belongs_to_source`.
+        read: As for `lane.belongs_to_source`.
 
     Raises:
         Finding: As `lane.belongs_to_source`.
     """
-    source = {patch.name for patch, _, _ in belongs_to_source(patches, sdist)}
+    source = {patch.name for patch, _, _ in belongs_to_source(patches, read)}
     return {
         patch.name: word(
             {Lane.SOURCE}

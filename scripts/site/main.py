@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from scripts.site.release import Rebuilt, Release
 from scripts.site.series import views
 from scripts.site.tables import Table
 from scripts.upstream import lock as lockfile
-from scripts.upstream.fetch import obtain
+from scripts.upstream import sdist_contents
 
 SECTIONS: Mapping[str, tuple[str, type[Any]]] = {
     "matrix": ("make matrix", Matrix),
@@ -83,7 +84,7 @@ def build(at: Checkout) -> Made:
     """
     lock = lockfile.load(at.lock)
     patches = folder.load(at.patches)
-    series = views(patches, lanes_on(patches, lambda: obtain(lock.sdist)))
+    series = views(patches, lanes_on(patches, partial(sdist_contents.read, lock.sdist)))
     found = {
         name: find(at, lock.patched_tree, name, make, kind, RECORDS.get(name))
         for name, (make, kind) in SECTIONS.items()

@@ -14,12 +14,11 @@ from scripts.upstream.lock import Artifact
 from scripts.upstream.transfer import transfer
 
 
-def download(artifact: Artifact, index_url: str | None, kept: Path) -> Path:
+def download(artifact: Artifact, kept: Path) -> Path:
     """Find the artifact on the package index, bring it, check it, keep it.
 
     Args:
         artifact: File name, size and digest, as in the lock.
-        index_url: Simple index; else see `scripts.upstream.index.open_index`.
         kept: The cache's place for it; the caller holds the lock for it.
 
     Returns:
@@ -29,7 +28,7 @@ def download(artifact: Artifact, index_url: str | None, kept: Path) -> Path:
         Finding: The index has another file of that name; nothing is kept.
         Unusable: Index, server or disk fail; what came is resumed next time.
     """
-    source = index.open_index(index_url)
+    source = index.open_index()
     project = artifact.filename.split("-", 1)[0]
     offer = next(
         (o for o in source.offers(project) if o.filename == artifact.filename), None

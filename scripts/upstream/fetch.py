@@ -13,13 +13,13 @@ from scripts.upstream import cache
 from scripts.upstream.lock import Artifact
 
 
-def upstream_folder(given: Path | None = None) -> Path | None:
-    """`given` or $UPSTREAM_DIR: files that somebody else downloaded.
+def upstream_folder() -> Path | None:
+    """$UPSTREAM_DIR: files that somebody else downloaded.
 
     Raises:
         Unusable: It is no folder that can be read.
     """
-    named = str(given) if given else os.environ.get("UPSTREAM_DIR", "")
+    named = os.environ.get("UPSTREAM_DIR", "")
     if not named:
         return None
     folder = Path(named).absolute()
@@ -37,36 +37,24 @@ def is_offline() -> bool:
     return any(cache.is_set(name) for name in ("SM12X_OFFLINE", "PIP_NO_INDEX"))
 
 
-def obtain(
-    artifact: Artifact,
-    *,
-    upstream_dir: Path | None = None,
-    index_url: str | None = None,
-    offline: bool = False,
-) -> Path:
+def obtain(artifact: Artifact) -> Path:
     """A local file that is the artifact: its size and digest were checked.
 
-    Looked for in `upstream_dir` (used in place, never written to), then in
+    Looked for in $UPSTREAM_DIR (used in place, never written to), then in
     the cache, then on the package index.
-
-    Args:
-        artifact: File name, size and digest, as in the lock.
-        upstream_dir: Folder to look in first; else $UPSTREAM_DIR.
-        index_url: Simple index; else see `scripts.upstream.index.open_index`.
-        offline: Do not use the network; $SM12X_OFFLINE says the same.
 
     Raises:
         Finding: A file was found and is another; nothing of it is used.
         Unusable: The file is nowhere, or cache or network fail.
     """
-    folder = upstream_folder(upstream_dir)
+    folder = upstream_folder()
     if folder is not None and os.path.lexists(folder / artifact.filename):
         cache.check(folder / artifact.filename, artifact)
         return folder / artifact.filename
     kept = cache.object_path(artifact)
     if _in_cache(kept, artifact):
         return kept
-    if offline or is_offline():
+    if is_offline():
         raise Unusable(
             f"{artifact.filename} is not here, and the network may not be used",
             where=f"UPSTREAM_DIR={folder or ' (not set)'}\n{kept}",
@@ -83,7 +71,7 @@ def obtain(
         # Slow to import, and seldom needed.
         from scripts.upstream.download import download
 
-        return download(artifact, index_url, kept)
+        return download(artifact, kept)
 
 
 def _in_cache(kept: Path, artifact: Artifact) -> bool:

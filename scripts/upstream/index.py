@@ -127,17 +127,17 @@ class Index:
         )
 
 
-def open_index(url: str | None = None) -> Index:
-    """The index at `url`, or the one that the machine is set up for.
+def open_index() -> Index:
+    """The index that the machine is set up for.
 
-    In this order: the argument, UPSTREAM_INDEX_URL, PIP_INDEX_URL,
-    UV_DEFAULT_INDEX, UV_INDEX_URL, pip's configuration, the library's default.
+    In this order: UPSTREAM_INDEX_URL, PIP_INDEX_URL, UV_DEFAULT_INDEX,
+    UV_INDEX_URL, pip's configuration, the library's default.
     """
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
     pip = pip_settings()
     names = ("UPSTREAM_INDEX_URL", "PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
-    chosen = next(filter(None, (url, *map(os.environ.get, names))), None)
+    chosen = next(filter(None, map(os.environ.get, names)), None)
     chosen = chosen or pip.get("index-url") or PYPI_SIMPLE_ENDPOINT
     # uv allows a name before the address.
     return Index(re.sub(r"^[\w.-]+=(?=\w+://)", "", chosen), _session(pip))

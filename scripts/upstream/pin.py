@@ -68,26 +68,16 @@ patched-tree = ""
 """
 
 
-def pin(
-    version: str,
-    lock_path: Path = lock.PATH,
-    *,
-    upstream_dir: Path | None = None,
-    index_url: str | None = None,
-    offline: bool = False,
-) -> Lock:
+def pin(version: str, lock_path: Path = lock.PATH) -> Lock:
     """Write the lock for a release, after checking every file of it.
 
-    The files come from `upstream_dir` if all of them are there, else from the
+    The files come from $UPSTREAM_DIR if all of them are there, else from the
     package index, whose digests they must have. Another version than the
     lock's starts a new series: N is 1, and what git recorded is dropped.
 
     Args:
         version: The release, such as `0.33.0`.
         lock_path: The lock; it is made if it is not there.
-        upstream_dir: As for `scripts.upstream.fetch.obtain`.
-        index_url: As for `scripts.upstream.fetch.obtain`.
-        offline: As for `scripts.upstream.fetch.obtain`.
 
     Returns:
         The lock as written.
@@ -102,23 +92,18 @@ def pin(
         before = lock.load(lock_path)
         text = lock_path.read_text(encoding="utf-8")
 
-    folder = fetch.upstream_folder(upstream_dir)
+    folder = fetch.upstream_folder()
     artifacts = _from_folder(folder, wanted) if folder is not None else None
     if artifacts is None:
-        if offline or fetch.is_offline():
+        if fetch.is_offline():
             raise Unusable(
                 f"cannot pin vLLM {wanted}: the network may not be used",
                 where=f"UPSTREAM_DIR={folder or ' (not set)'}",
                 next="set UPSTREAM_DIR to a folder with its sdist and wheels, "
                 "or unset SM12X_OFFLINE and PIP_NO_INDEX",
             )
-        artifacts = _from_index(index_url, wanted)
-    paths = {
-        kind: fetch.obtain(
-            a, upstream_dir=upstream_dir, index_url=index_url, offline=offline
-        )
-        for kind, a in artifacts.items()
-    }
+        artifacts = _from_index(wanted)
+    paths = {kind: fetch.obtain(a) for kind, a in artifacts.items()}
     found = release_facts.read(paths["sdist"])
     # `0.33` is the release 0.33.0, which its own files call it by.
     if canonicalize_version(found.version) != canonicalize_version(wanted):
@@ -167,8 +152,8 @@ def _from_folder(folder: Path, version: Version) -> dict[str, Artifact] | None:
     }
 
 
-def _from_index(url: str | None, version: Version) -> dict[str, Artifact]:
-    source = index.open_index(url)
+def _from_index(version: Version) -> dict[str, Artifact]:
+    source = index.open_index()
     where = index.masked(source.url)
     offers = {o.filename: o for o in source.offers(PROJECT)}
     chosen = choose(offers, version, where)

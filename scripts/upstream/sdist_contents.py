@@ -62,6 +62,10 @@ class Source:
         return {path.partition("/")[0] for path in self.ids if "/" in path}
 
 
+Reader = Callable[[Want], Source]
+"""Reads one archive: `partial` of `read`, or of `source`."""
+
+
 @dataclass(frozen=True)
 class _Paths:
     """Where the cache keeps what is known of one archive."""

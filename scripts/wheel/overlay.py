@@ -113,9 +113,10 @@ def build(
     def judge() -> None:
         # Imported here: the copy begins before anything of it is needed.
         from scripts.series.lane import require_overlay
+        from scripts.upstream.sdist_contents import source
         from scripts.wheel.inputs import patched_tree, require_tree
 
-        require_overlay(patches, sdist)
+        require_overlay(patches, lambda want: source(sdist(), lock.sdist, want))
         require_tree(lock, patched_tree(lock, sdist(), patches))
 
     artifact = base_artifact(lock, base_wheel)

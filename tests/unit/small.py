@@ -12,9 +12,11 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scripts.upstream import lock as lock_file
+from scripts.upstream.sdist_contents import Reader, source
 from tests.unit.small_files import TOP
 
 FORMAT = (
@@ -80,6 +82,11 @@ class Small:
     @property
     def sdist(self) -> Path:
         return self.upstream_dir / f"{TOP}.tar.gz"
+
+    @property
+    def read(self) -> Reader:
+        """Reads the archive, as the tools take it."""
+        return partial(source, self.sdist, self.lock.sdist)
 
     @property
     def lock_path(self) -> Path:

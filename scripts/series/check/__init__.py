@@ -5,6 +5,5 @@ from __future__ import annotations
 
 from scripts.series.check.problem import Problem, Rule, Severity
 from scripts.series.check.run import Report, check, main
-from scripts.series.check.source import reader
 
-__all__ = ["Problem", "Report", "Rule", "Severity", "check", "main", "reader"]
+__all__ = ["Problem", "Report", "Rule", "Severity", "check", "main"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scripts.base.console import note, say
@@ -32,11 +33,12 @@ from scripts.series.check.problem import (
     in_order,
     printable,
 )
-from scripts.series.check.source import Reader, reader
 from scripts.series.lane import Lane, lane
 from scripts.series.mailbox import Patch, parse
 from scripts.series.trailers import named_test, trailers
+from scripts.upstream import sdist_contents
 from scripts.upstream.lock import Lock, load
+from scripts.upstream.sdist_contents import Reader
 
 WRAPPED = "its lines were wrapped or joined"
 
@@ -63,7 +65,7 @@ def check(lock: Lock, folder: Path, read: Reader) -> Report:
     Args:
         lock: The pin.
         folder: `patches/`.
-        read: Reads the pinned source, see `source.reader`.
+        read: Reads the pinned source.
 
     Raises:
         Finding: The source archive is damaged.
@@ -203,15 +205,12 @@ def _common(a: list[str], b: list[str]) -> Iterator[str]:
         yield one
 
 
-def main(
-    checkout: Checkout, as_data: bool = False, upstream_dir: Path | None = None
-) -> int:
+def main(checkout: Checkout, as_data: bool = False) -> int:
     """Print what `check` finds.
 
     Args:
         checkout: Holds the lock and the series.
         as_data: Print a JSON array in place of lines and table.
-        upstream_dir: The offline folder, as for `fetch.obtain`.
 
     Returns:
         The exit code: 1 if there is an error, else 0.
@@ -220,7 +219,7 @@ def main(
         Finding, Unusable: As `check`, and as `lock.load` and `fetch.obtain`.
     """
     lock = load(checkout.lock)
-    report = check(lock, checkout.patches, reader(lock, upstream_dir))
+    report = check(lock, checkout.patches, partial(sdist_contents.read, lock.sdist))
     if as_data:
         say(as_json(report.problems))
         return 0 if report.passes else 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -21,6 +21,7 @@ from scripts.series.folder import fingerprint
 from scripts.series.lane import require_overlay
 from scripts.series.mailbox import Patch
 from scripts.upstream.lock import Lock
+from scripts.upstream.sdist_contents import Reader
 from scripts.wheel.embedded_files import in_wheel
 from scripts.wheel.install import installer, way_back
 from scripts.wheel.installed import journal
@@ -83,7 +84,7 @@ def patch_installed(
     python: str,
     lock: Lock,
     patches: Sequence[Patch],
-    sdist: Callable[[], Path] | None = None,
+    read: Reader | None = None,
 ) -> Report:
     """Put the series into the vLLM of an environment, all or nothing.
 
@@ -92,7 +93,7 @@ def patch_installed(
         lock: The pin; the installed version must be its, a local version of
             another builder (`+cu129`) aside, as every preimage is checked.
         patches: The series.
-        sdist: As for `scripts.series.lane.require_overlay`.
+        read: As for `scripts.series.lane.require_overlay`.
 
     Raises:
         Finding: The installed files are not upstream's, were edited after an
@@ -101,7 +102,7 @@ def patch_installed(
         Unusable: No vLLM of the pinned version that can be written, or another
             run is at work.
     """
-    require_overlay(patches, sdist)
+    require_overlay(patches, read)
     at = find(python)
     require_version(at, lock)
     with alone(at):

@@ -140,7 +140,7 @@ def test_the_index_has_what_they_install() -> None:
     """Each version that a fix names can be had: asked, not brought."""
     wanted = set(SPEC.findall("\n".join(fixes(WELL)))) - {("b12x", "1.5.1")}
     assert {name for name, _ in wanted} >= {"torch", "flashinfer-python"}
-    index = open_index(None)
+    index = open_index()
     for name, version in sorted(wanted):
         files = [offer.filename for offer in index.offers(name)]
         assert [f for f in files if f.split("-")[1] == version], (name, version)

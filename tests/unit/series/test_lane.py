@@ -94,7 +94,7 @@ def test_series_that_only_lints(small: Small) -> None:
     small.edit(message("lint: less"), "pyproject.toml", '"SIM", ', "")
     small.export()
     patches = folder.load(small.patches)
-    assert belongs_to_source(patches, lambda: small.sdist) == []
+    assert belongs_to_source(patches, small.read) == []
     # Without the sdist it cannot be told, and is refused.
     (found,) = belongs_to_source(patches)
     assert found[:2] == (patches[-1], "pyproject.toml")
@@ -106,7 +106,7 @@ def test_every_patch_and_file_is_named(small: Small) -> None:
     small.edit(message("build: two"), "pyproject.toml", '>=77.0.3"', '>=78"')
     small.export()
     with pytest.raises(Finding) as e:
-        require_overlay(folder.load(small.patches), lambda: small.sdist)
+        require_overlay(folder.load(small.patches), small.read)
     where = str(e.value.where).splitlines()
     assert len(where) == 2
     assert where[0].startswith("patches/0004-build-one.patch:")

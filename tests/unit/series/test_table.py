@@ -63,7 +63,7 @@ def test_lane_of_pyproject_depends_on_its_tables(
     small.edit(message("build: change pyproject"), "pyproject.toml", old, new)
     small.export()
     patches = folder.load(small.patches)
-    found = lanes_on(patches, lambda: small.sdist)
+    found = lanes_on(patches, small.read)
     assert list(found.values()) == ["overlay", "overlay", "overlay", lane]
 
 

@@ -92,7 +92,7 @@ def like(was: Any) -> st.SearchStrategy[Any]:
 @pytest.fixture(scope="module")
 def drawn(small_template: Small) -> Any:
     patches = folder.load(small_template.patches)
-    series = views(patches, lanes_on(patches, lambda: small_template.sdist))
+    series = views(patches, lanes_on(patches, small_template.read))
 
     def draw(found: dict[str, Found[Any]]) -> str:
         files = page.render(small_template.lock, series, found, {"12.0": "A device"})

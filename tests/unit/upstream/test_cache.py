@@ -55,14 +55,19 @@ def test_no_place_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("offline", [False, True])
 def test_altered_in_the_cache(
-    site: Site, artifact: Artifact, capsys: pytest.CaptureFixture[str], offline: bool
+    site: Site,
+    artifact: Artifact,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    offline: bool,
 ) -> None:
     path = obtain(artifact)
     path.chmod(0o644)
     path.write_bytes(DATA[:-1] + b"x")
     if offline:
+        monkeypatch.setenv("SM12X_OFFLINE", "1")
         with pytest.raises(Unusable, match="network may not be used"):
-            obtain(artifact, offline=True)
+            obtain(artifact)
         assert not path.exists()
     else:
         assert obtain(artifact).read_bytes() == DATA

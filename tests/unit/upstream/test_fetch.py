@@ -31,10 +31,13 @@ def test_download_then_cache(site: Site, artifact: Artifact, html: bool) -> None
     assert kept_files() == [NAME]
 
 
-def test_cache_works_without_network(site: Site, artifact: Artifact) -> None:
+def test_cache_works_without_network(
+    site: Site, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = obtain(artifact)
     asked = len(site.requests)
-    assert obtain(artifact, offline=True) == path
+    monkeypatch.setenv("SM12X_OFFLINE", "1")
+    assert obtain(artifact) == path
     assert len(site.requests) == asked
 
 
@@ -84,20 +87,27 @@ def test_upstream_dir_comes_first(
     folder.chmod(0o555)
     monkeypatch.setenv("UPSTREAM_DIR", str(folder))
     before = folder.stat()
-    assert obtain(artifact, offline=True) == folder / NAME
+    assert obtain(artifact) == folder / NAME
+    monkeypatch.setenv("SM12X_OFFLINE", "1")
     assert obtain(artifact) == folder / NAME
     assert folder.stat().st_mtime_ns == before.st_mtime_ns
     assert not site.requests
     assert kept_files() == []
 
 
-def test_upstream_dir_without_the_file(artifact: Artifact, tmp_path: Path) -> None:
-    assert obtain(artifact, upstream_dir=tmp_path) == object_path(artifact)
+def test_upstream_dir_without_the_file(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(tmp_path))
+    assert obtain(artifact) == object_path(artifact)
 
 
-def test_upstream_dir_that_is_none(artifact: Artifact, tmp_path: Path) -> None:
+def test_upstream_dir_that_is_none(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(tmp_path / "typo"))
     with pytest.raises(Unusable, match="UPSTREAM_DIR is no folder"):
-        obtain(artifact, upstream_dir=tmp_path / "typo")
+        obtain(artifact)
 
 
 @pytest.mark.parametrize(
@@ -110,15 +120,21 @@ def test_upstream_dir_that_is_none(artifact: Artifact, tmp_path: Path) -> None:
     ],
 )
 def test_upstream_dir_with_another_file(
-    site: Site, artifact: Artifact, tmp_path: Path, data: bytes | None, found: str
+    site: Site,
+    artifact: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    data: bytes | None,
+    found: str,
 ) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(tmp_path))
     path = tmp_path / NAME
     if data is None:
         path.mkdir()
     else:
         path.write_bytes(data)
     with pytest.raises(Finding, match="is not the file") as caught:
-        obtain(artifact, upstream_dir=tmp_path)
+        obtain(artifact)
     assert caught.value.where == str(path)
     assert artifact.sha256 in str(caught.value.expected)
     assert found in str(caught.value.found)

@@ -68,7 +68,6 @@ def test_index_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     ]:
         monkeypatch.setenv(name, value)
         assert index.open_index().url == url
-    assert index.open_index("http://arg.invalid").url == "http://arg.invalid"
     monkeypatch.setenv("SSL_CERT_FILE", "/ssl.pem")
     assert index.open_index().session.verify == "/ssl.pem"
     monkeypatch.setenv("PIP_CERT", "/pip.pem")
@@ -90,22 +89,29 @@ def test_proxy_is_honoured(
 
 @pytest.mark.parametrize("absolute", [False, True])
 def test_password_reaches_index_and_file_but_no_message(
-    site: Site, artifact: Artifact, capsys: pytest.CaptureFixture[str], absolute: bool
+    site: Site,
+    artifact: Artifact,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    absolute: bool,
 ) -> None:
     site.absolute = absolute
     url = site.url.replace("://", "://me:secret@")
+    monkeypatch.setenv("UPSTREAM_INDEX_URL", url)
     site.faults = [Fault.CUT]
-    obtain(artifact, index_url=url)
+    obtain(artifact)
     assert {r.authorization for r in site.requests} == {"Basic bWU6c2VjcmV0"}
     site.files[NAME] = DATA[:-1]
     site.announced[NAME] = artifact.sha256
     object_path(artifact).unlink()
     with pytest.raises(Finding) as caught:
-        obtain(artifact, index_url=url)
+        obtain(artifact)
     assert "secret" not in str(caught.value) + capsys.readouterr().err
 
 
-def test_index_in_a_folder(artifact: Artifact, tmp_path: Path) -> None:
+def test_index_in_a_folder(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     simple = tmp_path / "my mirror/simple/vllm"
     simple.mkdir(parents=True)
     file = simple.parent.parent / NAME
@@ -113,10 +119,11 @@ def test_index_in_a_folder(artifact: Artifact, tmp_path: Path) -> None:
     (simple / "index.html").write_text(
         f'<a href="../../{NAME}#sha256={artifact.sha256}">{NAME}</a>', encoding="utf-8"
     )
-    url = simple.parent.as_uri()
-    assert obtain(artifact, index_url=url).read_bytes() == DATA
+    monkeypatch.setenv("UPSTREAM_INDEX_URL", simple.parent.as_uri())
+    assert obtain(artifact).read_bytes() == DATA
     file.write_bytes(DATA[:-1] + b"x")
     with pytest.raises(Finding, match="is not the file"):
-        obtain(artifact, index_url=url)
+        obtain(artifact)
+    monkeypatch.setenv("UPSTREAM_INDEX_URL", tmp_path.as_uri())
     with pytest.raises(Unusable, match="gives no list"):
-        obtain(artifact, index_url=tmp_path.as_uri())
+        obtain(artifact)

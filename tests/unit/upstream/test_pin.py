@@ -157,20 +157,25 @@ def test_new_version_starts_anew_and_keeps_comments(site: Site, tmp_path: Path) 
     assert "# Upstream's tag for it.\n" in text
 
 
-def test_from_a_folder_without_network(site: Site, tmp_path: Path) -> None:
+def test_from_a_folder_without_network(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     expected = pin("1.2.3", tmp_path / "a.lock")
     folder = tmp_path / "up"
     folder.mkdir()
     for name, data in site.files.items():
         (folder / name).write_bytes(data)
     asked = len(site.requests)
-    found = pin("1.2.3", tmp_path / "b.lock", upstream_dir=folder, offline=True)
+    monkeypatch.setenv("UPSTREAM_DIR", str(folder))
+    monkeypatch.setenv("SM12X_OFFLINE", "1")
+    found = pin("1.2.3", tmp_path / "b.lock")
     assert found == expected
     assert len(site.requests) == asked
     (folder / wheel("x86_64")).unlink()
     with pytest.raises(Unusable, match=r"cannot pin vLLM 1\.2\.3"):
-        pin("1.2.3", tmp_path / "c.lock", upstream_dir=folder, offline=True)
-    assert pin("1.2.3", tmp_path / "d.lock", upstream_dir=folder) == expected
+        pin("1.2.3", tmp_path / "c.lock")
+    monkeypatch.delenv("SM12X_OFFLINE")
+    assert pin("1.2.3", tmp_path / "d.lock") == expected
 
 
 def refused(site: Site, path: Path, version: str = "1.2.3") -> Finding:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from scripts.base.errors import Finding
 from scripts.series import table
-from scripts.series.check import Report, Rule, check, reader
+from scripts.series.check import Report, Rule, check
 from scripts.series.mailbox import parse
 from tests.unit.small import Small, message
 
@@ -23,7 +23,7 @@ def renew_table(small: Small) -> None:
     for name in dict.fromkeys(small.names if listed.exists() else []):
         with suppress(Finding, FileNotFoundError):
             patches.append(parse(name, (small.patches / name).read_bytes()))
-    lanes = table.lanes_on(patches, lambda: small.sdist)
+    lanes = table.lanes_on(patches, small.read)
     text = table.render(patches, lanes)
     (small.patches / "README.md").write_text(text, encoding="utf-8")
 
@@ -32,8 +32,7 @@ def report(small: Small, refresh: bool = True) -> Report:
     """Check `small`, with a table that is current unless it is the matter."""
     if refresh:
         renew_table(small)
-    read = reader(small.lock, small.upstream_dir)
-    return check(small.lock, small.patches, read)
+    return check(small.lock, small.patches, small.read)
 
 
 def found(small: Small, refresh: bool = True) -> Found:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.series.check import Rule, check, reader
+from scripts.series.check import Rule, check
 from tests.unit.series.check.planted import (
     KERNEL,
     add,
@@ -66,8 +66,7 @@ def test_tree_of_the_lock(small: Small, key: str) -> None:
         else replace(lock, tree=other)
     )
     renew_table(small)
-    read = reader(lock, small.upstream_dir)
-    problems = check(wrong, small.patches, read).problems
+    problems = check(wrong, small.patches, small.read).problems
     assert [(p.path, p.rule) for p in problems] == [("upstream.lock", Rule.TREE)]
     assert other in problems[0].message
 

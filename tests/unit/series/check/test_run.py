@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 
 import pytest
 
 from scripts import ROOT
 from scripts.checkout import Checkout
 from scripts.series import folder
-from scripts.series.check import Problem, Rule, Severity, check, main, reader
+from scripts.series.check import Problem, Rule, Severity, check, main
 from scripts.upstream import lock as lockfile
+from scripts.upstream import sdist_contents
 from tests.unit.series.check.planted import add, at, found, report
 from tests.unit.small import Small, message
 from tests.unit.small_files import SPDX
@@ -72,21 +74,25 @@ def test_problem_matcher_reads_what_is_printed(rule: Rule, severity: Severity) -
 
 
 def test_main_prints_lines_table_and_code(
-    small: Small, capsys: pytest.CaptureFixture[str]
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))
     checkout = Checkout(small.root)
     report(small)
-    assert main(checkout, upstream_dir=small.upstream_dir) == 0
+    assert main(checkout) == 0
     out = capsys.readouterr().out
     assert "0002  overlay     3 files  utils: probe for the sm12x kernels\n" in out
     (small.patches / "README.md").unlink()
-    assert main(checkout, upstream_dir=small.upstream_dir) == 1
+    assert main(checkout) == 1
     assert capsys.readouterr().out.startswith("patches/README.md:1: table: ")
 
 
-def test_main_prints_json(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_prints_json(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTREAM_DIR", str(small.upstream_dir))
     checkout = Checkout(small.root)
-    assert main(checkout, True, small.upstream_dir) == 1
+    assert main(checkout, True) == 1
     (row,) = json.loads(capsys.readouterr().out)
     assert row["path"] == "patches/README.md"
     assert row["line"] == 1
@@ -107,6 +113,6 @@ def test_messages_are_ascii(small: Small) -> None:
 @pytest.mark.upstream
 def test_the_real_series() -> None:
     lock = lockfile.load()
-    result = check(lock, folder.PATCHES, reader(lock))
+    result = check(lock, folder.PATCHES, partial(sdist_contents.read, lock.sdist))
     assert result.patches
     assert [str(p) for p in result.problems] == []

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scripts import ROOT
 from scripts.base.errors import Unusable
-from scripts.series.check import Rule, check, layout, reader, style
+from scripts.series.check import Rule, check, layout, style
 from scripts.upstream import lock as lockfile
+from scripts.upstream import sdist_contents
 from tests.unit.series.check.planted import KERNEL, add, at, found, report
 from tests.unit.small import Small, message
 from tests.unit.small_files import SPDX
@@ -180,7 +182,7 @@ def test_upstream_s_rules_on_the_real_source(small: Small, tmp_path: Path) -> No
     name = f"0001{last[4:]}"
     (only / name).write_bytes((small.patches / last).read_bytes())
     (only / "series").write_text(f"{name}\n", encoding="utf-8")
-    problems = check(lock, only, reader(lock)).problems
+    problems = check(lock, only, partial(sdist_contents.read, lock.sdist)).problems
     told = {p.message.split(": ")[0] + " " + p.message.split()[1] for p in problems}
     assert "vllm/config/planted.py:3 F401" in told
     assert "vllm/planted/module.py:1 INP001" in told
