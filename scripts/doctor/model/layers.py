@@ -168,11 +168,26 @@ def gather(
                     "ask the publisher to quantize all of them, or none",
                 )
             )
+        routed = kind is Kind.EXPERTS or parts[0].experts > 1
+        if routed and not any(down_of(part) for part in parts):
+            remarks.append(
+                fault(
+                    f"the experts of {name[:120]} have no down_proj, and are not "
+                    "counted",
+                    "download the files again; if they stay so, ask the publisher",
+                )
+            )
+            continue
         if all(part.cols == 1 for part in parts) and kind is not Kind.DRAFT:
             kind = Kind.SMALL
         form = min(forms, key=list(Format).index)
         found.append(Matrix(kind, name, tuple(parts), form, split_of(parts[0].name)))
     return found, remarks
+
+
+def down_of(part: Module) -> bool:
+    """Whether it is the second projection of experts, whose inputs ranks share."""
+    return part.name.endswith("down_proj")
 
 
 def _fused(module: Module) -> str:

@@ -11,7 +11,14 @@ from scripts.doctor.model.formats import (
     block_scale_padding,
     matrix_bytes,
 )
-from scripts.doctor.model.layers import Kind, Matrix, Split, pattern
+from scripts.doctor.model.layers import (
+    Kind,
+    Matrix,
+    Split,
+    down_of,
+    pattern,
+    split_of,
+)
 from scripts.doctor.model.mixers import Mixer, Module, divisors
 from scripts.kernels.workspace import padded_intermediate, up
 
@@ -155,8 +162,6 @@ def _in_blocks(form: Format, size: int, what: str, ranks: int) -> None:
 
 
 def _split(matrix: Matrix, part: Module) -> Split:
-    from scripts.doctor.model.layers import split_of
-
     return split_of(part.name) if len(matrix.parts) > 1 else matrix.split
 
 
@@ -195,7 +200,7 @@ def _shared(what: str, ranks: int) -> Indivisible:
 
 def _experts(matrix: Matrix, ranks: int, backend: str) -> Held:
     first = matrix.parts[0]
-    down = next(p for p in matrix.parts if p.name.endswith("down_proj"))
+    down = next(filter(down_of, matrix.parts))
     up_rows = sum(p.rows for p in matrix.parts if p is not down)
     hidden, size = down.rows, down.cols
     gates = max(1, up_rows // size)

@@ -108,8 +108,16 @@ def every(end: str, put: tuple[str, list[int]] | None = None) -> Any:
             ),
             "are FP8 in the file, where the description makes vLLM expect BF16",
         ),
+        (
+            lambda t: [t.pop(n) for n in list(t) if "0.mlp" in n and ".down_" in n],
+            "the experts of model.layers.0.mlp.experts have no down_proj",
+        ),
+        (
+            lambda t: t.update({f"{EXPERT} odd": ("F8_E4M3", [128, 16])}),
+            "the experts of model.layers.0.mlp.experts.up_proj odd have no down_proj",
+        ),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_tensors_that_lie(
     change: Callable[[Tensors], Any], expected: str, tmp_path: Path
