@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from scripts import RECORDS
+from scripts.base import decode
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.checkout import Checkout
@@ -34,15 +35,8 @@ def read(path: Path = PATH) -> Record:
     Raises:
         Finding: There is none, or it cannot be read.
     """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
-    except (OSError, msgspec.MsgspecError) as e:
-        raise Finding(
-            "there is no record of the footprint",
-            where=str(path),
-            found=str(e),
-            next="make footprint UPDATE=1",
-        ) from e
+    what, again = "there is no record of the footprint", "make footprint UPDATE=1"
+    return decode.read(path, Record, what, again, Finding)
 
 
 def of(at: Checkout, rows: tuple[Row, ...]) -> Record:

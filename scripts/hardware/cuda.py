@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from scripts import RECORDS, ROOT
+from scripts.base import decode
 from scripts.base.errors import Finding, Unusable
 from scripts.checkout import Checkout
 from scripts.hardware import gpu
@@ -21,7 +21,18 @@ from scripts.series.identity import Identity, here
 
 SCRIPT = ROOT / "tests" / "hardware" / "cuda" / "run.py"
 RECORDED = RECORDS / "cuda.json"
-Measured = Mapping[str, Any]
+
+
+class Measured(TypedDict):
+    """What the script writes, and of which series."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    notes: list[str]
+    machine: dict[str, str]
+    tree: str
+    ran: NotRequired[str]
 
 
 def recorded() -> Measured:
@@ -30,16 +41,8 @@ def recorded() -> Measured:
     Raises:
         Finding: It cannot be read.
     """
-    try:
-        found: Measured = json.loads(RECORDED.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise Finding(
-            "there is no recorded table",
-            where=str(RECORDED),
-            found=str(e),
-            next="make hopper STEP=device PYTHON=... UPDATE=1 where a CUDA device is",
-        ) from e
-    return found
+    again = "make hopper STEP=device PYTHON=... UPDATE=1 where a CUDA device is"
+    return decode.read(RECORDED, Measured, "there is no recorded table", again, Finding)
 
 
 def measured(at: Checkout, python: str) -> Measured:
@@ -70,8 +73,8 @@ def measured(at: Checkout, python: str) -> Measured:
                 next="give an environment with the patched vLLM: "
                 "make hopper STEP=device PYTHON=...",
             )
-        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found | vars(here(at))
+        found = json.loads(out.read_text(encoding="utf-8"))
+    return cast(Measured, found | vars(here(at)))
 
 
 def update(found: Measured) -> None:

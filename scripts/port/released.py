@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from packaging.version import Version
 
-from scripts.base.errors import Finding, Unusable
+from scripts.base import decode
+from scripts.base.errors import Finding, ForkError, Unusable
 from scripts.base.files import digest, write
 from scripts.upstream import cache, fetch, index
 from scripts.upstream.lock import Artifact, Lock
 from scripts.upstream.pin import announced
-from scripts.upstream.release_facts import PROJECT, as_version, kind_of
+from scripts.upstream.release_facts import PROJECT, kind_of, version_of
 
 _ANY = Version("0"), Version("99999")
 """After the first and before the last release."""
@@ -85,10 +86,9 @@ def nearest(every: Sequence[Version], version: Version, where: str) -> str:
 
 def _noted(row: Path) -> Artifact | None:
     """The archive that an earlier look-up wrote down."""
-    try:
-        return Artifact(**json.loads(row.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+    with suppress(ForkError):
+        return decode.read(row, Artifact, "no archive is noted")
+    return None
 
 
 def releases(after: Version, before: Version) -> list[Version]:
@@ -115,8 +115,7 @@ def known(after: Version, before: Version) -> list[Version]:
 def _final(names: Iterable[str], after: Version, before: Version) -> list[Version]:
     found = set()
     for name in names:
-        match = re.fullmatch(rf"{PROJECT}-(.+)\.tar\.gz", name)
-        version = as_version(match[1]) if match else None
+        version = version_of(name)
         if version and after < version < before and not version.is_prerelease:
-            found.add(version)
+            found |= {version} if kind_of(name, version) == "sdist" else set()
     return sorted(found)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scripts.base.errors import Finding, Unusable
+from scripts.base import decode
+from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.base.git import Git
 from scripts.base.object_ids import Entry
@@ -73,15 +74,8 @@ class Workplace:
         Raises:
             Unusable: None waits.
         """
-        try:
-            fields = json.loads(self._stop.read_text(encoding="utf-8"))
-            return Stop(**(fields | {x: tuple(fields[x]) for x in ("homes", "alerts")}))
-        except (OSError, ValueError, TypeError, KeyError) as e:
-            raise Unusable(
-                "no port waits for a decision",
-                where=str(self._stop),
-                next="make port TO=<release>",
-            ) from e
+        what, again = "no port waits for a decision", "make port TO=<release>"
+        return decode.read(self._stop, Stop, what, again)
 
     def clear(self) -> None:
         """Take away what an earlier port left; edits of a person are kept apart.

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from scripts.base.errors import ForkError
 from scripts.base.files import write
 from scripts.base.object_ids import Entry, blob_id, tree_id
@@ -190,14 +192,9 @@ class _Table:
 def _load(table: Path) -> _Table | None:
     """A table, or None where there is none that can be used."""
     try:
-        found = json.loads(table.read_text(encoding="utf-8"))
-        rows: list[Row] = [
-            (str(path), int(mode), str(blob), int(offset), int(size))
-            for path, mode, blob, offset, size in found["rows"]
-        ]
-        tree = tree_id(_ids(rows))
-        return _Table(rows, tree) if tree == found["tree"] else None
-    except (OSError, ValueError, TypeError, KeyError):
+        found = msgspec.json.decode(table.read_bytes(), type=_Table)
+        return found if found.tree == tree_id(_ids(found.rows)) else None
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
 
