@@ -37,6 +37,18 @@ def test_it_names_device_driver_and_day() -> None:
     assert not cuda.failures(FOUND)
 
 
+def test_a_record_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "cuda.json"
+    monkeypatch.setattr(cuda, "RECORDED", other)
+    for wrong, where in (({"notes": "none"}, "notes"), ({"tree": 1}, "tree")):
+        other.write_text(json.dumps({**FOUND, **wrong}), encoding="utf-8")
+        with pytest.raises(Finding, match="no recorded table") as caught:
+            cuda.recorded()
+        assert str(caught.value.where) == f"{other}, {where}"
+
+
 def test_nothing_of_the_fork_is_selected_there() -> None:
     for fork, upstream in rows("selected at ").values():
         assert fork == upstream

@@ -72,10 +72,12 @@ def test_without_the_network_those_at_hand_are_offered(
     at_hand = Artifact("vllm-1.3.0.tar.gz", 1, "ab" * 32)
     row = cache.cache_dir() / "releases/1.3.0.json"
     row.parent.mkdir(parents=True)
-    row.write_text(json.dumps(asdict(at_hand)), encoding="utf-8")
     place = cache.object_path(at_hand)
     place.parent.mkdir(parents=True)
     place.write_bytes(b"1")
+    row.write_text(json.dumps({**asdict(at_hand), "size": "1"}), encoding="utf-8")
+    assert asked(small, "1.3.5", Unusable) == says
+    row.write_text(json.dumps(asdict(at_hand)), encoding="utf-8")
     assert asked(small, "1.3.5", Unusable).startswith("make port TO=1.3.0, the nearest")
 
 

@@ -162,3 +162,9 @@ def test_unknown_target(small: Small) -> None:
         port(Checkout(small.root), Wanted("main"))
     with pytest.raises(Unusable, match="no port waits"):
         resume(Checkout(small.root), "why")
+    stop = small.root / "build" / "port" / "stop.json"
+    stop.parent.mkdir(parents=True, exist_ok=True)
+    stop.write_text('{"to": "1.3.0", "git": "", "patch": "", "files": []}', "utf-8")
+    with pytest.raises(Unusable, match="no port waits") as caught:
+        resume(Checkout(small.root), "why")
+    assert caught.value.where == f"{stop}, files"
