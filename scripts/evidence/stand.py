@@ -14,7 +14,7 @@ from scripts.evidence.names import Names, State, names_of
 from scripts.evidence.own import Own, own_tests
 from scripts.series.base_commit import commit_steps, entries, touched
 from scripts.series.mailbox import Patch
-from scripts.series.replay import Step, replay
+from scripts.series.replay import Step, replay, result
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,7 @@ class Stand:
 
     def state(self, count: int) -> State:
         """The touched files after the first `count` patches."""
-        now = dict(self.base)
-        for step in self.steps[:count]:
-            now |= step.changes
-        return now
+        return {**self.base, **result(self.steps[:count])}
 
     def tree(self, files: State) -> str:
         """git's id of upstream's tree with `files` in place of its own."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from scripts.base.chips import CAPABILITIES
 from scripts.hopper.known import HELD
 from scripts.hopper.selftest import PLANTED
 from scripts.hopper.tables import Row, ran, runs, table
@@ -46,7 +47,7 @@ def missing(record: Mapping[str, Any], whole: bool) -> list[str]:
     if whole:
         found += [
             f"seed: the bundle has no tests of {file} for {capability}"
-            for capability in ("12.0", "12.1")
+            for capability in CAPABILITIES
             for file in cases.TESTS
             if not record["bundle"]["tests"].get(capability, {}).get(file)
         ]

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts import IN_VLLM, ROOT
+from scripts.base.chips import ARCHITECTURES
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.checkout import Checkout
 from scripts.hopper import ptx
 from scripts.hopper.assemble import Tools, assemble, link
 from scripts.hopper.operands import in_twos
-from scripts.hopper.prepare import ARCHITECTURES
 from scripts.in_vllm import hopper_cases as cases
 from scripts.kernels import cubin, mlir
 from scripts.upstream import lock as lockfile
@@ -149,7 +149,7 @@ def prepare(at: Checkout, out: Path) -> None:
     ptxas = Tools.found()
     told = {
         name: linked(ptxas, folder, store, out)
-        for name, folder in sorted(kernels[ARCHITECTURES[0]].items())
+        for name, folder in sorted(kernels[min(ARCHITECTURES)].items())
     }
     manifest = {"tree": lock.patched_tree, "ptxas": ptxas.version, "kernels": told}
     write(out / "manifest.json", json.dumps(manifest, indent=1).encode())

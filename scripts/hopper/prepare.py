@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import IN_VLLM, ROOT
+from scripts.base.chips import ARCHITECTURES
 from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
@@ -43,7 +44,6 @@ RUN = ROOT / "tests" / "hardware" / "hopper" / "run.py"
 MANIFEST = "manifest.json"
 SECONDS = 1200
 """Of one compilation, by the clock: only what hangs takes that long."""
-ARCHITECTURES = ("sm_120a", "sm_121a")
 CHECKED = ("kinds", "ranks_race")
 """What compute-sanitizer looks at: their kernels are made with the ABI, too."""
 # The tests of the series are for both; what the other parts ask is of the same kernels.
@@ -78,9 +78,10 @@ def wanted(parts: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
     asked = [p for p in known if not parts or p in parts]
     # Last: upstream's tests take down vLLM's process groups, which others need.
     asked.sort(key=lambda part: part in _BOTH)
+    first, other = ARCHITECTURES
     return {
-        "sm_120a": (*CHECKED, *asked),
-        "sm_121a": tuple(part for part in asked if part in _BOTH),
+        first: (*CHECKED, *asked),
+        other: tuple(part for part in asked if part in _BOTH),
     }
 
 

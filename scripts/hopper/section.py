@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from scripts.base.chips import CAPABILITIES
 from scripts.hopper.agreement import double, same_bits, unexplained, unordered
 from scripts.hopper.judge import DIRECT_MOST, within_rounding
 from scripts.hopper.record import made_on, release
@@ -120,7 +121,7 @@ GPU runs, without one ([step by step](docs/hopper.md))."""
 def _tests(records: Records, series: Identity) -> str:
     (moe, gemm), (_, other) = (
         [row for row in table(records[-1], "seed") if row["capability"] == capability]
-        for capability in ("12.0", "12.1")
+        for capability in CAPABILITIES
     )
     whose = "The series' own" if _is_of(records[-1:], series) else "That series' own"
     return f"""{whose} GPU tests pass with the real kernels on FlashInfer

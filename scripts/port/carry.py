@@ -20,6 +20,7 @@ from scripts.port.names.dependents import Waiting, brought
 from scripts.port.names.modules import module
 from scripts.port.names.trees import Trees
 from scripts.port.report.states import FileResult, PatchResult, State
+from scripts.series.base_commit import touched
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Step, Tree, replay
 from scripts.series.resolutions import Records
@@ -137,7 +138,7 @@ class _Work:
 
 def _read(steps: Sequence[Step], base: Tree, new: Tree) -> None:
     """Read once what both processes are going to read."""
-    for path in {change.path for step in steps for change in step.patch.files}:
+    for path in touched(step.patch for step in steps):
         for side in (base, new) if path.endswith(".py") else ():
             if entry := side(path):
                 module(path, entry.data)

@@ -17,7 +17,7 @@ from scripts.port.merge.languages import Kind, is_native, kind
 from scripts.port.released import sdist
 from scripts.upstream import sdist_contents
 from scripts.upstream.lock import Artifact, Lock
-from scripts.upstream.release_facts import REQUIREMENTS, as_version
+from scripts.upstream.release_facts import REQUIREMENTS, as_version, tag_of
 from scripts.upstream.sdist_contents import Source, Want
 
 
@@ -43,7 +43,7 @@ def find(lock: Lock, to: str, clone: Path | None = None) -> Target:
     """
     version = as_version(to)
     if version is not None:
-        commit = Git(clone).resolve(f"v{version}^{{commit}}") if clone else None
+        commit = Git(clone).resolve(f"{tag_of(version)}^{{commit}}") if clone else None
         name = f"vllm-{version}"
         return Target(name, version, sdist(lock, version), clone, commit)
     if clone is None:

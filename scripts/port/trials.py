@@ -39,7 +39,7 @@ from scripts.series.table import lanes_on, render
 from scripts.upstream import cache, sdist_contents
 from scripts.upstream import lock as lockfile
 from scripts.upstream.pin import pin
-from scripts.upstream.release_facts import VERSION_FILE, as_version, read
+from scripts.upstream.release_facts import VERSION_FILE, as_version, read, tag_of
 
 Changes = Iterable[Mapping[str, Entry | None]]
 _LINK = 0o120000
@@ -80,7 +80,7 @@ def of_ref(
         new.lock,
         {
             "vllm.version": version,
-            "vllm.tag": f"v{version}",
+            "vllm.tag": tag_of(version),
             "vllm.commit": target.commit,
             "vllm.epoch": found.epoch,
             "vllm.git": None,

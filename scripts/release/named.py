@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.base.errors import Finding, Unusable
-from scripts.release.repository import Repository, tag_of
+from scripts.release.repository import Repository
 from scripts.upstream.lock import parse
+from scripts.upstream.release_facts import tag_of
 from scripts.wheel.notice import NAME as NOTICE
 
 _ENTRY = re.compile(

@@ -11,11 +11,12 @@ from packaging.version import Version
 from scripts.base.errors import Unusable
 from scripts.checkout import Checkout
 from scripts.release import changelog
-from scripts.release.repository import Repository, tag_of
+from scripts.release.repository import Repository
 from scripts.series import folder
 from scripts.series.check.run import check
 from scripts.upstream import sdist_contents
 from scripts.upstream.lock import Lock
+from scripts.upstream.release_facts import tag_of
 
 _SHOWN = 10
 _RAISE = "make release NEXT=1 raises the number"

@@ -15,19 +15,11 @@ from scripts.base.errors import Finding, Unusable
 from scripts.base.git import Git
 from scripts.series.folder import parse_names
 from scripts.series.mailbox import Patch, parse
+from scripts.upstream.release_facts import tag_of
 
 _TAG = re.compile(r"v(\d+(?:\.\d+)+(?:\.?\w+)?\+sm12x\.\d+)")
 # What a bare `git log` over the series' files may cost on a long history.
 _HISTORY = 500
-
-
-def tag_of(version: str) -> str:
-    """The tag of a release of the fork.
-
-    >>> tag_of("0.33.0+sm12x.1")
-    'v0.33.0+sm12x.1'
-    """
-    return f"v{version}"
 
 
 @dataclass(frozen=True)

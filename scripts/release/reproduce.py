@@ -4,17 +4,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
 
 from scripts import reports
 from scripts.base.console import note
@@ -23,12 +16,13 @@ from scripts.base.files import digest
 from scripts.checkout import Checkout
 from scripts.release import build
 from scripts.release.named import Named, commit_with, named_in
-from scripts.release.repository import Repository, tag_of
+from scripts.release.repository import Repository
 from scripts.series import folder
 from scripts.series.check.problem import printable
 from scripts.series.mailbox import Patch
 from scripts.upstream import lock as lockfile
 from scripts.upstream.lock import Lock
+from scripts.upstream.release_facts import tag_of, version_of
 from scripts.upstream.sdist import members
 
 _SHOWN = 40
@@ -119,43 +113,36 @@ def _differences(
         elif build.sdist_is_whole(lock, patches, published):
             yield "the tar inside is the same, bytes and order: only the gzip differs"
         else:
-            yield from _files(_contents(published), _contents(ours))
+            yield from _files(published, ours)
     except ForkError as e:
         yield str(e)
 
 
-def _contents(path: Path) -> dict[str, str]:
-    return {
-        m.path: f"mode {m.mode:o}, sha256 {sha256(m.data).hexdigest()}"
-        for m in members(path)
-    }
-
-
-def _files(published: Mapping[str, str], ours: Mapping[str, str]) -> Iterator[str]:
-    different = sorted(k for k, _ in published.items() ^ ours.items())
-    names = list(dict.fromkeys(different))
+def _files(published: Path, ours: Path) -> Iterator[str]:
+    found, expected = (
+        {m.path: f"mode {m.mode:o}, sha256 {sha256(m.data).hexdigest()}" for m in each}
+        for each in map(members, (published, ours))
+    )
+    names = sorted({name for name, _ in found.items() ^ expected.items()})
     for name in names[:_SHOWN]:
-        expected, found = (x.get(name, "no such file") for x in (ours, published))
-        yield f"content: {printable(name)}: expected {expected}, found {found}"
-    if len(names) > _SHOWN:
-        yield f"... and {len(names) - _SHOWN} more files"
-    if not names:
+        is_, should = (x.get(name, "no such file") for x in (found, expected))
+        yield f"content: {printable(name)}: expected {should}, found {is_}"
+    if names:
+        yield f"files that differ: {len(names)}"
+    else:
         yield "the files inside are the same; order, owner or dates differ"
 
 
 def _version(published: Path) -> str:
-    try:
-        if published.suffix == ".whl":
-            return str(parse_wheel_filename(published.name)[1])
-        return str(parse_sdist_filename(published.name)[1])
-    except (InvalidWheelFilename, InvalidSdistFilename) as e:
-        raise Unusable(
-            "no name of a wheel or a source archive",
-            where=str(published),
-            expected="vllm-X.Y.Z+sm12x.N-....whl or vllm-X.Y.Z+sm12x.N.tar.gz",
-            found=str(e),
-            next="give the file the name that it was published under, WHEEL=...",
-        ) from e
+    if version := version_of(published.name):
+        return str(version)
+    raise Unusable(
+        "no name of a wheel or a source archive",
+        where=str(published),
+        expected="vllm-X.Y.Z+sm12x.N-....whl or vllm-X.Y.Z+sm12x.N.tar.gz",
+        found=published.name,
+        next="give the file the name that it was published under, WHEEL=...",
+    )
 
 
 def _same_series(

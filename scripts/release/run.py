@@ -18,11 +18,12 @@ from scripts.release import build, changelog, index
 from scripts.release.changes import Changes, between
 from scripts.release.files import SUMS, File, Kind, Maker, sums
 from scripts.release.obstacles import obstacles
-from scripts.release.repository import Repository, tag_of
+from scripts.release.repository import Repository
 from scripts.series import folder
 from scripts.series.mailbox import Patch
 from scripts.upstream import lock as lockfile
 from scripts.upstream.lock import Lock
+from scripts.upstream.release_facts import tag_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ tests/unit/series/test_experiments.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from scripts.base.errors import Finding
@@ -29,6 +29,24 @@ class Named(Protocol):
 
 Tree = Callable[[str], Entry | None]
 """Looks up a path in the tree that the series starts from."""
+
+
+@dataclass
+class Files:
+    """The files of a tree as the patches so far leave them."""
+
+    tree: Tree
+    now: dict[str, Entry | None] = field(default_factory=dict)
+    """Those that a patch has touched; None for one that is deleted."""
+
+    def __call__(self, path: str) -> Entry | None:
+        return self.now[path] if path in self.now else self.tree(path)
+
+    def apply(self, patch: Patch, change: FilePatch) -> Entry | None:
+        """Apply one file's change, and keep its result; raises as `apply_file`."""
+        after = apply_file(patch, change, self(change.path))
+        self.now[change.path] = after
+        return after
 
 
 @dataclass(frozen=True)
@@ -205,17 +223,11 @@ def replay(
     Raises:
         Finding: As `apply_file`, at the first patch that does not hold.
     """
-    now: dict[str, Entry | None] = {}
-    steps: list[Step] = []
+    files = Files(tree)
+    steps = []
     for patch in patches:
-        changes: dict[str, Entry | None] = {}
-        for change in patch.files:
-            if not want(change.path):
-                continue
-            path = change.path
-            before = now[path] if path in now else tree(path)
-            changes[path] = now[path] = apply_file(patch, change, before)
-        steps.append(Step(patch, changes))
+        wanted = (change for change in patch.files if want(change.path))
+        steps.append(Step(patch, {c.path: files.apply(patch, c) for c in wanted}))
     return steps
 
 

@@ -22,6 +22,7 @@ from scripts.upstream.release_facts import (
     Release,
     as_version,
     choose,
+    tag_of,
 )
 
 _ARTIFACT = """\
@@ -187,7 +188,7 @@ def _values(artifacts: dict[str, Artifact], found: Release) -> dict[str, Any]:
     values: dict[str, Any] = {
         "schema": lock.SCHEMA,
         "vllm.version": found.version,
-        "vllm.tag": f"v{found.version}",
+        "vllm.tag": tag_of(found.version),
         "vllm.commit": found.commit,
         "vllm.epoch": found.epoch,
         "vllm.sdist.tree": found.tree,

@@ -43,6 +43,15 @@ def as_version(text: str) -> Version | None:
         return None
 
 
+def tag_of(version: Version | str) -> str:
+    """The tag of a release, upstream's or the fork's.
+
+    >>> tag_of("0.33.0+sm12x.1")
+    'v0.33.0+sm12x.1'
+    """
+    return f"v{version}"
+
+
 def version_of(filename: str) -> Version | None:
     """The version in the name of a wheel or an sdist.
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from scripts.base.chips import CAPABILITIES
 from scripts.upstream.lock import Lock
 
-BOTH = "12.0a;12.1a"
+BOTH = ";".join(f"{capability}a" for capability in CAPABILITIES)
 """RTX PRO 6000 and RTX 50 (sm_120a), GB10 (sm_121a)."""
 
 FAMILY = "12.0"

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from scripts.base.errors import Finding
 from scripts.base.git import Git
 from scripts.series import replay
-from scripts.series.base_commit import commit_files, commit_steps
+from scripts.series.base_commit import commit_files, commit_steps, touched
 from scripts.series.check.chain import Step
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.render import format_patches
@@ -31,7 +31,7 @@ def check(
     steps = [step for step in steps if step.whole]
     if not steps:
         return
-    paths = {diff.path for step in steps for diff in step.patch.files}
+    paths = touched(step.patch for step in steps)
     base = {path: source.files[path] for path in paths if path in source.files}
     with TemporaryDirectory(prefix="sm12x-check-") as scratch:
         git = Git(Path(scratch))

@@ -14,7 +14,7 @@ from scripts.base.object_ids import Entry, tree_id
 from scripts.series.check.places import place
 from scripts.series.check.problem import Problem, Rule, printable
 from scripts.series.mailbox import FilePatch, Patch
-from scripts.series.replay import apply_file, changed_ids
+from scripts.series.replay import Files, changed_ids
 from scripts.series.required import required
 from scripts.series.trailers import named_test, read
 from scripts.upstream.lock import Lock, Own
@@ -77,7 +77,7 @@ def follow(patches: list[Patch | set[str]], source: Source) -> Walk:
         each path: what follows on that path would only repeat it.
     """
     walk = Walk()
-    now: dict[str, Entry | None] = {}
+    files = Files(source.files.get)
     for patch in patches:
         if isinstance(patch, set):
             walk.lost |= patch
@@ -87,17 +87,16 @@ def follow(patches: list[Patch | set[str]], source: Source) -> Walk:
         for diff in patch.files:
             if diff.path in walk.lost:
                 continue
-            before = now.get(diff.path, source.files.get(diff.path))
+            before = files(diff.path)
             try:
-                after = apply_file(patch, diff, before)
+                after = files.apply(patch, diff)
             except Finding as e:
                 walk.lost.add(diff.path)
                 walk.whole = False
                 walk.problems.append(from_finding(e, patch.name, Rule.CHAIN))
                 continue
-            now[diff.path] = after
             changes.append(Change(diff, before, after))
-        walk.steps.append(Step(patch, tuple(changes), dict(now)))
+        walk.steps.append(Step(patch, tuple(changes), dict(files.now)))
     return walk
 
 

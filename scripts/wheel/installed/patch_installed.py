@@ -14,9 +14,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import filterfalse
 from pathlib import Path
 
 from scripts.base.errors import Finding, Unusable
+from scripts.series.base_commit import touched
 from scripts.series.folder import fingerprint
 from scripts.series.lane import require_overlay
 from scripts.series.mailbox import Patch
@@ -132,9 +134,7 @@ def patch(at: Installed, lock: Lock, patches: Sequence[Patch]) -> Report:
     """`patch_installed` for a found vLLM, within `alone`."""
     _require_writable([at.info])
     done, repaired = journal.settle(at)
-    left_out = tuple(
-        sorted({c.path for p in patches for c in p.files if not in_wheel(c.path)})
-    )
+    left_out = tuple(sorted(filterfalse(in_wheel, touched(patches))))
 
     def report(status: Status, manifest: Manifest) -> Report:
         files = tuple(c.path for c in manifest.changes)

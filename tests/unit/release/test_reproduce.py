@@ -93,6 +93,10 @@ def test_sdist_with_another_file(store: Shop, tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(tar.replace(b"exit 0", b"exit 1"), mtime=0))
     text = str(reproduce(store.at, path))
     assert "content: tools/build.sh: expected mode 100755, sha256 " in text
+    assert "files that differ: 1\n" in text
+    path.write_bytes(gzip.compress(tar + b"\0" * 512, mtime=0))
+    assert "inside are the same; order, owner" in str(reproduce(store.at, path))
+    path.write_bytes(gzip.compress(tar, mtime=0))
     path.write_bytes(path.read_bytes()[:-20])
     assert "is damaged" in str(reproduce(store.at, path))
 
