@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from scripts.base.object_ids import Entry
-from scripts.port.merge.symbols import RENAMED, Lines, alike, symbols
+from scripts.port.merge.symbols import Lines, alike, symbols
 from scripts.upstream.sdist_contents import Source
 
 SAME = 0.7
@@ -98,7 +98,7 @@ class Places:
             if name.rpartition(".")[2] == last and name not in before:
                 if top and name == last:
                     return True
-                if alike(body[1:], lines[1:]) >= RENAMED:
+                if alike(body[1:], lines[1:]):
                     return True
         return False
 

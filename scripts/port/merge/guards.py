@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from functools import lru_cache
 
 from scripts.port.merge.around import ground
 from scripts.port.merge.blocks import around
 from scripts.port.merge.elements import collection, element_keys
 from scripts.port.merge.languages import Kind, keyed, kind, parses
+from scripts.port.merge.matching import Matcher
 from scripts.port.merge.registers import registered
 from scripts.port.merge.repeated import repeated
 from scripts.port.merge.rows import added_rows
@@ -206,7 +206,7 @@ def _bare(data: bytes) -> Lines:
 
 
 def _neighbours(old: Lines, new: Lines) -> list[tuple[Lines, bytes, bytes]]:
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    matcher = Matcher(old, new)
     return [
         (new[c:d], (new[c - 1] if c else b""), (new[d] if d < len(new) else b""))
         for tag, _, _, c, d in matcher.get_opcodes()

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
 from functools import lru_cache
+
+from scripts.port.merge.matching import changed
 
 
 @lru_cache(maxsize=512)
@@ -14,20 +15,9 @@ def added_rows(before: bytes, after: bytes) -> frozenset[int]:
     >>> sorted(added_rows(b"a\\nb\\n", b"a\\nc\\nb\\n"))
     [2]
     """
-    a, b = before.split(b"\n"), after.split(b"\n")
-    head = 0
-    while head < min(len(a), len(b)) and a[head] == b[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
-        tail += 1
-    matcher = SequenceMatcher(
-        None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False
-    )
     rows: set[int] = set()
-    for tag, _, _, first, last in matcher.get_opcodes():
-        if tag != "equal":
-            rows |= set(range(head + first + 1, head + last + 1))
+    for _, _, first, last in changed(before.split(b"\n"), after.split(b"\n")):
+        rows |= set(range(first + 1, last + 1))
     return frozenset(rows)
 
 

@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 
 from scripts.port.merge.languages import Kind, kind, text
+from scripts.port.merge.matching import Matcher
 from scripts.port.merge.outline import Item, outline, walk
 
 IMPORTS = "imports"
@@ -221,7 +221,7 @@ def renames(
             for other in fresh
             # One of its name under another class may be it as well.
             if (other.rpartition(".")[0] == parent or other.rpartition(".")[2] == last)
-            and alike(_whole(name, before), _whole(other, after)) >= RENAMED
+            and alike(_whole(name, before), _whole(other, after))
         ]
         same = len(near) == 1 and near[0].rpartition(".")[0] == parent
         if same and near[0] not in found.values():
@@ -242,8 +242,11 @@ def _whole(name: str, table: Mapping[str, Lines]) -> Lines:
     return (*table[name][1:], *inner)
 
 
-def alike(a: Lines, b: Lines) -> float:
-    """Share of equal lines in order, 0 to 1."""
+def alike(a: Lines, b: Lines) -> bool:
+    """Whether the share of equal lines, in order, is at least `RENAMED`."""
     if not a and not b:
-        return 0.0
-    return SequenceMatcher(None, a, b, autojunk=False).ratio()
+        return False
+    found = Matcher(a, b)
+    # The first two are never less than the last, and cheap.
+    shares = (found.real_quick_ratio, found.quick_ratio, found.ratio)
+    return all(share() >= RENAMED for share in shares)

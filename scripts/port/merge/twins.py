@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher
 
+from scripts.port.merge.matching import Matcher
 from scripts.port.merge.symbols import Delta, Lines, renames
 
 
@@ -32,7 +32,7 @@ def twins(
 
 def _spots(old: Lines, new: Lines) -> list[tuple[int, int]]:
     """Each stretch of `old` that the patch replaces, empty where it inserts."""
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    matcher = Matcher(old, new)
     return [(a, b) for tag, a, b, _, _ in matcher.get_opcodes() if tag != "equal"]
 
 

@@ -42,10 +42,14 @@ class Side:
 
     library: Library
     search: Search
+    fresh: Search
+    """Those of `search` that the series makes, or that the pinned tree has not so."""
     binds: Search
     """Paths, no tests among them, that define or assign a name; some are too many."""
     upstream: Search
     """As `search`, of the tree without the series."""
+    beside: Callable[[bytes, str], Iterable[str]]
+    """As `near`, of the tree without the series."""
     near: Callable[[bytes, str], Iterable[str]]
     """Those of `search` one by one, the files beside a path first."""
     native: Search
@@ -56,6 +60,21 @@ class Side:
     """Whether a path is a file of it, read or not."""
     made: Mapping[str, Entry | None]
     """What the series made of it, by path."""
+
+    def others(self, word: bytes, old: Side) -> set[str]:
+        """Those of `search` that may be other files than those of another tree.
+
+        Args:
+            word: What stands in them.
+            old: The tree that this one's index is like.
+        """
+        known = (p for p in old.made if p not in self.made and self.says(p, word))
+        return {*self.fresh(word), *known}
+
+    def says(self, path: str, word: bytes) -> bool:
+        """Whether a word stands in a file of Python."""
+        entry = self.library.read(path) if path.endswith(".py") else None
+        return entry is not None and word in entry.data
 
     def over(self, files: Mapping[str, Entry | None]) -> Side:
         """The tree with other files in it."""

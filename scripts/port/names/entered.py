@@ -28,7 +28,7 @@ def entered(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         if before is None or after is None:
             continue
         for name, keys in _added(before, after):
-            for path in sorted(new.search(name.encode())):
+            for path in sorted(new.others(name.encode(), old)):
                 was, now = old.library.read(path), new.library.read(path)
                 if path == part.target or now is None or was == now:
                     continue

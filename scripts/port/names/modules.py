@@ -148,9 +148,13 @@ def _for_checkers(test: ast.expr) -> bool:
     return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
+_SCOPE = re.compile(rb"(?:@|(?:async def|def|class)\b)")
+"""Start of a statement whose body runs in a scope of its own."""
+
+
 def _runs(chunk: Chunk) -> set[str]:
     """Names that a statement imports when it runs."""
-    if b"import" not in chunk.source:
+    if b"import" not in chunk.source or _SCOPE.match(chunk.source):
         return set()
     first = chunk.body[0]
     typing = isinstance(first, ast.If) and _for_checkers(first.test)

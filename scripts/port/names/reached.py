@@ -36,7 +36,7 @@ def reached(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
         if not _of_tests(part.path):
             yield from _unreached(part, old, new)
         for name in _longer(part):
-            if paths := sorted(_asking(name, part, old.library, new)):
+            if paths := sorted(_asking(name, part, old, new)):
                 more = f" and {len(paths) - NAMES} more" if len(paths) > NAMES else ""
                 where = ", ".join(paths[:NAMES]) + more
                 what = f"upstream has new lines that use {name}, in {where}"
@@ -144,16 +144,16 @@ def _named_apart(name: str, path: str, part: FileResult, new: Side) -> str:
     return " ".join(match[1].decode("utf-8", "replace").split()) if match else ""
 
 
-def _asking(name: str, part: FileResult, old: Library, new: Side) -> Iterator[str]:
+def _asking(name: str, part: FileResult, old: Side, new: Side) -> Iterator[str]:
     """Files in which new lines of upstream's say a name."""
     said = re.compile(rb"\b%s\b" % re.escape(name.encode()))
     # Of tests those lines alone that take it whole: they count it, or compare it.
     whole = re.compile(rb"\b%s\b(?!\.|\[(?!-?\d))" % re.escape(name.encode()))
     home = dotted(part.target).rpartition(".")[2].encode()
-    for path in {part.target, *new.search(name.encode())}:
+    for path in {part.target, *new.others(name.encode(), old)}:
         own = path == part.target
         now = part.upstream if own else new.library.read(path)
-        was = part.base if own else old.read(path)
+        was = part.base if own else old.library.read(path)
         if now is None or now == was or not (own or home in now.data):
             continue
         known = {row.strip() for row in was.data.split(b"\n")} if was else set()

@@ -20,6 +20,8 @@ _ATTRIBUTE = re.compile(rb"(?<=\w)\.([A-Za-z_]\w{2,})|\)\.([A-Za-z_]\w{2,})")
 _PATH = re.compile(rb"[\w./-]+/[\w.-]+\.(?:py|pyi|cu|cuh|cpp|h|sh|txt|json|ya?ml|toml)")
 _TEXT = re.compile(rb'"[A-Za-z_][\w.-]{2,}"')
 _VARIABLE = re.compile(rb'"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"')
+_ENVIRONMENT = "vllm/envs.py"
+"""Where most variables are said; it is looked through first."""
 _NOT_CODE = re.compile(rb""""(?:\\.|[^"\\])*"|//.*|/\*.*?\*/|^\s*(?:\*|#\s).*""")
 _STRINGS = re.compile(rb""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*""")
 
@@ -59,9 +61,9 @@ def _variables(part: FileResult, old: Side, new: Side) -> Iterator[Breach]:
         return
     data = part.base.data if part.base else b""
     for word in sorted(_of_lines(data, part.patched.data)):
-        if not _VARIABLE.fullmatch(word) or any(new.upstream(word)):
+        if not _VARIABLE.fullmatch(word) or any(new.beside(word, _ENVIRONMENT)):
             continue
-        if any(old.upstream(word)):
+        if any(old.beside(word, _ENVIRONMENT)):
             text = word.decode("utf-8", "replace")
             what = f"it says {text}, which upstream says nowhere now"
             yield Breach(part.path, 0, text.strip('"'), what)
