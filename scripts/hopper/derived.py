@@ -31,6 +31,8 @@ _ONE_ROW = 1.5
 _ROUNDED_OTHERWISE = 1e-3
 """Of a GEMM's elements: those whose exact sum is a tie of BF16 but for FP32's error."""
 
+_BY_NAME = {model.name: model for model in layers.models()}
+
 
 def impossible(record: Mapping[str, Any]) -> list[str]:
     """Rows that no run of their case can give, a line each."""
@@ -106,7 +108,7 @@ def _regimes(row: Row) -> Iterator[str]:
 
 
 def _reciprocals(row: Row) -> Iterator[str]:
-    model = {m.name: m for m in layers.models()}.get(row["layer"])
+    model = _BY_NAME.get(row["layer"])
     if model is not None:
         yield from _is(row, intermediate=model.intermediate // row["ranks"])
     for end in ("", ", 1/x"):
@@ -119,7 +121,7 @@ def _reciprocals(row: Row) -> Iterator[str]:
 
 
 def _models(row: Row) -> Iterator[str]:
-    model = {m.name: m for m in layers.models()}.get(row["model"])
+    model = _BY_NAME.get(row["model"])
     if model is None or row["ranks"] not in model.ranks:
         yield "no case has this model with so many ranks"
         return
@@ -197,8 +199,8 @@ def _tactics(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _w4a16(row: Row) -> Iterator[str]:
-    sizes = {model.name: model.intermediate for model in layers.models()}
-    size = sizes.get(row["model"])
+    model = _BY_NAME.get(row["model"])
+    size = model.intermediate if model else None
     yield from _is(row, intermediate=size, **{"class": cases.W4A16_CLASS})
     if row["block"] not in cases.W4A16_BLOCKS:
         yield f"block is none of {', '.join(cases.W4A16_BLOCKS[1:])}"
