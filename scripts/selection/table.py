@@ -86,20 +86,24 @@ def elsewhere_changed(table: Table) -> list[Key]:
 
 def fold(table: Table) -> list[tuple[Box, Outcome]]:
     """Boxes of cases with one outcome, few of them but not always the fewest."""
-    rows: dict[Box, Outcome] = {
-        tuple(frozenset({value}) for value in each): found
+    outcomes = {found: number for number, found in enumerate(table.values())}
+    # A set of values, and an outcome, is one object: many cases have the same.
+    ones = {value: frozenset({value}) for each in table for value in each}
+    rows: Iterable[tuple[Box, int]] = (
+        (tuple(map(ones.__getitem__, each)), outcomes[found])
         for each, found in table.items()
-    }
+    )
     for at in _FOLD:
-        joined: dict[tuple[Box, Outcome], set[str]] = {}
-        for box, found in rows.items():
-            rest = (*box[:at], *box[at + 1 :])
-            joined.setdefault((rest, found), set()).update(box[at])
-        rows = {
-            (*rest[:at], frozenset(values), *rest[at:]): found
+        joined: dict[tuple[Box, int], list[frozenset[str]]] = {}
+        for box, found in rows:
+            joined.setdefault((box[:at] + box[at + 1 :], found), []).append(box[at])
+        united = {one: frozenset().union(*one) for one in map(tuple, joined.values())}
+        rows = [
+            ((*rest[:at], united[tuple(values)], *rest[at:]), found)
             for (rest, found), values in joined.items()
-        }
-    return list(rows.items())
+        ]
+    named = {number: found for found, number in outcomes.items()}
+    return [(box, named[number]) for box, number in rows]
 
 
 def cells(box: Box, backends: Mapping[str, tuple[str, ...]]) -> list[str]:
