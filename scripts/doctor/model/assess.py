@@ -169,31 +169,31 @@ def _no_cache(it: Known, kind: str) -> list[str]:
 def _rows(
     it: Known, wanted: Wanted, table: Table, whole: list[sizes.Indivisible]
 ) -> tuple[Row, ...]:
-    found: dict[tuple[Kind, Format], list[tuple[Matrix, sizes.Held]]] = {}
+    found: dict[tuple[Kind, Format], list[tuple[Matrix, int, sizes.Held]]] = {}
     choices: dict[tuple[Kind, Format], Choice] = {}
-    for number, matrix in enumerate(it.matrices):
+    for matrix, count in it.alike:
         kind, form = matrix.kind, matrix.form
         if (kind, form) not in choices:
             choices[kind, form] = _choice(it.model, matrix, wanted, table)
-        held = it.held(number, wanted.ranks, choices[kind, form].patched)
+        held = it.held(matrix, wanted.ranks, choices[kind, form].patched)
         if isinstance(held, sizes.Indivisible):
             # Of a draft that nobody asked for nothing is loaded.
             whole += [] if kind is Kind.DRAFT else [held]
             held = _NOTHING
-        found.setdefault((kind, form), []).append((matrix, held))
+        found.setdefault((kind, form), []).append((matrix, count, held))
     return tuple(
         Row(
             kind,
             form,
-            len(parts),
-            sum(h.nbytes for _, h in parts),
-            sum(h.padding for _, h in parts),
-            sum(_read(it.model, m, h) for m, h in parts),
-            tuple(dict.fromkeys(pattern(m.name) for m, _ in parts)),
+            sum(n for _, n, _ in parts),
+            sum(n * h.nbytes for _, n, h in parts),
+            sum(n * h.padding for _, n, h in parts),
+            sum(n * _read(it.model, m, h) for m, n, h in parts),
+            tuple(dict.fromkeys(pattern(m.name) for m, _, _ in parts)),
             choices[kind, form],
             kind is not Kind.DRAFT,
-            tuple(dict.fromkeys((h.rows, h.cols) for _, h in parts)),
-            all(h is not _NOTHING for _, h in parts),
+            tuple(dict.fromkeys((h.rows, h.cols) for _, _, h in parts)),
+            all(h is not _NOTHING for _, _, h in parts),
         )
         for (kind, form), parts in sorted(
             found.items(), key=lambda e: (list(Kind).index(e[0][0]), e[0][1].value)
@@ -236,12 +236,12 @@ def _read(found: Model, matrix: Matrix, held: sizes.Held) -> int:
 def _step(it: Known, wanted: Wanted, rows: Sequence[Row]) -> Step:
     assert wanted.tokens is not None and wanted.seqs is not None
     widest = 0
-    for number, matrix in enumerate(it.matrices):
+    for matrix, _ in it.alike:
         if matrix.kind in (Kind.EXPERTS, Kind.VISION, Kind.DRAFT, Kind.SMALL):
             continue
         if matrix.split is Split.WORDS:
             continue
-        held = it.held(number, wanted.ranks, "")
+        held = it.held(matrix, wanted.ranks, "")
         if isinstance(held, sizes.Held):
             widest = max(widest, held.rows)
     scratch, own = _scratch(it.model.experts, wanted, rows)

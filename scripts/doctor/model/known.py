@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from scripts.doctor.model import inventory, sizes
 from scripts.doctor.model.against import against
@@ -11,7 +13,14 @@ from scripts.doctor.model.checkpoint import TEXT, Checkpoint
 from scripts.doctor.model.families import FP32_GATES, Model, model, not_known
 from scripts.doctor.model.fields import Fields
 from scripts.doctor.model.formats import Format
-from scripts.doctor.model.layers import Kind, Matrix, asked_as, gather, kind_of
+from scripts.doctor.model.layers import (
+    Kind,
+    Matrix,
+    asked_as,
+    gather,
+    kind_of,
+    pattern,
+)
 from scripts.doctor.model.quantization import Rules, rules
 from scripts.doctor.remark import Remark, note
 
@@ -25,24 +34,34 @@ class Known:
     matrices: tuple[Matrix, ...]
     kv: str | None
     remarks: tuple[Remark, ...]
-    _held: dict[tuple[int, int, str], sizes.Held | sizes.Indivisible] = field(
+    _held: dict[tuple[Matrix, int, str], sizes.Held | sizes.Indivisible] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     """What `held` found before: what is nearest is looked for in many assessments."""
 
+    @cached_property
+    def alike(self) -> tuple[tuple[Matrix, int], ...]:
+        """Matrices of which all is alike but the layer's number: one, and how many."""
+        found: dict[Hashable, list[Matrix]] = {}
+        for matrix in self.matrices:
+            parts = [replace(part, name=pattern(part.name)) for part in matrix.parts]
+            one = replace(matrix, name=pattern(matrix.name), parts=tuple(parts))
+            key = one, self.model.kv_head(matrix.name)
+            found.setdefault(key, []).append(matrix)
+        return tuple((same[0], len(same)) for same in found.values())
+
     def held(
-        self, number: int, ranks: int, backend: str
+        self, matrix: Matrix, ranks: int, backend: str
     ) -> sizes.Held | sizes.Indivisible:
         """What a rank holds of a matrix, or why vLLM cannot share it.
 
         Args:
-            number: The matrix, by its place in `matrices`.
+            matrix: One of `alike`.
             ranks: Tensor-parallel size.
             backend: What runs it; see `sizes.held`.
         """
-        key = number, ranks, backend
+        key = matrix, ranks, backend
         if key not in self._held:
-            matrix = self.matrices[number]
             try:
                 head = self.model.kv_head(matrix.name)
                 self._held[key] = sizes.held(matrix, ranks, head, backend)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without GPU and vLLM, and not asked anew in each test."""
     found = Facts("3.12.0", "python3", "Linux x86_64")
     monkeypatch.setattr("scripts.doctor.facts.look", lambda _: found)
+
+
+@cache
+def schema() -> jsonschema.Draft202012Validator:
+    said = json.loads(data.SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(said)
+    return jsonschema.Draft202012Validator(said)
 
 
 # Public models
@@ -95,9 +103,7 @@ def test_every_public_model_gets_an_answer(name: str, gpu: str, tmp_path: Path) 
     folder = write(tmp_path / name, name)
     text, ok = diagnose(Given(folder, gpu=gpu, form="json"))
     found = json.loads(text)
-    schema = json.loads(data.SCHEMA.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(found, schema)
+    schema().validate(found)
     assert found["fits"] == ok
     assert ok or found["would_fit"] or found["stops"]
     kinds = {row["kind"] for row in found["layers"]}
