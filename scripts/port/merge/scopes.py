@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,17 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from statements(getattr(node, part, []))
         for inner in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
             yield from statements(inner.body)
+
+
+def blocks(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """All statements, those of inner scopes too, in the order of `ast.walk`."""
+    todo: deque[ast.AST] = deque(body)
+    while todo:
+        node = todo.popleft()
+        yield node
+        for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+            if isinstance(inner := getattr(node, part, None), list):
+                todo += inner
 
 
 def absolute(node: ast.ImportFrom, path: str) -> str:

@@ -145,20 +145,24 @@ def atoms(found: Lines) -> Lines:
     >>> atoms((b"x = f(a, [b])",)) == atoms((b"x = f(", b"a,", b"[b],", b")"))
     True
     """
+    return tuple(atom for line in found for atom in _cut(line))
+
+
+# Most lines of a file are those of the version before.
+@lru_cache(maxsize=65536)
+def _cut(line: bytes) -> Lines:
     out: list[bytes] = []
-    for line in found:
-        now = b""
-        for token in _TOKEN.findall(line):
-            if token in b"([{":
-                out.append(now.strip() + token)
-                now = b""
-            elif token in b")]},":
-                out += [now.strip(), b"" if token == b"," else token]
-                now = b""
-            else:
-                now += _quoted(token)
-        out.append(now.strip())
-    return tuple(x for x in out if x)
+    now = b""
+    for token in _TOKEN.findall(line):
+        if token in b"([{":
+            out.append(now.strip() + token)
+            now = b""
+        elif token in b")]},":
+            out += [now.strip(), b"" if token == b"," else token]
+            now = b""
+        else:
+            now += _quoted(token)
+    return tuple(x for x in (*out, now.strip()) if x)
 
 
 def _quoted(token: bytes) -> bytes:

@@ -38,9 +38,8 @@ def entered(done: Sequence[FileResult], old: Side, new: Side) -> Iterator[Breach
 
 
 def _added(before: Module, after: Module) -> Iterator[tuple[str, frozenset[str]]]:
-    for name, chunks in after.places.items():
-        was = before.places.get(name, ())
-        if not was or [c.source for c in was] == [c.source for c in chunks]:
+    for name in after.places:
+        if before.sources(name) in ([], after.sources(name)):
             continue
         old, new = before.get(name), after.get(name)
         if old and new and old.keys is not None and new.keys:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from scripts.port.merge.definitions import MARKS
 from scripts.port.merge.rows import added_rows
+from scripts.port.merge.scopes import blocks
 from scripts.port.merge.signature import last
 from scripts.port.names.breach import Breach, Side
 from scripts.port.names.library import Library
@@ -54,13 +55,13 @@ def asked(part: FileResult, old: Side) -> Iterator[tuple[str, str]]:
 
 
 def _functions(
-    found: Module | None, rows: Collection[int]
+    found: Module | None, rows: frozenset[int]
 ) -> Iterator[tuple[int, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Tests and fixtures whose head is one of some lines, with that line."""
     for chunk in found.chunks if found else ():
-        if not any(row in rows for row in chunk.rows):
+        if rows.isdisjoint(chunk.rows):
             continue
-        for node in ast.walk(ast.Module(chunk.body, [])):
+        for node in blocks(chunk.body):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 row = node.lineno + chunk.above
                 if _asks(node) and row in rows:

@@ -25,7 +25,8 @@ class Frame:
 
     def fill(self, node: ast.FunctionDef | ast.AsyncFunctionDef, path: str) -> None:
         """Take what the statements of the function bind."""
-        for inner in statements(node.body):
+        body = list(statements(node.body))
+        for inner in body:
             if isinstance(inner, ast.Import | ast.ImportFrom):
                 self.links |= linked(inner, path)
             elif isinstance(
@@ -34,8 +35,10 @@ class Frame:
                 self.bound.add(inner.name)
             elif not isinstance(inner, ast.Global):
                 self.bound |= set(targets(inner))
-        self.kinds = kinds(node)
-        self.dicts = dicts(node)
+        bound = Counter(name for inner in body for name in targets(inner))
+        found = {**_annotated(node), **_made(body)}
+        self.kinds = {name: kind for name, kind in found.items() if bound[name] < 2}
+        self.dicts = {n: keys for n, keys in _dicts(body).items() if bound[n] < 2}
 
 
 def innermost(frames: Sequence[Frame], name: str) -> Frame | None:
@@ -46,35 +49,33 @@ def innermost(frames: Sequence[Frame], name: str) -> Frame | None:
     return None
 
 
-def kinds(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
-    """What is known of a function's names: annotations, and calls that make one."""
-    found = {
+def _annotated(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
+    return {
         a.arg: ast.unparse(a.annotation)
         for a in ast.walk(node.args)
         if isinstance(a, ast.arg) and a.annotation
     }
-    bound = _bound(node)
-    for inner in statements(node.body):
+
+
+def _made(body: list[ast.stmt]) -> dict[str, str]:
+    """Names that a call makes, and what is called."""
+    found = {}
+    for inner in body:
         if not isinstance(inner, ast.Assign) or not isinstance(inner.value, ast.Call):
             continue
         left, call = inner.targets[0], inner.value.func
         if isinstance(left, ast.Name) and isinstance(call, ast.Name | ast.Attribute):
             found[left.id] = ast.unparse(call)
-    return {name: kind for name, kind in found.items() if bound[name] < 2}
+    return found
 
 
-def dicts(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, frozenset[str]]:
-    """Names that a function binds once, to a dict that is written out."""
+def _dicts(body: list[ast.stmt]) -> dict[str, frozenset[str]]:
+    """Names that are bound to a dict that is written out, and its keys."""
     found = {}
-    for inner in statements(node.body):
+    for inner in body:
         if isinstance(inner, ast.Assign | ast.AnnAssign):
             keys = keys_of(inner.value)
-            names = list(targets(inner))
+            names = list(targets(inner)) if keys is not None else []
             if keys is not None and len(names) == 1:
                 found[names[0]] = keys
-    bound = _bound(node) if found else Counter[str]()
-    return {name: keys for name, keys in found.items() if bound[name] < 2}
-
-
-def _bound(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
-    return Counter(name for s in statements(node.body) for name in targets(s))
+    return found

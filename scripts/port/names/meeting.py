@@ -40,6 +40,9 @@ def _members(part: FileResult) -> Iterator[Breach]:
     if before is None or want is None or now is None:
         return
     for name in before.places.keys() & want.places.keys() & now.places.keys():
+        said = before.sources(name)
+        if said in (want.sources(name), now.sources(name)):
+            continue  # one side leaves it as it was: nothing of it has to be parsed
         was, mine, other = (side.get(name) for side in (before, want, now))
         if not (was and mine and other) or was.sort is not Sort.CLASS:
             continue

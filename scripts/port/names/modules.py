@@ -85,6 +85,10 @@ class Module:
         """Whether it has a `__getattr__`, so that names may come from anywhere."""
         return "__getattr__" in self.places
 
+    def sources(self, name: str) -> list[bytes]:
+        """The statements that bind a name; none where no statement does."""
+        return [chunk.source for chunk in self.places.get(name, ())]
+
     def get(self, name: str) -> Definition | None:
         """What a name is; None where it is not bound here."""
         if name not in self.known:
@@ -219,8 +223,7 @@ def rewritten(
     old, new = module(path, before), module(path, after)
     if old is None or new is None:
         return
-    for name, chunks in new.places.items():
-        was = [chunk.source for chunk in old.places.get(name, ())]
-        now = [chunk.source for chunk in chunks]
+    for name in new.places:
+        was, now = old.sources(name), new.sources(name)
         if was and was != now:
             yield new, name, was, now

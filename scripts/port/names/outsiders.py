@@ -45,9 +45,8 @@ def others(
 def _headed(before: Module, after: Module) -> list[str]:
     """Names at the top of a file that are gone, or are used otherwise now."""
     found = []
-    for name, chunks in before.places.items():
-        now = [chunk.source for chunk in after.places.get(name, ())]
-        if [chunk.source for chunk in chunks] == now:
+    for name in before.places:
+        if before.sources(name) == after.sources(name):
             continue  # nothing of it has to be parsed
         was, other = before.get(name), after.get(name)
         if was is None or (other is not None and _interface(was) == _interface(other)):

@@ -77,16 +77,12 @@ def _both(part: FileResult) -> set[tuple[str, str]]:
     names = {
         name
         for name in before.places.keys() & after.places.keys() & now.places.keys()
-        if _sources(before, name) != _sources(after, name)
+        if before.sources(name) != after.sources(name)
     }
     base, patched, upstream = (_locals(side, names) for side in (before, after, now))
     both = upstream & patched - base
     scopes = {scope for scope, _ in base}
     return {(scope, name) for scope, name in both if scope in scopes and name != "_"}
-
-
-def _sources(found: Module, name: str) -> list[bytes]:
-    return [chunk.source for chunk in found.places[name]]
 
 
 def _locals(found: Module, names: Iterable[str]) -> set[tuple[str, str]]:

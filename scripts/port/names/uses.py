@@ -16,7 +16,7 @@ from scripts.port.names.walk import Walk
 def uses(
     path: str,
     found: Module,
-    rows: Collection[int] | None = None,
+    rows: frozenset[int] | None = None,
     names: Collection[str] | None = None,
 ) -> list[Use]:
     """The names that a file uses.
@@ -61,22 +61,22 @@ def _of_added(path: str, before: bytes, after: bytes) -> Walk:
     return _walked(path, found, added_rows(before, after), None)
 
 
-def _said(chunk: Chunk, words: list[bytes]) -> set[int]:
+def _said(chunk: Chunk, words: list[bytes]) -> frozenset[int]:
     """Lines of a file in which one of some words stands, from 1."""
     lines = enumerate(chunk.source.split(b"\n"), chunk.row)
-    return {row for row, line in lines if any(word in line for word in words)}
+    return frozenset(n for n, line in lines if any(word in line for word in words))
 
 
 def _walked(
     path: str,
     found: Module,
-    rows: Collection[int] | None,
+    rows: frozenset[int] | None,
     names: Collection[str] | None,
 ) -> Walk:
     walk = Walk(path, rows, None if names is None else frozenset(names))
     words = [name.encode() for name in names or ()]
     for chunk in found.chunks:
-        if rows is not None and not any(row in rows for row in chunk.rows):
+        if rows is not None and rows.isdisjoint(chunk.rows):
             continue
         if names is not None:
             # Statements that do not say a name need not be gone through.

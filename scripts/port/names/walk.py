@@ -24,7 +24,7 @@ class Walk:
     """One file, and what was found in it."""
 
     path: str
-    rows: Collection[int] | None
+    rows: frozenset[int] | None
     names: Collection[str] | None
     above: int = 0
     """How many lines of the file come before the nodes' first."""
@@ -50,8 +50,10 @@ class Walk:
         """Whether a node, from a line on, has a line that is to be looked at."""
         if self.rows is None:
             return True
-        span = range(first, (node.end_lineno or node.lineno) + 1)
-        return any(row + self.above in self.rows for row in span)
+        last = node.end_lineno or node.lineno
+        return not self.rows.isdisjoint(
+            range(first + self.above, last + self.above + 1)
+        )
 
     def visit(self, node: ast.AST, how: How) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
