@@ -26,10 +26,9 @@ from scripts.series.base_commit import commit_files, touched
 from scripts.series.mailbox import Patch
 from scripts.series.replay import replay
 from scripts.series.resolutions import Records
-from scripts.upstream import fetch, sdist_contents
 from scripts.upstream import lock as lockfile
-from scripts.upstream.lock import Lock
-from scripts.upstream.sdist import members
+from scripts.upstream import sdist_contents
+from scripts.upstream.lock import Artifact, Lock
 from tests.bench.landed import wrong
 from tests.bench.measure import stopwatch
 from tests.bench.peers import PEERS, Applied, Place
@@ -125,23 +124,22 @@ def _ours(release: str, room: _Room, truth: _Base) -> Cell:
     return Cell(release, OURS, count, bad, watch.took.seconds, watch.took.processor)
 
 
-def _near(archive: Path, patches: Sequence[Patch]) -> Iterator[tuple[str, Entry]]:
+def _near(artifact: Artifact, patches: Sequence[Patch]) -> Mapping[str, Entry]:
     """Every file in a folder of one that the series touches.
 
     No tool reads others, but for a rename from one folder to another; and a
     checkout of them all takes longer than what is measured.
     """
     folders = {str(PurePosixPath(path).parent) for path in touched(list(patches))}
-    for member in members(archive):
-        if str(PurePosixPath(member.path).parent) in folders:
-            yield member.path, Entry(member.mode, member.data)
+    return sdist_contents.read(
+        artifact, lambda path: str(PurePosixPath(path).parent) in folders
+    ).files
 
 
 def _peers(release: str, room: _Room, truth: _Base) -> Iterator[Cell]:
     lock = lockfile.load(Checkout().lock)
-    archive = fetch.obtain(sdist(lock, Version(release)))
-    files = _near(archive, room.patches)
-    commit_files(room.git, "refs/sm12x/import", files, f"vLLM {release}\n")
+    files = _near(sdist(lock, Version(release)), room.patches)
+    commit_files(room.git, "refs/sm12x/import", files.items(), f"vLLM {release}\n")
     new = room.git.text("rev-parse", "refs/sm12x/import^{tree}")
     # The new release follows the pin, as it does for whoever rebases.
     commit = room.git.text("commit-tree", "-p", room.base, "-m", release, new)
@@ -174,8 +172,7 @@ def measure(releases: Sequence[str]) -> list[Cell]:
         git = Git(root / "vllm")
         git.path.mkdir()
         git.run("init", "--quiet", ".")
-        archive = fetch.obtain(lock.sdist)
-        files = _near(archive, patches)
+        files = _near(lock.sdist, patches).items()
         commit_files(git, "refs/heads/base", files, f"vLLM {lock.version}\n")
         base = git.text("rev-parse", "refs/heads/base")
         tip = make_commits(git, base, patches)

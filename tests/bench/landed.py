@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 Symbols = dict[str, Counter[str]]
 
 
+# What a patch was made on is asked of every tool, on every release.
+@lru_cache(maxsize=1024)
 def symbols(data: bytes | None) -> Symbols | None:
     """Lines by qualified name of the function or class they stand in.
 
