@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from scripts.base.object_ids import Entry
@@ -44,6 +45,7 @@ def carry(
     label: str,
     trees: Trees | None = None,
     known: Kept | None = None,
+    room: Space | None = None,
 ) -> Carried:
     """Carry the series, in memory.
 
@@ -56,6 +58,7 @@ def carry(
         label: What the new tree is called in conflict markers.
         trees: Both trees, to look up what the patches use; None to leave it out.
         known: What an earlier run found, and where to put what this one finds.
+        room: Where to merge; None for one of its own.
 
     Raises:
         Finding: The series does not hold on its own base.
@@ -73,7 +76,8 @@ def carry(
         work.settle(before, *found)
     rest = steps[len(work.results) :]
     _read(rest, base, new)
-    with beside(chain, len(rest)) as process, space() as room:
+    place = space() if room is None else nullcontext(room)
+    with beside(chain, len(rest)) as process, place as room:
         tried: deque[tuple[Step, Snapshot, PatchResult]] = deque()
         done = 0
         while done < len(rest):

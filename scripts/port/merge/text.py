@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.base.git import BlobReader, Git
-from scripts.base.object_ids import Entry
-from scripts.series.base_commit import commit, fast_import, file
+from scripts.base.git import IDENTITY, BlobReader, Git
+from scripts.base.object_ids import Entry, object_id, tree_id
 
 Files = Mapping[str, Entry | None]
 """Path to content; None where the file is not there."""
@@ -33,7 +34,12 @@ class Space:
     """A bare repository in a temporary folder: no work tree, no state left."""
 
     git: Git
-    blobs: BlobReader
+    ends: ExitStack
+
+    @cached_property
+    def blobs(self) -> BlobReader:
+        """What reads merged files, started by the first of them."""
+        return self.ends.enter_context(self.git.blobs())
 
     def merge(
         self, base: Files, upstream: Files, patched: Files, names: tuple[str, str]
@@ -52,8 +58,15 @@ class Space:
         Raises:
             Finding: git failed otherwise than by a conflict.
         """
-        mine, yours = (f"refs/heads/{name}" for name in names)
-        self._commits(("refs/heads/base", base), (mine, upstream), (yours, patched))
+        # As files of one folder: where they stand is nothing to a merge.
+        numbers = {p: str(n) for n, p in enumerate({**base, **upstream, **patched})}
+        parent = self._commit(base, numbers)
+        for name, files in zip(names, (upstream, patched), strict=True):
+            ref = self.git.path / "refs/heads" / name
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(
+                f"{self._commit(files, numbers, parent)}\n", encoding="ascii"
+            )
         done = self.git.run(
             *_SETTINGS, "merge-tree", "--write-tree", "-z", *names, ok=(0, 1)
         )
@@ -65,24 +78,32 @@ class Space:
                 if not row:
                     break
                 conflicts.add(row.partition("\t")[2])
-        paths = dict.fromkeys((*base, *upstream, *patched))
-        return Merged(self._read(tree, paths), frozenset(conflicts))
+        found = {p: self.blobs.read(f"{tree}:{n}") for p, n in numbers.items()}
+        return Merged(
+            {path: data for path, data in found.items() if data is not None},
+            frozenset(path for path, n in numbers.items() if n in conflicts),
+        )
 
-    def _commits(self, *wanted: tuple[str, Files]) -> None:
-        def stream() -> Iterator[bytes]:
-            for mark, (ref, files) in enumerate(wanted, 1):
-                yield commit(mark, ref)
-                if mark > 1:
-                    yield b"from :1\ndeleteall\n"
-                for path, entry in files.items():
-                    if entry is not None:
-                        yield file(path, entry)
+    def _commit(self, files: Files, names: Mapping[str, str], *parents: str) -> str:
+        """A commit of these files alone; a process of git for each would cost more."""
+        ids = {
+            names[path]: (entry.mode, self._put(b"blob", entry.data))
+            for path, entry in files.items()
+            if entry is not None
+        }
+        who = "{} <{}> 0 +0000".format(*IDENTITY)
+        rows = [f"tree {tree_id(ids, self._put)}", *(f"parent {p}" for p in parents)]
+        rows += [f"author {who}", f"committer {who}", "", ""]
+        return self._put(b"commit", "\n".join(rows).encode("utf-8"))
 
-        fast_import(self.git, stream())
-
-    def _read(self, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
-        found = {path: self.blobs.read(f"{tree}:{path}") for path in paths}
-        return {path: data for path, data in found.items() if data is not None}
+    def _put(self, kind: bytes, body: bytes) -> str:
+        """Write a loose object; its id. See gitformat-loose(5)."""
+        name = object_id(kind, body)
+        path = self.git.path / "objects" / name[:2] / name[2:]
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(zlib.compress(b"%s %d\0" % (kind, len(body)) + body, 1))
+        return name
 
     def text(self, base: bytes, upstream: bytes, patched: bytes) -> bytes | None:
         """Merge one stretch of text; None where it conflicts."""
@@ -100,8 +121,9 @@ class Space:
 @contextmanager
 def space() -> Iterator[Space]:
     """Object space for merges; nothing of it is left when the block ends."""
-    with TemporaryDirectory(prefix="sm12x-port-") as folder:
-        git = Git(Path(folder))
-        git.run("init", "--quiet", "--bare", ".")
-        with git.blobs() as blobs:
-            yield Space(git, blobs)
+    with TemporaryDirectory(prefix="sm12x-port-") as folder, ExitStack() as ends:
+        # All that gitrepository-layout(5) asks for; `git init` is a process more.
+        for name in ("objects", "refs/heads"):
+            (Path(folder) / name).mkdir(parents=True)
+        (Path(folder) / "HEAD").write_text("ref: refs/heads/base\n", encoding="ascii")
+        yield Space(Git(Path(folder)), ends)

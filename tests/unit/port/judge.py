@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from scripts.base.object_ids import Entry, blob_id
 from scripts.port.carry import carry
 from scripts.port.kept import kept
+from scripts.port.merge.text import Space
 from scripts.port.moves import places
 from scripts.port.names.trees import Trees
 from scripts.port.report.states import PatchResult, State
@@ -60,14 +61,14 @@ def verdict(case: Change, answer: Answer) -> Verdict:
     return Verdict.READ if answer.read else Verdict.WRONG
 
 
-def _imported(branch: str, files: Files) -> bytes:
+def _imported(branch: str, base: str, files: Files, date: int) -> bytes:
     """A commit as git's fast-import takes it; all but `base` stand on that."""
-    text = message(f"{branch}: the change").encode()
-    ada = b"Ada Author <ada@example.org> 1795455327 +0000"
+    text = message(f"{branch.rpartition('/')[2]}: the change").encode()
+    ada = b"Ada Author <ada@example.org> %d +0000" % date
     lines = [b"commit refs/heads/%s" % branch.encode()]
     lines += [b"author " + ada, b"committer " + ada, b"data %d\n%s" % (len(text), text)]
-    if branch != "base":
-        lines.append(b"from refs/heads/base")
+    if branch != base:
+        lines.append(b"from refs/heads/%s" % base.encode())
     lines.append(b"deleteall")
     for name, content in files.items():
         data = content.encode()
@@ -76,27 +77,50 @@ def _imported(branch: str, files: Files) -> bytes:
     return b"\n".join([*lines, b""])
 
 
+def _made(repo: Path, cases: Mapping[str, Change]) -> None:
+    """A repository of the cases' branches, by what stands before their names."""
+    repo.mkdir(parents=True)
+    git(repo, "init", "-q", "--template=", "-b", "base")
+    stream = [
+        # By date git keeps their order.
+        _imported(f"{case}{branch}", f"{case}base", files, 1795455327 + date)
+        for date, (case, one) in enumerate(cases.items())
+        for branch, files in (
+            ("base", one.base),
+            ("patch", one.theirs),
+            ("upstream", one.ours),
+        )
+    ]
+    # One process for all commits: hundreds of cases wait for git and little else.
+    git(repo, "fast-import", "--quiet", stdin=b"".join(stream))
+
+
 def repository(case: Change, repo: Path) -> Path:
     """Branches `patch` and `upstream`, both on `base`; and the mail of the patch.
 
     Returns:
         The mail.
     """
-    repo.mkdir(parents=True)
-    git(repo, "init", "-q", "--template=", "-b", "base")
-    branches = {"base": case.base, "patch": case.theirs, "upstream": case.ours}
-    # One process for all commits: hundreds of cases wait for git and little else.
-    stream = b"".join(_imported(*each) for each in branches.items())
-    git(repo, "fast-import", "--quiet", stdin=stream)
+    _made(repo, {"": case})
     git(repo, "checkout", "-q", "-f", "upstream")
     made = git(repo, "format-patch", *FORMAT, "-o", str(repo.parent), "base..patch")
     return Path(made)
 
 
-def ours(case: Change, mail: Path) -> Answer:
+def mailed(cases: Iterable[Change], home: Path) -> list[Path]:
+    """The mail of each case's patch, from one repository without a work tree."""
+    named = {f"{number}/": case for number, case in enumerate(cases, 1)}
+    _made(home / "repo", named)
+    ends = [end for name in named for end in (f"{name}patch", f"^{name}base")]
+    made = git(home / "repo", "format-patch", *FORMAT, "-o", str(home), *ends)
+    mails = [Path(line) for line in made.splitlines()]
+    assert len(mails) == len(named)
+    return mails
+
+
+def ours(case: Change, mail: Path, room: Space | None = None) -> Answer:
     """This project's port."""
-    patch = parse(mail.name, mail.read_bytes())
-    (result,) = carried([patch], case.base, case.ours)
+    (result,) = carried(parsed([mail]), case.base, case.ours, room)
     why = "; ".join(f"{f.path}: {f.state.value} {f.why}" for f in result.files)
     if not result.carried:
         return Answer(None, result.state, why)
@@ -108,10 +132,16 @@ def ours(case: Change, mail: Path) -> Answer:
     return Answer(texts, result.state, why, read)
 
 
-def series(case: Series, home: Path) -> tuple[PatchResult, ...]:
+def series(
+    case: Series, mails: Iterable[Path], room: Space | None = None
+) -> tuple[PatchResult, ...]:
     """This project's port of patches that stand one on the other."""
-    patches = [patch for patch, _ in mails(case, home)]
-    return carried(patches, case.base, case.ours)
+    return carried(parsed(mails), case.base, case.ours, room)
+
+
+def parsed(mails: Iterable[Path]) -> list[Patch]:
+    """The patches that mails hold."""
+    return [parse(mail.name, mail.read_bytes()) for mail in mails]
 
 
 def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
@@ -119,20 +149,26 @@ def mails(case: Series, home: Path) -> list[tuple[Patch, Path]]:
     made = []
     # Apart: git gives each of them the first number.
     (home / "mails").mkdir()
-    for number in range(1, len(case.steps) + 1):
-        mail = repository(case.change(number), home / str(number))
+    for number, change in enumerate(case.changes, 1):
+        mail = repository(change, home / str(number))
         mail = mail.rename(home / "mails" / f"{number:04}-{mail.name[5:]}")
         made.append((parse(mail.name, mail.read_bytes()), mail))
     return made
 
 
-def carried(patches: list[Patch], old: Files, now: Files) -> tuple[PatchResult, ...]:
+def carried(
+    patches: list[Patch], old: Files, now: Files, room: Space | None = None
+) -> tuple[PatchResult, ...]:
     """Carry patches from one small tree to another."""
-    return carried_by(patches, old, now, None)
+    return carried_by(patches, old, now, None, room)
 
 
 def carried_by(
-    patches: list[Patch], old: Files, now: Files, records: Records | None
+    patches: list[Patch],
+    old: Files,
+    now: Files,
+    records: Records | None,
+    room: Space | None = None,
 ) -> tuple[PatchResult, ...]:
     """The same, with what earlier runs kept where there are records."""
     trees = Trees(_source(_entries(old)), _source(_entries(now)))
@@ -142,7 +178,7 @@ def carried_by(
     if records is not None:
         known = kept(trees.base, trees.new, paths, records, "new")
     found = records or Records()
-    return carry(patches, base, new, moves, found, "new", trees, known).patches
+    return carry(patches, base, new, moves, found, "new", trees, known, room).patches
 
 
 def _source(files: dict[str, Entry]) -> Source:

@@ -167,11 +167,13 @@ def _chain(chain: Series, home: Path) -> Iterable[tuple[str, Verdict]]:
     yield OURS, _of_chain(chain.carried, [p.carried for p in mine])
     for name in PEERS:
         applied: list[bool] = []
-        for number, (_, mail) in enumerate(made, 1):
+        for number, (change, (_, mail)) in enumerate(
+            zip(chain.changes, made, strict=True), 1
+        ):
             copy = home / name / str(number)
             shutil.copytree(home / str(number), copy, symlinks=True)
             git(copy, "checkout", "-q", "upstream")
-            answer = peer(name, chain.change(number), copy, mail)
+            answer = peer(name, change, copy, mail)
             if answer is None:
                 break
             applied.append(answer.tree is not None)

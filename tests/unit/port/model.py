@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.unit.series.twins import gate
 
@@ -48,10 +49,11 @@ class Series:
     carried: tuple[bool, ...]
     """Which patches may be called carried."""
 
-    def change(self, number: int) -> Change:
-        """One of its patches, from 1, by itself."""
-        before = self.steps[number - 2] if number > 1 else self.base
-        return Change(self.name, "", before, self.steps[number - 1], self.ours, ())
+    @property
+    def changes(self) -> list[Change]:
+        """Each of its patches by itself."""
+        steps = pairwise((self.base, *self.steps))
+        return [Change(self.name, "", old, new, self.ours, ()) for old, new in steps]
 
 
 def replaced(text: str, *edits: tuple[str, str]) -> str:

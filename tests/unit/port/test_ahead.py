@@ -11,7 +11,7 @@ import pytest
 from scripts.port.names import ahead
 from scripts.port.names.chain import Answer, Chain
 from scripts.port.report.states import FileResult, PatchResult, State
-from tests.unit.port.judge import series
+from tests.unit.port.judge import mailed, series
 from tests.unit.port.model import Files, Series
 
 ROWS = "vllm/rows.py"
@@ -42,7 +42,7 @@ def carried(
 ) -> tuple[PatchResult, ...]:
     where.mkdir()
     monkeypatch.setattr(os, "cpu_count", lambda: cpus)
-    return series(case, where)
+    return series(case, mailed(case.changes, where))
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from scripts.port.merge.text import Space, space
 from scripts.port.report.states import State
 from tests.unit.port.corpus import CHAINS, CORPUS
 from tests.unit.port.corpus_drift import AROUND, KEPT, rows, tree
-from tests.unit.port.judge import Verdict, ours, repository, series, verdict
+from tests.unit.port.judge import Verdict, mailed, ours, series, verdict
 from tests.unit.port.kinds import LEFT_OPEN, WHY_LEFT
 from tests.unit.port.model import Change, Series
 
@@ -28,10 +31,27 @@ def test_every_needless_refusal_has_its_reason() -> None:
     assert all(case.right for case in LEFT_OPEN)
 
 
+@pytest.fixture(scope="module")
+def mails(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The mails of each case and chain, by its name."""
+    wanted = {case.name: [case] for case in CORPUS}
+    wanted |= {one.name: one.changes for one in CHAINS}
+    cases = chain.from_iterable(wanted.values())
+    made = iter(mailed(cases, tmp_path_factory.mktemp("mails")))
+    return {name: [next(made) for _ in many] for name, many in wanted.items()}
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Space]:
+    """One place for all merges: a thing is named by what it holds."""
+    with space() as made:
+        yield made
+
+
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
-def test_ours(case: Change, tmp_path: Path) -> None:
-    mail = repository(case, tmp_path / "repo")
-    answer = ours(case, mail)
+def test_ours(case: Change, mails: dict[str, list[Path]], room: Space) -> None:
+    (mail,) = mails[case.name]
+    answer = ours(case, mail, room)
     found = verdict(case, answer)
     assert found is not Verdict.WRONG, (answer.state, answer.why)
     assert found is Verdict.RIGHT, (answer.state, answer.why)
@@ -43,8 +63,10 @@ def test_ours(case: Change, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CHAINS, ids=lambda case: case.name)
-def test_what_stands_on_what_waits_is_not_carried(case: Series, tmp_path: Path) -> None:
-    found = series(case, tmp_path)
+def test_what_stands_on_what_waits_is_not_carried(
+    case: Series, mails: dict[str, list[Path]], room: Space
+) -> None:
+    found = series(case, mails[case.name], room)
     assert tuple(p.carried for p in found) == case.carried, [
         (p.state, [f.why for f in p.files]) for p in found
     ]
@@ -78,7 +100,8 @@ def test_other_ground_is_to_be_read(
     """Nobody can say whether it is right there, so that a person is told."""
     upstream = rows((old, new))
     case = tree("x", AROUND, rows(KEPT), upstream, rows((old, new), KEPT))
-    answer = ours(case, repository(case, tmp_path / "repo"))
+    (mail,) = mailed([case], tmp_path)
+    answer = ours(case, mail)
     assert verdict(case, answer) is Verdict.RIGHT, answer.why
     assert said in "; ".join(answer.read)
 
@@ -95,9 +118,12 @@ TOLD = {
 
 
 @pytest.mark.parametrize("name", TOLD)
-def test_what_upstream_changed_beside_it_is_told(name: str, tmp_path: Path) -> None:
+def test_what_upstream_changed_beside_it_is_told(
+    name: str, mails: dict[str, list[Path]], room: Space
+) -> None:
     (case,) = [one for one in CORPUS if one.name == name]
-    answer = ours(case, repository(case, tmp_path / "repo"))
+    (mail,) = mails[name]
+    answer = ours(case, mail, room)
     assert verdict(case, answer) is Verdict.RIGHT, answer.why
     said = "; ".join(answer.read)
     assert TOLD[name] in said if TOLD[name] else not said, said

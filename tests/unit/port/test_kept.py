@@ -15,7 +15,7 @@ from scripts.series import resolutions
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Step
 from scripts.series.resolutions import Records
-from tests.unit.port.judge import carried, carried_by, mails
+from tests.unit.port.judge import carried, carried_by, mailed, parsed
 from tests.unit.port.model import Series
 from tests.unit.port.releases import BESIDE, go, release
 from tests.unit.port.test_ahead import stack
@@ -38,7 +38,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> list[list[Patch]]:
     made = []
     for case in (CASE, CHANGED):
         home = tmp_path_factory.mktemp("mails")
-        made.append([patch for patch, _ in mails(case, home)])
+        made.append(parsed(mailed(case.changes, home)))
     return made
 
 
