@@ -39,11 +39,15 @@ def place(git: Git, folder: Path, tree: str) -> None:
 def environment(tree: Path) -> dict[str, str]:
     """For a process that runs the tests of a work tree.
 
-    Bytecode lies beside the work tree, whose files change from session to session: a
-    file keeps it while its time and size stay.
+    Bytecode lies beside the work trees, whose files change from session to session: a
+    file keeps it while its time and size stay. They share that of the packages, and
+    whoever names another place has it there. It is written even where none may lie
+    among sources: without it all packages are compiled at each start.
     """
-    beside = str(tree.with_name(f"{tree.name}-pyc"))
-    return os.environ | SETTINGS | {"PYTHONPYCACHEPREFIX": beside}
+    beside = {"PYTHONPYCACHEPREFIX": str(tree.with_name("pyc"))}
+    made = beside | os.environ | SETTINGS
+    made.pop("PYTHONDONTWRITEBYTECODE", None)
+    return made
 
 
 class Warm:

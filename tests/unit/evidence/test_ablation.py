@@ -55,12 +55,19 @@ APART = patch(
 )
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of the packages, compiled once and not by each test."""
+    return str(tmp_path_factory.mktemp("bytecode"))
+
+
 @pytest.fixture
 def stand(
-    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytecode: str
 ) -> Callable[..., Stand]:
     """Makes a series of commits, and the place where its trees are made."""
     monkeypatch.setenv("SM12X_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", bytecode)
     # Of this environment; sessions start faster without them.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     packages = Path(coverage.__file__).parent.parent
@@ -249,10 +256,10 @@ def test_a_session_that_hangs_is_a_result_only_where_it_may(
     made = stand(patch("first", "ONE = 1\n", hangs))
     files = (("tests/config/test_first.py", None),)
     job = session.Job("planted", made.tree(made.state(1)), files)
-    monkeypatch.setattr(warm, "LIMIT", 4)
-    with pytest.raises(Finding, match="was stopped after 4 s"):
+    monkeypatch.setattr(warm, "LIMIT", 1)
+    with pytest.raises(Finding, match="was stopped after 1 s"):
         session.run([job], made.git, made.home)
-    (told,) = session.run([replace(job, limit=4)], made.git, made.home)
+    (told,) = session.run([replace(job, limit=1)], made.git, made.home)
     assert told.hung() and not told.tests
 
 

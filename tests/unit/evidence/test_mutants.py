@@ -15,10 +15,10 @@ from scripts.evidence.ground import Ground, ground_of
 from scripts.evidence.mutate import Mutant
 from scripts.evidence.mutate import mutants as mutate
 from scripts.evidence.stand import Stand
-from tests.unit.evidence.test_ablation import APART, patch, stand
+from tests.unit.evidence.test_ablation import APART, bytecode, patch, stand
 from tests.unit.small import message
 
-__all__ = ["stand"]
+__all__ = ["bytecode", "stand"]
 
 HELD = patch(
     "held",

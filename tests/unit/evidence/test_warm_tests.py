@@ -75,10 +75,10 @@ def test_a_stopped_session_leaves_no_process(started: Any, sent: int) -> None:
 
 
 def test_a_late_session_leaves_no_process(started: Any, tmp_path: Path) -> None:
-    warm, pids = started(15, 600)
+    warm, pids = started(5, 600)
     assert warm.stdout.readline() == "done\n"
     told = json.loads((tmp_path / "out.json").read_bytes())
-    assert told["ended"] == "was stopped after 15 s"
+    assert told["ended"] == "was stopped after 5 s"
     assert until(lambda: not any(map(alive, pids)), 20)
 
 
