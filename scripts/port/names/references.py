@@ -37,6 +37,8 @@ from scripts.port.names.uses import added_uses
 from scripts.port.names.vanished import vanished
 from scripts.port.report.states import FileResult
 
+HOMES = 3
+"""Most files that are named as having what is not there."""
 _PARAMETER = re.compile(r"has no parameter (\w+)")
 
 
@@ -215,9 +217,11 @@ def _now(use: Use, now: Found, new: Side) -> str:
         found = new.library.load(path)
         if found and word.decode() in found.places:
             homes.append(path)
+        if len(homes) == HOMES:
+            break
     if not homes:
         return ""
-    return f"; {', '.join(homes[:3])} {'has' if len(homes) == 1 else 'have'} one"
+    return f"; {', '.join(homes)} {'has' if len(homes) == 1 else 'have'} one"
 
 
 def _undefined(done: Sequence[FileResult]) -> list[Breach]:
