@@ -125,9 +125,13 @@ def in_another_form(
     changes = deltas(before, wanted)
     to = renames(list(changes), before, new)
     pin, bare = (symbols(path, e.data if e else None) for e in pinned)
+    back = {now: was for was, now in to.items()}
     mine = _gains(pin, before)
     none: Counter[bytes] = Counter()
-    gains = {n: gain - mine.get(n, none) for n, gain in _gains(pin, bare).items()}
+    gains = {
+        name: gain - mine.get(back.get(name, name), none)
+        for name, gain in _gains(pin, bare, back).items()
+    }
     both = {name for name, rows in bare.items() if rows == pin.get(name)}
     pool = (_atoms(bare, both) - _atoms(pin, both)) - _sum(mine)
     # What stands in its own symbol goes to it before any other may take it.
@@ -154,7 +158,10 @@ def in_another_form(
             there.append(Evidence(f"+{_words(atom)}", where))
         for atom in change.added - own[name] - elsewhere:
             missing.append(Evidence(f"+{_words(atom)}", f"{path}: {name}, missing"))
-        gone = _gain(bare.get(to.get(name, name), ()), pin.get(name, ()))
+        here = to.get(name, name)
+        # What went with all of a symbol, which the patch keeps, was not taken out.
+        lost = here not in bare and name in pin and name in wanted
+        gone = none if lost else _gain(bare.get(here, ()), pin.get(name, ()))
         removed = _telling(change.removed)
         total += removed.total()
         hits += (removed & gone).total()
@@ -170,13 +177,14 @@ def _gain(old: Lines, new: Lines) -> Counter[bytes]:
 
 
 def _gains(
-    old: Mapping[str, Lines], new: Mapping[str, Lines]
+    old: Mapping[str, Lines],
+    new: Mapping[str, Lines],
+    back: Mapping[str, str] | None = None,
 ) -> dict[str, Counter[bytes]]:
-    """What symbols have more, of those that differ."""
+    """What symbols have more, of those that differ; `back` has their older names."""
+    was = {name: old.get((back or {}).get(name, name), ()) for name in new}
     return {
-        name: _gain(old.get(name, ()), rows)
-        for name, rows in new.items()
-        if rows != old.get(name)
+        name: _gain(was[name], rows) for name, rows in new.items() if rows != was[name]
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scripts.base.errors import Finding
 from scripts.base.object_ids import Entry
 from scripts.port import absorbed
+from scripts.port.among import among_more
 from scripts.port.elsewhere import elsewhere
 from scripts.port.merge.elements import NoMerge
 from scripts.port.merge.guards import Sides, doubts_of, moved_only, touched_symbols
@@ -181,6 +182,7 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
     assert case.base and case.upstream and case.patched
     path, mode = case.target, _mode(case)
     base, upstream, patched = case.base.data, case.upstream.data, case.patched.data
+    three = base, upstream, patched
     text = merged.files.get(path)
     clean = text is not None and path not in merged.conflicts
     if clean and text == upstream:
@@ -205,6 +207,8 @@ def _three(case: Case, merged: Merged, places: Places, room: Space) -> FileResul
             return case.result(state, result=result, why=renamed, read=read)
         why = f"the text merges, and must not: {doubts[0]}" if doubts else ""
     if found.share >= absorbed.ENOUGH:
+        if not found.missing and among_more(path, *three, room):
+            return case.result(State.ABSORBED, result=case.upstream)
         return case.result(
             State.PROBABLY_ABSORBED, why=found.said, evidence=found.evidence
         )

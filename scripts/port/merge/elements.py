@@ -66,6 +66,8 @@ class Element:
     stop: int
     """Where it ends with its comma."""
     column: int
+    held: Node | None = None
+    """What a key has for a value."""
 
 
 def ordered(node: Node, target: str = "") -> bool:
@@ -134,17 +136,19 @@ def _elements(node: Node) -> list[Element]:
 
 def _element(node: Node, lead: tuple[bytes, ...]) -> Element:
     core = text(node)
-    key, value = core, core
+    key, value, held = core, core, None
     if node.type in ("pair", "enumerator"):
         first = node.child_by_field_name("key") or node.child_by_field_name("name")
         key = literal(first)
-        value = literal(node.child_by_field_name("value"))
+        held = node.child_by_field_name("value")
+        value = literal(held)
     elif node.type == "string":
         key = value = literal(node)
     key = b" ".join(key.split())
     column = node.start_point[1]
     end = node.end_byte
-    return Element(key, core, value, lead, b"", node.start_byte, end, end, column)
+    start = node.start_byte
+    return Element(key, core, value, lead, b"", start, end, end, column, held)
 
 
 def literal(node: Node | None) -> bytes:

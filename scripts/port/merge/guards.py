@@ -80,7 +80,8 @@ def objections(sides: Sides) -> list[str]:
         if sides.searched is None or name in sides.searched
     }
     found += twins(before, new, wanted, searched)
-    if kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN):
+    without = kind(sides.path) in (Kind.TEXT, Kind.MARKDOWN)
+    if without and sides.searched is None:
         found += _context(sides)
     found += _doubles(sides)
     found += repeated(sides.path, sides.upstream, sides.patched, sides.result)

@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 
 from tree_sitter import Node
 
-from scripts.port.merge.elements import Edit, Element, NoMerge, elements
+from scripts.port.merge.elements import (
+    Edit,
+    Element,
+    NoMerge,
+    collection,
+    elements,
+    ordered,
+)
 from scripts.port.merge.languages import text
 
 LINE = 88
@@ -39,6 +46,8 @@ def merge(
     was, here, want = _keyed(old), _keyed(now), _keyed(new)
     if strict:
         _steady(list(was), list(here), list(want))
+        if [k for k in want if k in here] != [k for k in here if k in want]:
+            raise NoMerge("upstream has an element of the patch's in another place")
     edits: list[Edit] = []
     for key, element in was.items():
         if key not in want:
@@ -47,12 +56,9 @@ def merge(
                     raise NoMerge(f"upstream changed {_show(key)} too")
                 edits.append(_remove(data, now, here[key]))
         elif element.core != want[key].core:
-            if _notes(element) != _notes(want[key]):
-                raise NoMerge(f"the patch changes the comments of {_show(key)}")
-            if key not in here or not _same(here[key], element):
+            if key not in here:
                 raise NoMerge(f"upstream changed {_show(key)} too")
-            at = here[key]
-            edits.append(Edit(at.start, at.end, want[key].core))
+            edits += _changed(element, here[key], want[key], data)
     groups: dict[tuple[bytes, bool], list[Element]] = {}
     for key in [k for k in want if k not in was]:
         if key not in here:
@@ -65,6 +71,30 @@ def merge(
     for (anchor, before), group in groups.items():
         edits += _put(data, upstream, here[anchor], group, before)
     return edits
+
+
+def _changed(was: Element, here: Element, want: Element, data: bytes) -> list[Edit]:
+    """What gives upstream's element the value that the patch gives it."""
+    if was.lead != want.lead:
+        raise NoMerge(f"the patch changes the comments of {_show(was.key)}")
+    if _same(here, was):
+        made = [Edit(here.start, here.end, want.core)]
+        return made + _said(was, here, want, data)
+    held = [collection(one.held) for one in (was, here, want)]
+    if _notes(was) == _notes(want) and held[0] and held[1] and held[2]:
+        # Under one key a collection again: of its elements the same holds.
+        return merge(held[0], held[1], held[2], ordered(held[0]), data)
+    raise NoMerge(f"upstream changed {_show(was.key)} too")
+
+
+def _said(was: Element, here: Element, want: Element, data: bytes) -> list[Edit]:
+    """The comment behind an element, where the patch words it anew."""
+    if was.tail == want.tail:
+        return []
+    at = data.find(was.tail, here.stop) if was.tail else -1
+    if here.tail != was.tail or at < 0 or not want.tail:
+        raise NoMerge(f"the patch changes the comments of {_show(was.key)}")
+    return [Edit(at, at + len(was.tail), want.tail)]
 
 
 def _steady(old: list[bytes], now: list[bytes], new: list[bytes]) -> None:

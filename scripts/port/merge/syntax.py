@@ -18,6 +18,7 @@ from scripts.port.merge.elements import Edit, NoMerge, apply, collection, ordere
 from scripts.port.merge.insert import merge, place
 from scripts.port.merge.languages import text
 from scripts.port.merge.outline import Item, outline
+from scripts.port.merge.pins import is_pins, merge_pins
 from scripts.port.merge.text import Space
 
 _IN = "the patch's new code has no neighbour left"
@@ -59,6 +60,8 @@ def merge_syntax(
     Raises:
         NoMerge: It cannot be done without a person.
     """
+    if is_pins(path):
+        return Sorted(merge_pins(base, upstream, patched), frozenset())
     old, now, new = (_Side(path, data) for data in (base, upstream, patched))
     work = _Merge(old, now, new, space)
     edits = work.items((old.items, now.items, new.items), "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -199,6 +200,8 @@ def _called(
             return
         if a != b and a in was and b in now and _otherwise(was[a], now[b]):
             yield Change(f"takes the argument for {a} as {b} now")
+        elif a != b and _made_of(new, a, b):
+            yield Change(f"is given {b} now, and makes {a} of it")
         elif a != b:
             yield Change(f"calls the argument for {a} {b} now", severe=False)
     for name in (*after.positional, *call.names):
@@ -209,6 +212,17 @@ def _called(
         if name in was and name in now and was[name].default != now[name].default:
             values = f"{now[name].default}, and not {was[name].default}"
             yield Change(f"has {name} = {values} where it is not given", severe=False)
+
+
+def _made_of(made: Definition, name: str, given: str) -> bool:
+    """Whether a function makes what it was given before of what it is given now."""
+    return any(
+        isinstance(node, ast.Assign)
+        and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+        and any(isinstance(n, ast.Name) and n.id == given for n in ast.walk(node.value))
+        for one in made.nodes
+        for node in ast.walk(one)
+    )
 
 
 def _otherwise(was: Param, now: Param) -> bool:

@@ -148,7 +148,7 @@ def _spots(one: _Grown, side: Side, only_below: bool = False) -> Iterator[Spot]:
         word = words.pop()
         for path in {one.path, *side.search(word.encode())} - seen:
             seen.add(path)
-            if only_below and not _has_below(side.library.read(path), word):
+            if only_below and not has_below(side.library.read(path), word):
                 continue  # not parsed for nothing
             found = side.library.load(path)
             if found is None:
@@ -161,7 +161,7 @@ def _spots(one: _Grown, side: Side, only_below: bool = False) -> Iterator[Spot]:
             ]
 
 
-def _has_below(entry: Entry | None, name: str) -> bool:
+def has_below(entry: Entry | None, name: str) -> bool:
     """Whether a file may have a class below one of a name."""
     said = rb"class \w+\([^:]*\b%s\b" % re.escape(name.encode())
     return entry is not None and bool(re.search(said, entry.data))

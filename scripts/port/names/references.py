@@ -32,6 +32,7 @@ from scripts.port.names.reached import reached
 from scripts.port.names.setting import unsettable
 from scripts.port.names.shadowed import shadowed
 from scripts.port.names.undefined import undefined
+from scripts.port.names.unmakeable import unmakeable
 from scripts.port.names.used import How, Use
 from scripts.port.names.uses import added_uses
 from scripts.port.names.vanished import vanished
@@ -76,6 +77,7 @@ def _looked_up(done: Sequence[FileResult], old: Side, new: Side) -> list[Breach]
                 found.append(Breach(part.path, 0, name, what, change.severe))
     found += counted(done, old, new)
     found += overridden(done, old, new)
+    found += unmakeable(done, new)
     found += unfixed(done, old, new)
     found += shadowed(done)
     found += entered(done, old, new)

@@ -12,11 +12,13 @@ from tests.unit.port.corpus_fourth import FOURTH, FOURTH_SERIES
 from tests.unit.port.corpus_more import MORE
 from tests.unit.port.corpus_newcomer import AGAIN, NEWCOMER
 from tests.unit.port.corpus_ninth import NINTH, NINTH_SERIES
+from tests.unit.port.corpus_released import CHAINS_RELEASED, RELEASED
 from tests.unit.port.corpus_second import SECOND, SECOND_SERIES
 from tests.unit.port.corpus_seventh import SEVENTH, SEVENTH_SERIES, VANISHED
 from tests.unit.port.corpus_sixth import SIXTH, SIXTH_SERIES
 from tests.unit.port.corpus_tenth import TENTH, TENTH_SERIES
 from tests.unit.port.corpus_third import THIRD, THIRD_SERIES
+from tests.unit.port.corpus_thirteenth import THIRTEENTH
 from tests.unit.port.corpus_twelfth import CHAINS_TWELFTH, TWELFTH
 from tests.unit.port.model import BASE, Change, Series, file_case, replaced
 
@@ -490,6 +492,8 @@ CORPUS: tuple[Change, ...] = (
     *TENTH,
     *ELEVENTH,
     *TWELFTH,
+    *THIRTEENTH,
+    *RELEASED,
 )
 
 CHAINS: tuple[Series, ...] = (
@@ -503,4 +507,5 @@ CHAINS: tuple[Series, ...] = (
     *NINTH_SERIES,
     *TENTH_SERIES,
     *CHAINS_TWELFTH,
+    *CHAINS_RELEASED,
 )

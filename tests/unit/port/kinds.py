@@ -15,6 +15,7 @@ from tests.unit.port.corpus_fifth import LEFT_FIFTH
 from tests.unit.port.corpus_fourth import LEFT_FOURTH
 from tests.unit.port.corpus_newcomer import LEFT
 from tests.unit.port.corpus_ninth import LEFT_NINTH
+from tests.unit.port.corpus_released import LEFT_RELEASED
 from tests.unit.port.corpus_second import LEFT_SECOND
 from tests.unit.port.corpus_seventh import LEFT_SEVENTH
 from tests.unit.port.corpus_sixth import LEFT_SIXTH
@@ -51,6 +52,7 @@ LEFT_OPEN = (
     *LEFT_SEVENTH,
     *LEFT_NINTH,
     *LEFT_TWELFTH,
+    *LEFT_RELEASED,
 )
 
 WHY_LEFT: Mapping[str, tuple[str, ...]] = {
@@ -60,6 +62,9 @@ WHY_LEFT: Mapping[str, tuple[str, ...]] = {
         "another error is caught around our line",
         "12: what is caught is another error, and it goes on",
         "12: the local that we use is counted in other units",
+        "both add an attribute at the same place",
+        "a parameter by name only stands where ours goes",
+        "a call of one line became one of many",
     ),
     "branches that changed places, or a body that was indented, are other lines to "
     "text and to syntax: to follow them a test must be proved to be the contrary": (
@@ -70,19 +75,30 @@ WHY_LEFT: Mapping[str, tuple[str, ...]] = {
         "what our branch is for is refused above",
         "two of one name exchange their branches",
         "all of a function stands in a try now",
+        "CMake: the guard around an extension went",
     ),
     "the target is in another function, class or file under another name, and more "
     "than one holds it: two candidates are a conflict": (
         "class renamed, and its old name stands for it",
         "its body is a helper's, which it calls",
         "a class and its twin go to a file each",
+        "the test around one of two alike blocks changed",
     ),
+    "the target is in another file now, and its old file is still there: a person "
+    "enters it in the file that the report names": (
+        "a function moved and is imported where it was",
+        "a function went to a file beside",
+    ),
+    "upstream imports no more what only ours needs now: the report names it, and who "
+    "ports imports it again or does without": ("an import that ours needs went",),
     "most of the change is upstream, and what is left may be wanted or not: a person "
     "is shown what is missing": (
         "one of two changes landed, its docstring worded otherwise",
         "a helper of each, of two names",
         "the line that we add is in another function, too",
         "the entry that we take out went, and another with it",
+        "absorbed: the same branch of another function is none",
+        "absorbed: one of two fields",
     ),
     "the kind or the order of a collection changed, or all its members are listed "
     "elsewhere: what ours would be there is for a person": (

@@ -20,7 +20,7 @@ from tests.unit.port.model import Change, Series
 
 
 def test_corpus_is_large_and_of_every_kind() -> None:
-    assert len(CORPUS) >= 517
+    assert len(CORPUS) >= 600
     assert len({case.name for case in CORPUS}) == len(CORPUS)
     assert len({case.kind for case in CORPUS}) >= 18
 
@@ -75,6 +75,24 @@ def test_what_stands_on_what_waits_is_not_carried(
         assert patch.carried or patch.state is State.WAITS
     named = [on.patch for patch in found for on in patch.dependents]
     assert set(named) == {p.name for p in found[1:] if not p.carried}
+
+
+WENT = {
+    "a function moved and is imported where it was": "vllm/utils/torch_version.py",
+    "a function went to a file beside": "vllm/v1/core/kv_cache_planning.py",
+}
+"""Functions that are in another file now, and in which."""
+
+
+@pytest.mark.parametrize("name", WENT)
+def test_what_went_with_its_function_is_not_called_absorbed(
+    name: str, tmp_path: Path
+) -> None:
+    """It takes the lines with it that the patch takes out; the file is named."""
+    (case,) = [one for one in LEFT_OPEN if one.name == name]
+    answer = ours(case, repository(case, tmp_path / "repo"))
+    assert answer.state is State.GONE, answer.why
+    assert f"is in {WENT[name]} now" in answer.why
 
 
 READ = [
