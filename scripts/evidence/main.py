@@ -105,7 +105,7 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
     theirs = upstream_tests(stand, processes)
     imports = import_changes(stand)
     matrix = main.asked(at, trees(at)).table
-    others = [k for k in matrix if k[4] not in OURS]
+    others = [k for k in matrix if k.capability not in OURS]
     return Evidence(
         lockfile.load(at.lock).local_version,
         leaves,
@@ -113,7 +113,7 @@ def gather(at: Checkout, processes: int = 2) -> Evidence:
         theirs,
         imports,
         len(table.elsewhere_changed(matrix)),
-        len([k for k in others if k[2] not in ONLY_OURS]),
+        len([k for k in others if k.backend not in ONLY_OURS]),
         sorted({function(node) for node in cover["spawned"]}),
         frozenset(step.patch.number for step in stand.steps)
         - {mutant.patch for mutant in all_mutants(stand)},

@@ -127,8 +127,8 @@ def run(bundle: Path, capability: tuple[int, int]) -> Stage:
     recorder = _recorder(launches=True)
     stage = Stage(capability, count, recorder, recording=False)
     _same_clusters(count)
-    shelf = _Shelf(bundle, told["kernels"][arch], stage)
-    recorder.cute_compile = shelf.find
+    library = _Library(bundle, told["kernels"][arch], stage)
+    recorder.cute_compile = library.find
     return stage
 
 
@@ -186,7 +186,7 @@ def _answer(real: Any, capability: tuple[int, int], count: int) -> None:
 
 
 @dataclass
-class _Shelf:
+class _Library:
     """The bundle's kernels of one architecture."""
 
     bundle: Path

@@ -12,7 +12,7 @@ from scripts.base.git import Git
 from scripts.checkout import Checkout
 from scripts.selection.ask import Question, ask_all
 from scripts.selection.cases import ONLY_OURS, WORLDS, all_cases, named_backends
-from scripts.selection.table import Outcome, Table, key, outcome
+from scripts.selection.table import Key, Outcome, Table, key, outcome
 from scripts.series.apply import Wanted, apply
 
 
@@ -90,7 +90,7 @@ def ask_both(both: Trees) -> Matrix:
         for tree, asked in ((both.fork, cases), (both.upstream, known))
     ]
     answers = iter(ask_all(questions))
-    table: dict[tuple[str, ...], Outcome] = {}
+    table: dict[Key, Outcome] = {}
     for world in WORLDS:
         fork = dict(zip(cases, next(answers), strict=True))
         upstream = dict(zip(known, next(answers), strict=True))

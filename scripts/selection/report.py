@@ -129,11 +129,12 @@ class Tally:
 
 def tallies(table: Table) -> dict[str, Tally]:
     """Off SM12x, on it, and on it by automatic selection with the switch off."""
-    ours = {k: o for k, o in table.items() if k[4] in OURS}
+    ours = {k: o for k, o in table.items() if k.capability in OURS}
+    off = [k for k in ours if k.backend == AUTO and k.switch == "none"]
     found = {
-        "off": [o for k, o in table.items() if k[4] not in OURS],
+        "off": [o for k, o in table.items() if k not in ours],
         "on": list(ours.values()),
-        "switched off": [o for k, o in ours.items() if k[2] == AUTO and k[7] == "none"],
+        "switched off": [ours[k] for k in off],
     }
     return {
         name: Tally(

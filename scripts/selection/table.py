@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 from scripts import RECORDS
 from scripts.base.errors import Finding
@@ -37,8 +38,20 @@ UNKNOWN = "no such value"
 # Folded in this order: what seldom matters first.
 _FOLD = (7, 6, 5, 4, 3, 2)
 
-Key = tuple[str, ...]
-"""Values of the first eight columns."""
+
+class Key(NamedTuple):
+    """Values of the first eight columns."""
+
+    layer: str
+    scheme: str
+    backend: str
+    feature: str
+    capability: str
+    flashinfer: str
+    b12x: str
+    switch: str
+
+
 Box = tuple[frozenset[str], ...]
 """Several values of each."""
 
@@ -59,10 +72,8 @@ Table = Mapping[Key, Outcome]
 
 def key(case: Case, world: World) -> Key:
     """The place of a case in the table."""
-    return (
-        *(case.layer, case.scheme, case.backend, case.feature, case.capability),
-        *(world.flashinfer, world.b12x, case.switch),
-    )
+    asked = case.layer, case.scheme, case.backend, case.feature, case.capability
+    return Key(*asked, world.flashinfer, world.b12x, case.switch)
 
 
 def outcome(case: Case, fork: Answer, upstream: Answer | None) -> Outcome:
@@ -80,7 +91,9 @@ def elsewhere_changed(table: Table) -> list[Key]:
     return [
         each
         for each, found in table.items()
-        if each[4] not in OURS and found.upstream != SAME and each[2] not in ONLY_OURS
+        if each.capability not in OURS
+        and found.upstream != SAME
+        and each.backend not in ONLY_OURS
     ]
 
 
@@ -188,7 +201,7 @@ def _unfold(
     ]
     found = Outcome(*rest[6:])
     for each in product(*values):
-        yield (layer, scheme, *each), found
+        yield Key(layer, scheme, *each), found
 
 
 def differences(recorded: Table, found: Table) -> list[str]:

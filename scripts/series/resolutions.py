@@ -23,6 +23,7 @@ from scripts.series.replay import apply_file
 FOLDER = "resolutions"
 SUFFIX = ".resolution"
 _KEYS = ("Patch", "Path", "Base", "Ours", "Theirs", "Reason")
+"""Lines of the file; "Ours" is the new upstream's blob, as git has it in a rebase."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,18 @@ class Key:
     """The three contents, as blob ids; all zero for a file that is not there."""
 
     base: str
-    ours: str
-    theirs: str
+    upstream: str
+    patched: str
 
     @property
     def file(self) -> str:
-        parts = (self.base, self.ours, self.theirs)
+        parts = (self.base, self.upstream, self.patched)
         return "-".join(part[:12] for part in parts) + SUFFIX
 
 
-def key(base: Entry | None, ours: Entry | None, theirs: Entry | None) -> Key:
+def key(base: Entry | None, upstream: Entry | None, patched: Entry | None) -> Key:
     """The key of a case."""
-    ids = [blob_id(e.data) if e else NULL_ID for e in (base, ours, theirs)]
+    ids = [blob_id(e.data) if e else NULL_ID for e in (base, upstream, patched)]
     return Key(*ids)
 
 
@@ -55,8 +56,8 @@ class Resolution:
     path: str
     reason: str
     body: bytes
-    """A diff from ours to the result, and of other files that the change was
-    entered in; empty where ours is the result."""
+    """A diff from upstream to the result, and of other files that the change was
+    entered in; empty where upstream is the result."""
 
     @property
     def name(self) -> str:
@@ -82,21 +83,23 @@ class Records:
     found: Mapping[Key, Resolution] = field(default_factory=dict)
 
     def find(
-        self, base: Entry | None, ours: Entry | None, theirs: Entry | None
+        self, base: Entry | None, upstream: Entry | None, patched: Entry | None
     ) -> Known | None:
         """What was decided for these three contents.
 
         Raises:
             Finding: The record does not apply to the blob that it names.
         """
-        record = self.found.get(key(base, ours, theirs))
+        record = self.found.get(key(base, upstream, patched))
         if record is None:
             return None
         mine, also = _changes(record)
-        return Known(_apply(record, mine, ours), record.reason, also)
+        return Known(_apply(record, mine, upstream), record.reason, also)
 
-    def name(self, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> str:
-        return key(base, ours, theirs).file
+    def name(
+        self, base: Entry | None, upstream: Entry | None, patched: Entry | None
+    ) -> str:
+        return key(base, upstream, patched).file
 
     def unused(self, used: frozenset[str]) -> list[str]:
         """File names of the decisions that no case asked for."""
@@ -113,14 +116,16 @@ def _changes(record: Resolution) -> tuple[FilePatch | None, dict[str, FilePatch]
 
 
 def _apply(
-    record: Resolution, change: FilePatch | None, ours: Entry | None
+    record: Resolution, change: FilePatch | None, upstream: Entry | None
 ) -> bytes | None:
     if change is None:
-        return ours.data if ours else None
+        return upstream.data if upstream else None
     # The mode is the merge's business, so the blob alone has to agree.
-    before = Entry(change.old_mode, ours.data) if ours and change.old_mode else None
+    before = (
+        Entry(change.old_mode, upstream.data) if upstream and change.old_mode else None
+    )
     made = apply_file(record, change, before)
-    if change.old_blob != record.key.ours:
+    if change.old_blob != record.key.upstream:
         raise Finding(
             "a resolution is for another blob than its name",
             where=f"patches/{record.name}",
@@ -192,7 +197,7 @@ def save(
 
     Args:
         patches: The folder `patches/`.
-        case: Base, ours and theirs.
+        case: Base, upstream and patched.
         result: What the file is to be.
         path: Where it lies.
         patch: Subject of the patch.
@@ -202,16 +207,18 @@ def save(
     Returns:
         The file.
     """
-    base, ours, theirs = case
-    name = key(base, ours, theirs)
+    base, upstream, patched = case
+    name = key(base, upstream, patched)
     rows = zip(
-        _KEYS, (patch, path, name.base, name.ours, name.theirs, reason), strict=True
+        _KEYS,
+        (patch, path, name.base, name.upstream, name.patched, reason),
+        strict=True,
     )
     head = "".join(f"{label}: {value}\n" for label, value in rows)
-    body = _diff({path: (ours, result), **(also or {})})
+    body = _diff({path: (upstream, result), **(also or {})})
     at = patches / FOLDER / name.file
     record = Resolution(name, patch, path, reason, body)
-    if _apply(record, _changes(record)[0], ours) != result:
+    if _apply(record, _changes(record)[0], upstream) != result:
         raise Finding("the decision cannot be written as a diff", where=path)
     write(at, head.encode("utf-8") + b"\n" + body)
     return at

@@ -85,7 +85,7 @@ def test_a_series_that_changes_others_is_found(both: Trees, tmp_path: Path) -> N
         key(case, USUAL): outcome(case, *answers)
         for case, *answers in zip(cases, fork, upstream, strict=True)
     }
-    assert [each[4] for each in elsewhere_changed(told)] == ["10.0"]
+    assert [each.capability for each in elsewhere_changed(told)] == ["10.0"]
 
 
 def test_a_tree_that_cannot_be_asked_says_why(both: Trees, tmp_path: Path) -> None:

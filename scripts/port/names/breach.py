@@ -23,7 +23,7 @@ class Breach:
     """A use that means something else on the new release, or nothing."""
 
     path: str
-    """The file of the patch that it is to be mended in, as the patch names it."""
+    """The file of the patch that it is to be fixed in, as the patch names it."""
     row: int
     """Line of the result, from 1; 0 where it stands in another file."""
     name: str

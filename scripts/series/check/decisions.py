@@ -32,7 +32,7 @@ def check(folder: Path, patches: Sequence[Patch]) -> Iterator[Problem]:
     blobs = {(f.old_blob, f.new_blob) for p in patches for f in p.files}
     names = {patch.name[5:] for patch in patches}
     for key, record in found.items():
-        if (key.base, key.theirs) not in blobs:
+        if (key.base, key.patched) not in blobs:
             what = f"no patch makes this change of {record.path}"
             yield _idle(record.name, what)
     for name, fields in told.items():

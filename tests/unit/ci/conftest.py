@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.ci import fake_gh_path
-from tests.unit.ci.bot_help import World
+from tests.unit.ci.fake_forge import World
 from tests.unit.conftest import machine, site, small, small_template
 from tests.unit.package_index import Site
 from tests.unit.small import Small, git

@@ -16,7 +16,7 @@ from ci.steps import DOCUMENTS, Step
 from scripts import ROOT
 from scripts.base.errors import Unusable
 from scripts.upstream import lock
-from tests.unit.ci.bot_help import (
+from tests.unit.ci.fake_forge import (
     BESIDE,
     BRANCH,
     NEW,

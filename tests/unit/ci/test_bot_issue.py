@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ci.plan import Act, Quiet
-from tests.unit.ci.bot_help import (
+from tests.unit.ci.fake_forge import (
     BAD,
     BRANCH,
     NEW,

@@ -13,7 +13,7 @@ from ci.plan import Act, Quiet
 from scripts import ROOT
 from scripts.base.errors import Finding, Unusable
 from scripts.base.files import one_run
-from tests.unit.ci.bot_help import (
+from tests.unit.ci.fake_forge import (
     BRANCH,
     OPENED,
     World,
@@ -136,7 +136,7 @@ from ci.bot import bot
 from ci.forge_state import Wanted
 from ci.github import GitHub
 from scripts.checkout import Checkout
-from tests.unit.ci.bot_help import GOOD
+from tests.unit.ci.fake_forge import GOOD
 root = Path(sys.argv[1])
 bot(Checkout(root), Wanted(apply=True), GitHub(root), GOOD)
 """

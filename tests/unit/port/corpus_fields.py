@@ -105,9 +105,9 @@ def _case(
     name: str,
     field: str,
     upstream: str = "",
-    ours: str = "",
+    uses: str = "",
     extra: tuple[tuple[str, str], ...] = (),
-    theirs: tuple[str, str] | None = None,
+    patch: tuple[str, str] | None = None,
     merged: bool = False,
 ) -> Change:
     """A field behind `field` on both sides.
@@ -116,18 +116,18 @@ def _case(
         name: Unique.
         field: The last field, a whole line without its indent.
         upstream: What upstream's new `vllm/boxes.py` does.
-        ours: What the patch's new `vllm/more.py` does.
+        uses: What the patch's new `vllm/more.py` does.
         extra: What else upstream replaces.
-        theirs: What the patch replaces, if not a line behind `field`.
+        patch: What the patch replaces, if not a line behind `field`.
         merged: Whether both fields may stand, in any order.
     """
     old = f"    {field}\n"
-    tile = theirs or (old, f"{old}    tile: int = 16\n")
+    tile = patch or (old, f"{old}    tile: int = 16\n")
     step = (old, f"{old}    step: int = 1\n") if field else None
     base = {BOX: SOURCE}
     mine = {BOX: replaced(SOURCE, tile)}
-    if ours:
-        mine["vllm/more.py"] = HEAD + ours
+    if uses:
+        mine["vllm/more.py"] = HEAD + uses
     now = replaced(SOURCE, *([step] if step else []), *extra)
     new = {BOX: now}
     if upstream:
@@ -218,12 +218,12 @@ _FIRST: tuple[Change, ...] = (
     _case(
         "the patch itself builds by position",
         "k: int = 0",
-        ours="from vllm.box import Plain\n\nONE = Plain(1, 2, 0, 32)\n",
+        uses="from vllm.box import Plain\n\nONE = Plain(1, 2, 0, 32)\n",
     ),
     _case(
         "upstream's field stands further up, the patch counts",
         "k: int = 0",
-        ours="from vllm.box import Plain\n\nONE = Plain(1, 2, 0, 32)\n",
+        uses="from vllm.box import Plain\n\nONE = Plain(1, 2, 0, 32)\n",
         extra=(
             (
                 "    m: int\n    n: int\n    k: int = 0\n    step: int = 1\n",
@@ -257,7 +257,7 @@ _FIRST: tuple[Change, ...] = (
                 '["m", "n", "loose", "step"], defaults=[0, 0, 0]',
             ),
         ),
-        theirs=(
+        patch=(
             '["m", "n", "loose"], defaults=[0, 0]',
             '["m", "n", "loose", "tile"], defaults=[0, 0, 0]',
         ),
@@ -267,21 +267,21 @@ _FIRST: tuple[Change, ...] = (
         "",
         "from vllm.box import Written\n\nONE = Written(1, 2, 3, 4)\n",
         extra=(("m, n, depth=0):", "m, n, depth=0, step=1):"),),
-        theirs=("m, n, depth=0):", "m, n, depth=0, tile=16):"),
+        patch=("m, n, depth=0):", "m, n, depth=0, tile=16):"),
     ),
     _case(
         "a function, called by position",
         "",
         "from vllm.box import area\n\nONE = area(1, 2, 3, 4)\n",
         extra=(("m, n, edge=0):", "m, n, edge=0, step=1):"),),
-        theirs=("m, n, edge=0):", "m, n, edge=0, tile=16):"),
+        patch=("m, n, edge=0):", "m, n, edge=0, tile=16):"),
     ),
     _case(
         "we add to the class above, upstream counts in the one below",
         "",
         "from vllm.box import Below\n\nONE = Below(1, 2, 3, 4, 5)\n",
         extra=(("    low: int = 0\n", "    low: int = 0\n    step: int = 1\n"),),
-        theirs=("    top: int = 0\n", "    top: int = 0\n    tile: int = 16\n"),
+        patch=("    top: int = 0\n", "    top: int = 0\n    tile: int = 16\n"),
     ),
 )
 
@@ -335,7 +335,7 @@ _SECOND: tuple[Change, ...] = (
         "dataclass, ours is no argument of the init",
         "k: int = 0",
         "from vllm.box import Plain\n\nONE = Plain(1, 2, 3, 4)\n",
-        theirs=(
+        patch=(
             "    k: int = 0\n",
             "    k: int = 0\n    tile: int = field(init=False, default=16)\n",
         ),
@@ -345,7 +345,7 @@ _SECOND: tuple[Change, ...] = (
         "dataclass, ours is of the class",
         "k: int = 0",
         "from vllm.box import Plain\n\nONE = Plain(1, 2, 3, 4)\n",
-        theirs=(
+        patch=(
             "    k: int = 0\n",
             "    k: int = 0\n    tile: ClassVar[int] = 16\n",
         ),
@@ -355,7 +355,7 @@ _SECOND: tuple[Change, ...] = (
         "dataclass, both fields by name alone, each says so",
         "k: int = 0",
         "from vllm.box import Plain\n\nONE = Plain(1, 2, 3)\n",
-        theirs=(
+        patch=(
             "    k: int = 0\n",
             "    k: int = 0\n    tile: int = field(kw_only=True, default=16)\n",
         ),
@@ -378,7 +378,7 @@ _SECOND: tuple[Change, ...] = (
         "dataclass, what is only handed to the init",
         "k: int = 0",
         "from vllm.box import Plain\n\nONE = Plain(1, 2, 3, 4)\n",
-        theirs=("    k: int = 0\n", "    k: int = 0\n    tile: InitVar[int] = 16\n"),
+        patch=("    k: int = 0\n", "    k: int = 0\n    tile: InitVar[int] = 16\n"),
     ),
     _case(
         "NamedTuple, taken apart",

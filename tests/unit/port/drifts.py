@@ -39,15 +39,15 @@ def drift(
         dropped: As of `Change`.
         read: As of `Change`.
     """
-    ours = edited(tree, upstream)
-    ours.pop(gone, None)
+    new = edited(tree, upstream)
+    new.pop(gone, None)
     return Change(
         name=name,
         kind=kind,
         base=tree,
-        theirs=edited(tree, patch),
-        ours=ours,
-        right=tuple(edited(ours, answer) for answer in right),
+        patched=edited(tree, patch),
+        upstream=new,
+        right=tuple(edited(new, answer) for answer in right),
         dropped=dropped,
         read=read,
     )

@@ -141,7 +141,7 @@ def _swap(text: str, *edits: tuple[str, str]) -> str:
 def tree_case(
     name: str,
     kind: str,
-    ours: dict[str, str | None],
+    patch: dict[str, str | None],
     upstream: dict[str, str | None],
     right: dict[str, str | None] | None,
     base: dict[str, str] | None = None,
@@ -152,7 +152,7 @@ def tree_case(
     Args:
         name: Unique.
         kind: What upstream did.
-        ours: Files that the patch changes, whole; None where it deletes one.
+        patch: Files that the patch changes, whole; None where it deletes one.
         upstream: The same of upstream.
         right: What is to be changed in upstream's tree; None for a person.
         base: The tree that both start from.
@@ -165,7 +165,7 @@ def tree_case(
 
     new = on(start, upstream)
     answers = () if right is None else (on(new, right),)
-    return Change(name, kind, start, on(start, ours), new, answers, dropped)
+    return Change(name, kind, start, on(start, patch), new, answers, dropped)
 
 
 FIELD = [("    k: int = 0\n", "    k: int = 0\n    tile: int = 16\n")]

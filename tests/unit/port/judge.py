@@ -87,8 +87,8 @@ def _made(repo: Path, cases: Mapping[str, Change]) -> None:
         for date, (case, one) in enumerate(cases.items())
         for branch, files in (
             ("base", one.base),
-            ("patch", one.theirs),
-            ("upstream", one.ours),
+            ("patch", one.patched),
+            ("upstream", one.upstream),
         )
     ]
     # One process for all commits: hundreds of cases wait for git and little else.
@@ -118,13 +118,13 @@ def mailed(cases: Iterable[Change], home: Path) -> list[Path]:
     return mails
 
 
-def ours(case: Change, mail: Path, room: Space | None = None) -> Answer:
+def by_port(case: Change, mail: Path, room: Space | None = None) -> Answer:
     """This project's port."""
-    (result,) = carried(parsed([mail]), case.base, case.ours, room)
+    (result,) = carried(parsed([mail]), case.base, case.upstream, room)
     why = "; ".join(f"{f.path}: {f.state.value} {f.why}" for f in result.files)
     if not result.carried:
         return Answer(None, result.state, why)
-    tree: dict[str, Entry | None] = dict(_entries(case.ours))
+    tree: dict[str, Entry | None] = dict(_entries(case.upstream))
     for part in result.files:
         tree[part.target] = part.result
     texts = {p: e.data.decode("utf-8") for p, e in tree.items() if e}
@@ -136,7 +136,7 @@ def series(
     case: Series, mails: Iterable[Path], room: Space | None = None
 ) -> tuple[PatchResult, ...]:
     """This project's port of patches that stand one on the other."""
-    return carried(parsed(mails), case.base, case.ours, room)
+    return carried(parsed(mails), case.base, case.upstream, room)
 
 
 def parsed(mails: Iterable[Path]) -> list[Patch]:

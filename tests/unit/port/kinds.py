@@ -25,9 +25,9 @@ from tests.unit.port.heldout import HELD_OUT, HELD_OUT_SERIES
 from tests.unit.port.judge import (
     PEERS,
     Verdict,
+    by_port,
     carried,
     mails,
-    ours,
     peer,
     repository,
     verdict,
@@ -168,7 +168,7 @@ def tally() -> Tally:
 
 def _one(case: Change, home: Path) -> Iterable[tuple[str, Verdict]]:
     mail = repository(case, home / "repo")
-    yield OURS, verdict(case, ours(case, mail))
+    yield OURS, verdict(case, by_port(case, mail))
     for name in PEERS:
         copy = Path(shutil.copytree(home / "repo", home / name, symlinks=True))
         git(copy, "checkout", "-q", "upstream")
@@ -179,7 +179,7 @@ def _one(case: Change, home: Path) -> Iterable[tuple[str, Verdict]]:
 
 def _chain(chain: Series, home: Path) -> Iterable[tuple[str, Verdict]]:
     made = mails(chain, home)
-    mine = carried([patch for patch, _ in made], chain.base, chain.ours)
+    mine = carried([patch for patch, _ in made], chain.base, chain.upstream)
     yield OURS, _of_chain(chain.carried, [p.carried for p in mine])
     for name in PEERS:
         applied: list[bool] = []

@@ -24,9 +24,9 @@ class Change:
     """What upstream did."""
     base: Files
     """What the patch was made on."""
-    theirs: Files
+    patched: Files
     """What the patch made of it."""
-    ours: Files
+    upstream: Files
     """The new upstream."""
     right: tuple[Files, ...]
     """Every right result; none where a person has to decide."""
@@ -44,7 +44,7 @@ class Series:
     base: Files
     steps: tuple[Files, ...]
     """The tree after each patch."""
-    ours: Files
+    upstream: Files
     """The new upstream."""
     carried: tuple[bool, ...]
     """Which patches may be called carried."""
@@ -53,7 +53,7 @@ class Series:
     def changes(self) -> list[Change]:
         """Each of its patches by itself."""
         steps = pairwise((self.base, *self.steps))
-        return [Change(self.name, "", old, new, self.ours, ()) for old, new in steps]
+        return [Change(self.name, "", old, new, self.upstream, ()) for old, new in steps]
 
 
 def replaced(text: str, *edits: tuple[str, str]) -> str:
@@ -183,15 +183,15 @@ def file_case(
         path: The file.
         dropped: As in `Change`.
     """
-    ours = upstream if isinstance(upstream, str) else replaced(base, *upstream)
+    new = upstream if isinstance(upstream, str) else replaced(base, *upstream)
     answers = [] if right is None else [right, *more]
-    texts = [a if isinstance(a, str) else replaced(ours, *a) for a in answers]
+    texts = [a if isinstance(a, str) else replaced(new, *a) for a in answers]
     return Change(
         name=name,
         kind=kind,
         base={path: base},
-        theirs={path: replaced(base, *patch)},
-        ours={path: ours},
+        patched={path: replaced(base, *patch)},
+        upstream={path: new},
         right=tuple({path: text} for text in texts),
         dropped=dropped,
     )

@@ -35,7 +35,7 @@ class Replant:
     """Releases; upstream's edit is all that differs between them in the file."""
     upstream: str
     """What upstream did there."""
-    ours: Edits
+    edits: Edits
     """What the patch replaces in the older release's file."""
     right: Edits | None
     """What it has to replace in the newer one's; None where a person decides."""
@@ -58,7 +58,7 @@ class Replant:
         return file_case(
             f"{self.path}: {self.name}",
             "upstream's own edit",
-            self.ours,
+            self.edits,
             newer,
             self.right,
             base=files[self.older][self.path],

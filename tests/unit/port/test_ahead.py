@@ -32,9 +32,9 @@ def stack(count: int) -> Series:
         text = files[ROWS].replace(line, new)
         files |= {ROWS: HALF + text if number == 1 else text}
         steps.append(dict(files))
-    ours = {ROWS: TEXT, "vllm/util.py": UTIL.replace("half", "halved")}
+    upstream = {ROWS: TEXT, "vllm/util.py": UTIL.replace("half", "halved")}
     base = {ROWS: TEXT, "vllm/util.py": UTIL}
-    return Series("one of many is taken out again", base, tuple(steps), ours, ())
+    return Series("one of many is taken out again", base, tuple(steps), upstream, ())
 
 
 def carried(

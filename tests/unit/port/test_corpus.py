@@ -14,7 +14,7 @@ from scripts.port.merge.text import Space, space
 from scripts.port.report.states import State
 from tests.unit.port.corpus import CHAINS, CORPUS
 from tests.unit.port.corpus_drift import AROUND, KEPT, rows, tree
-from tests.unit.port.judge import Verdict, mailed, ours, series, verdict
+from tests.unit.port.judge import Verdict, by_port, mailed, series, verdict
 from tests.unit.port.kinds import LEFT_OPEN, WHY_LEFT
 from tests.unit.port.model import Change, Series
 
@@ -51,7 +51,7 @@ def room() -> Iterator[Space]:
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
 def test_ours(case: Change, mails: dict[str, list[Path]], room: Space) -> None:
     (mail,) = mails[case.name]
-    answer = ours(case, mail, room)
+    answer = by_port(case, mail, room)
     found = verdict(case, answer)
     assert found is not Verdict.WRONG, (answer.state, answer.why)
     assert found is Verdict.RIGHT, (answer.state, answer.why)
@@ -119,7 +119,7 @@ def test_other_ground_is_to_be_read(
     upstream = rows((old, new))
     case = tree("x", AROUND, rows(KEPT), upstream, rows((old, new), KEPT))
     (mail,) = mailed([case], tmp_path)
-    answer = ours(case, mail)
+    answer = by_port(case, mail)
     assert verdict(case, answer) is Verdict.RIGHT, answer.why
     assert said in "; ".join(answer.read)
 
@@ -141,7 +141,7 @@ def test_what_upstream_changed_beside_it_is_told(
 ) -> None:
     (case,) = [one for one in CORPUS if one.name == name]
     (mail,) = mails[name]
-    answer = ours(case, mail, room)
+    answer = by_port(case, mail, room)
     assert verdict(case, answer) is Verdict.RIGHT, answer.why
     said = "; ".join(answer.read)
     assert TOLD[name] in said if TOLD[name] else not said, said

@@ -18,14 +18,14 @@ from tests.unit.port.judge import repository
 from tests.unit.port.model import BASE, PATH, Change, Files, replaced
 
 
-def note(tmp_path: Path, theirs: str, ours: str | None) -> tuple[str, str]:
+def note(tmp_path: Path, patched: str, upstream: str | None) -> tuple[str, str]:
     """The note and the marked file of the one patch that conflicts."""
-    now: Files = {} if ours is None else {PATH: ours}
-    case = Change("x", "x", {PATH: BASE}, {PATH: theirs}, now, ())
+    now: Files = {} if upstream is None else {PATH: upstream}
+    case = Change("x", "x", {PATH: BASE}, {PATH: patched}, now, ())
     patch = made(case, tmp_path)
     sides = [
         {path: Entry(0o100644, text.encode()) for path, text in files.items()}
-        for files in (case.base, case.ours)
+        for files in (case.base, case.upstream)
     ]
     done = carry([patch], sides[0].get, sides[1].get, Places(), Records(), "vllm-9")
     (result,) = done.patches

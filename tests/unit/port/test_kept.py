@@ -27,7 +27,7 @@ CHANGED = Series(
     CASE.name,
     CASE.base,
     tuple({p: t.replace("103", "999") for p, t in s.items()} for s in CASE.steps),
-    CASE.ours,
+    CASE.upstream,
     (),
 )
 """The same but for its last patch."""
@@ -66,7 +66,7 @@ def merged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def again(patches: list[Patch], records: Records | None = None) -> object:
-    return carried_by(patches, CASE.base, CASE.ours, records or Records())
+    return carried_by(patches, CASE.base, CASE.upstream, records or Records())
 
 
 def file(tmp_path: Path) -> Path:
@@ -77,7 +77,7 @@ def file(tmp_path: Path) -> Path:
 def test_second_run_is_the_first_and_merges_nothing(
     patches: list[Patch], merged: list[str]
 ) -> None:
-    right = carried(patches, CASE.base, CASE.ours)
+    right = carried(patches, CASE.base, CASE.upstream)
     assert again(patches) == right
     merged.clear()
     assert again(patches) == right
@@ -89,7 +89,7 @@ def test_what_comes_before_a_changed_patch_is_taken(
     same: int, patches: list[Patch], merged: list[str]
 ) -> None:
     again(patches[:same])
-    right = carried(patches, CASE.base, CASE.ours)
+    right = carried(patches, CASE.base, CASE.upstream)
     merged.clear()
     assert again(patches) == right
 
@@ -102,7 +102,7 @@ def test_a_patch_of_the_same_name_and_another_content_is_merged(
     again(patches)
     changed = both[1]
     assert [p.name for p in changed] == [p.name for p in patches]
-    right = carried(changed, CASE.base, CASE.ours)
+    right = carried(changed, CASE.base, CASE.upstream)
     merged.clear()
     assert again(changed) == right
     assert merged == [changed[-1].name]
@@ -125,7 +125,7 @@ def test_a_cut_or_damaged_file_is_not_believed(
         path.write_bytes(data)
         assert not kept._load(path, root), at
     merged.clear()
-    assert again(patches) == carried(patches, CASE.base, CASE.ours)
+    assert again(patches) == carried(patches, CASE.base, CASE.upstream)
     assert kept._load(path, root)
 
 
@@ -164,8 +164,10 @@ def test_a_new_decision_of_a_person_finds_anew(
     patches: list[Patch], tmp_path: Path, merged: list[str]
 ) -> None:
     again(patches)
-    base, ours, theirs = (Entry(0o100644, f"{x}\n".encode()) for x in "abc")
-    resolutions.save(tmp_path, (base, ours, theirs), b"d\n", "vllm/x.py", "x", "so")
+    base, upstream, patched = (Entry(0o100644, f"{x}\n".encode()) for x in "abc")
+    resolutions.save(
+        tmp_path, (base, upstream, patched), b"d\n", "vllm/x.py", "x", "so"
+    )
     merged.clear()
     again(patches, resolutions.load(tmp_path))
     assert set(merged) == {p.name for p in patches}

@@ -12,7 +12,7 @@ from scripts.port.released import sdist
 from scripts.port.report.states import State
 from scripts.port.target import Target, tree
 from scripts.upstream import lock as lockfile
-from tests.unit.port.judge import Verdict, ours, peer, repository, verdict
+from tests.unit.port.judge import Verdict, by_port, peer, repository, verdict
 from tests.unit.port.replanted import REPLANTED, TWINS, Replant
 from tests.unit.small import git
 
@@ -44,7 +44,7 @@ def test_there_are_enough_of_both_kinds() -> None:
 @pytest.mark.parametrize("entry", REPLANTED, ids=lambda entry: entry.name)
 def test_right_or_refused(entry: Replant, texts: Texts, tmp_path: Path) -> None:
     case = entry.case(texts)
-    answer = ours(case, repository(case, tmp_path / "repo"))
+    answer = by_port(case, repository(case, tmp_path / "repo"))
     found = verdict(case, answer)
     assert found is not Verdict.WRONG, (answer.state, answer.why)
     wanted = Verdict.REFUSED if entry.refused else Verdict.RIGHT

@@ -25,15 +25,15 @@ def test_damaged_record_is_refused(small: Small) -> None:
 
 
 def test_resolution_holds_for_its_blobs_alone(tmp_path: Path) -> None:
-    base, ours, theirs = (Entry(0o100755, f"{x}\n".encode()) for x in "abc")
+    base, upstream, patched = (Entry(0o100755, f"{x}\n".encode()) for x in "abc")
     saved = resolutions.save(
-        tmp_path, (base, ours, theirs), b"d\n", "vllm/x.py", "a patch", "so it is"
+        tmp_path, (base, upstream, patched), b"d\n", "vllm/x.py", "a patch", "so it is"
     )
     found = resolutions.load(tmp_path)
-    known = found.find(base, ours, theirs)
+    known = found.find(base, upstream, patched)
     assert known is not None and known.result == b"d\n"
-    assert found.find(base, theirs, theirs) is None
+    assert found.find(base, patched, patched) is None
     text = saved.read_bytes().replace(b"+d", b"+e")
     saved.write_bytes(text)
     with pytest.raises(Finding, match="another blob"):
-        resolutions.load(tmp_path).find(base, ours, theirs)
+        resolutions.load(tmp_path).find(base, upstream, patched)

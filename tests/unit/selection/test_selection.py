@@ -195,7 +195,7 @@ def test_the_short_form_says_what_a_newcomer_asks() -> None:
 
 def test_the_switch_gives_upstream_s_selection_back() -> None:
     found = main.recorded().table
-    off = [o for k, o in found.items() if k[2] == AUTO and k[7] == "none"]
+    off = [o for k, o in found.items() if k.backend == AUTO and k.switch == "none"]
     assert len(off) == len(WORLDS) * 2 * len(CAPABILITIES) * 10  # features
     assert {o.upstream for o in off} == {SAME}
 
