@@ -19,7 +19,7 @@ from scripts.port.prove import unlike
 from scripts.port.report import readme
 from scripts.port.report.summary import Outcome, Summary
 from scripts.port.run import Wanted, port
-from scripts.port.session import Workplace
+from scripts.port.session import Session
 from scripts.series import folder
 from scripts.series.adopt import adopt as adopt_series
 from scripts.series.mailbox import parse
@@ -93,7 +93,7 @@ def adopt(work: Checkout, version: str) -> tuple[str, ...]:
     before, old = lock.load(work.lock), folder.load(work.patches)
     pin(version, work.lock)
     pinned = lock.load(work.lock)
-    git = Git(Workplace.of(work).tree)
+    git = Git(Session.of(work).tree)
     base = git.text("rev-parse", "refs/sm12x/base")
     if (tree := git.text("rev-parse", f"{base}^{{tree}}")) != pinned.tree:
         raise Finding(

@@ -16,7 +16,7 @@ from scripts.port.merge.languages import parses
 from scripts.port.report import conflict, render
 from scripts.port.report.states import PatchResult
 from scripts.port.report.summary import Outcome, Summary
-from scripts.port.session import Stop, Workplace
+from scripts.port.session import Session, Stop
 from scripts.port.survey import Wanted, Work, look, who_broke
 from scripts.series import answers, resolutions
 
@@ -40,12 +40,12 @@ def port(at: Checkout, wanted_: Wanted) -> Summary:
         work = look(at, wanted_)
         return replace(work.summary, culprits=who_broke(at, work))
     with one_run(at.run_lock, f"make port TO={wanted_.to}"):
-        place = Workplace.of(at)
+        place = Session.of(at)
         place.clear()
         return _write(at, wanted_, look(at, wanted_), place)
 
 
-def _write(at: Checkout, wanted_: Wanted, work: Work, place: Workplace) -> Summary:
+def _write(at: Checkout, wanted_: Wanted, work: Work, place: Session) -> Summary:
     summary = work.summary
     if summary.outcome is Outcome.IDENTITY:
         return summary
@@ -98,7 +98,7 @@ def resume(at: Checkout, reason: str, proof: bool = True) -> Summary:
             were edited that the patch does not touch.
         Unusable: No port waits; or the reason is none, or several lines.
     """
-    place = Workplace.of(at)
+    place = Session.of(at)
     stop = place.stop()
     reason = _one_line(reason)
     wanted_ = Wanted(stop.to, Path(stop.git) if stop.git else None, proof=proof)
@@ -146,7 +146,7 @@ def _answered(
     at: Checkout, wanted_: Wanted, work: Work, stop: Stop, reason: str
 ) -> Summary:
     """Write down why the port may go on in spite of its alerts."""
-    place = Workplace.of(at)
+    place = Session.of(at)
     red = [a for a in work.summary.red if answers.name(a) in stop.alerts]
     for saved in answers.save(at.patches, red, reason):
         note(f"written down: patches/{resolutions.FOLDER}/{saved.name}")
@@ -154,7 +154,7 @@ def _answered(
     return _write(at, wanted_, look(at, wanted_), place)
 
 
-def _check(place: Workplace, stop: Stop, waiting: PatchResult) -> None:
+def _check(place: Session, stop: Stop, waiting: PatchResult) -> None:
     bad = []
     allowed = {*stop.files, *stop.homes}
     for path in sorted(allowed):

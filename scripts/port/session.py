@@ -26,8 +26,7 @@ from scripts.series.alerts import Alert
 from scripts.series.base_commit import commit_files, commit_steps
 from scripts.series.mailbox import Patch
 from scripts.series.replay import Step
-from scripts.upstream import fetch
-from scripts.upstream.sdist import members
+from scripts.upstream import fetch, sdist_contents
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,13 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Session:
     """The folder of a port."""
 
     root: Path
 
     @classmethod
-    def of(cls, at: Checkout) -> Workplace:
+    def of(cls, at: Checkout) -> Session:
         return cls(at.build / "port")
 
     @property
@@ -137,16 +136,20 @@ class Workplace:
         self.tree.mkdir(parents=True, exist_ok=True)
         git = Git(self.tree)
         git.run("init", "--quiet", f"--initial-branch=port/{target.name}", ".")
-        files: Iterable[tuple[str, Entry]]
+
+        def commit(files: Iterable[tuple[str, Entry]]) -> str:
+            commit_files(git, "refs/sm12x/base", files, f"{target.name}\n")
+            return git.text("rev-parse", "refs/sm12x/base")
+
         if target.artifact is not None:
-            archive = fetch.obtain(target.artifact)
-            files = ((m.path, Entry(m.mode, m.data)) for m in members(archive))
-        else:
-            assert target.git and target.commit
-            source = git_tree(Git(target.git), target.commit, lambda path: True)
-            files = source.files.items()
-        commit_files(git, "refs/sm12x/base", files, f"{target.name}\n")
-        return git, git.text("rev-parse", "refs/sm12x/base")
+            return git, sdist_contents.everything(
+                fetch.obtain(target.artifact),
+                target.artifact,
+                lambda found: commit((r[0], Entry(r[1], data)) for r, data in found),
+            )
+        assert target.git and target.commit
+        source = git_tree(Git(target.git), target.commit, lambda path: True)
+        return git, commit(source.files.items())
 
     def show(
         self,

@@ -25,7 +25,7 @@ from scripts.checkout import Checkout
 from scripts.port.report.summary import Outcome
 from scripts.port.run import Wanted as PortWanted
 from scripts.port.run import port, resume
-from scripts.port.session import Workplace
+from scripts.port.session import Session
 from scripts.series.apply import Wanted as ApplyWanted
 from scripts.series.apply import apply
 from scripts.series.export import export
@@ -75,7 +75,7 @@ def decide(there: Checkout, pinned: lock.Lock) -> None:
             "\n"
         )
     }
-    place = Workplace.of(there)
+    place = Session.of(there)
     summary = port(there, PortWanted(pinned.version, proof=False))
     while summary.outcome is Outcome.OPEN:
         stop = place.stop()
@@ -121,7 +121,7 @@ def held(there: Checkout, result: Result) -> str:
     if made is None or made.failed:
         raise Finding("the bot made no pull request", found=as_text(result))
     git = Git(there.build / "answers")
-    tree = Workplace.of(Checkout(there.build / "bot" / "work")).tree
+    tree = Session.of(Checkout(there.build / "bot" / "work")).tree
     git.run("fetch", "--quiet", str(tree), "HEAD")
     pair = ("HEAD", "FETCH_HEAD")
     reordered, wrong = [], []
