@@ -36,16 +36,16 @@ class Step(enum.StrEnum):
 
 
 _TAKEN: dict[Step | None, tuple[str, ...]] = {
-    None: ("flashinfer", "python", "parts", "models", "as_data"),
-    Step.prepare: ("flashinfer", "parts", "models"),
-    Step.run: ("flashinfer", "python", "parts", "models", "as_data"),
-    Step.record: ("flashinfer", "results", "as_data"),
-    Step.packages: ("flashinfer",),
-    Step.device: ("python", "update", "as_data"),
+    None: ("FLASHINFER", "PYTHON", "PARTS", "MODELS", "JSON"),
+    Step.prepare: ("FLASHINFER", "PARTS", "MODELS"),
+    Step.run: ("FLASHINFER", "PYTHON", "PARTS", "MODELS", "JSON"),
+    Step.record: ("FLASHINFER", "RESULTS", "JSON"),
+    Step.packages: ("FLASHINFER",),
+    Step.device: ("PYTHON", "UPDATE", "JSON"),
     Step.readme: (),
 }
-"""Which arguments a step takes."""
-_OF_A_RECORD = ("flashinfer", "as_data")
+"""What a step takes, as make names it."""
+_OF_A_RECORD = ("FLASHINFER", "JSON")
 
 
 @app.command("hopper", epilog="Example: python -m scripts hopper --recorded")
@@ -102,7 +102,9 @@ def hopper_verb(
     from scripts.series.identity import here
     from scripts.upstream import lock as lockfile
 
-    _agree(step, recorded, dict(locals()))
+    given = {"STEP": step, "FLASHINFER": flashinfer, "PYTHON": python, "PARTS": parts}
+    others = {"MODELS": models, "RESULTS": results, "UPDATE": update, "JSON": as_data}
+    _agree(step, recorded, {**given, **others})
     only = _known("MODELS", models, [model.name for model in hopper_models.models()])
     some = _known("PARTS", parts, (*cases.PARTS, *cases.PAIR))
     at = Checkout()
@@ -186,25 +188,10 @@ def _agree(step: Step | None, recorded: bool, given: dict[str, Any]) -> None:
     """Refuse an argument that would change nothing."""
     what, taken = f"STEP={step.value if step else ''}", _TAKEN[step]
     if recorded and step is Step.device:
-        what, taken = "STEP=device RECORDED=1", ("step", "as_data")
+        what, taken = "STEP=device RECORDED=1", ("STEP", "JSON")
     elif recorded:
         what, taken = "RECORDED=1", _OF_A_RECORD
-    others = {name: given[arg] for arg, name in _ARGUMENTS.items()}
-    if not recorded:
-        del others["STEP"]
-    alone(what, others, [_ARGUMENTS[arg] for arg in taken])
-
-
-_ARGUMENTS = {
-    "step": "STEP",
-    "flashinfer": "FLASHINFER",
-    "python": "PYTHON",
-    "parts": "PARTS",
-    "models": "MODELS",
-    "results": "RESULTS",
-    "update": "UPDATE",
-    "as_data": "JSON",
-}
+    alone(what, {k: v for k, v in given.items() if recorded or k != "STEP"}, taken)
 
 
 def _known(what: str, given: str | None, known: Collection[str]) -> tuple[str, ...]:

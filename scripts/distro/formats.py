@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,8 +27,23 @@ class Format(Enum):
     CONDA = "conda"
 
 
-class _Write(Protocol):
-    def __call__(self, bundle: Bundle, homepage: str) -> Files: ...
+class _Module(Protocol):
+    """What the module of a format has."""
+
+    @property
+    def CANNOT(self) -> Collection[Kind]: ...
+
+    def files(self, bundle: Bundle, homepage: str) -> Files: ...
+
+
+_TOOLS: dict[Format, tuple[str, _Module]] = {
+    Format.DEBIAN: ("dpkg-source", debian),
+    Format.RPM: ("rpmbuild", rpm),
+    Format.NIX: ("Nix", nix),
+    Format.ARCH: ("makepkg", arch),
+    Format.CONDA: ("rattler-build", conda),
+}
+"""Who reads a format, and who writes it."""
 
 
 @dataclass(frozen=True)
@@ -72,29 +86,16 @@ def export(at: Checkout, wanted: Wanted) -> Exported:
     before = foreign.load(wanted.before) if wanted.before else []
     after = foreign.load(wanted.after) if wanted.after else []
     bundle = gather(at, before, after)
-    tool, cannot, write = _format(wanted)
-    limits.require(bundle, tool, cannot)
+    tool, module = _TOOLS[wanted.form]
+    limits.require(bundle, tool, module.CANNOT)
     lock = bundle.lock
     out = wanted.out or at.build / "export" / wanted.form.value
     name = lock.sdist.filename
     if wanted.form is Format.DEBIAN:
         name = debian.archive(lock)
-    files = write(bundle, UPSTREAM_URL)
+        who = wanted.maintainer or debian.MAINTAINER
+        files = debian.files(bundle, UPSTREAM_URL, who)
+    else:
+        files = module.files(bundle, UPSTREAM_URL)
     place(out, files, (name, bundle.archive), force=wanted.force)
     return Exported(out, len(bundle.items), len(before) + len(after), bundle.tree)
-
-
-def _format(wanted: Wanted) -> tuple[str, Collection[Kind], _Write]:
-    match wanted.form:
-        case Format.DEBIAN:
-            who = wanted.maintainer or debian.MAINTAINER
-            write = partial(debian.files, maintainer=who)
-            return "dpkg-source", debian.CANNOT, write
-        case Format.RPM:
-            return "rpmbuild", rpm.CANNOT, rpm.files
-        case Format.NIX:
-            return "Nix", nix.CANNOT, nix.files
-        case Format.ARCH:
-            return "makepkg", arch.CANNOT, arch.files
-        case Format.CONDA:
-            return "rattler-build", conda.CANNOT, conda.files

@@ -20,7 +20,7 @@ from scripts.evidence.affected_tests import able_to_tell, changes
 from scripts.evidence.leave_out import Without, leave_out
 from scripts.evidence.names import State, is_code
 from scripts.evidence.own import named
-from scripts.evidence.session import Files, Job, Result, function, run
+from scripts.evidence.session import Job, Result, by_file, function, run
 from scripts.evidence.stand import Stand
 
 
@@ -86,28 +86,19 @@ def plan(stand: Stand, at: int, cover: Mapping[str, Any]) -> Plan:
     """
     step = stand.steps[at]
     number, tests = step.patch.number, named(step)
-    wanted: dict[str, tuple[str, ...]] = {}
-    for test in tests:
-        path, _, name = test.partition("::")
-        wanted[path] = (*wanted.get(path, ()), name)
+    wanted = by_file(tests)
     before, after = stand.state(at), stand.state(at + 1)
     without = leave_out(number, stand.base, stand.steps, stand.names)
     expected = strangers_of(stand, without, cover)
-    files: dict[str, tuple[str, ...]] = {}
-    for test in sorted(expected):
-        path, _, name = test.partition("::")
-        files[path] = (*files.get(path, ()), name)
+    taken = _taken(step.changes, before, after, {path for path, _ in wanted})
+    others = by_file(sorted(expected))
     return Plan(
         number,
         tests,
         without,
-        Job(f"{number} with it", stand.tree(after), pairs(wanted)),
-        Job(
-            f"{number} taken away",
-            stand.tree(_taken(step.changes, before, after, set(wanted))),
-            pairs(wanted),
-        ),
-        Job(f"{number} others without it", stand.tree(without.files), pairs(files)),
+        Job(f"{number} with it", stand.tree(after), wanted),
+        Job(f"{number} taken away", stand.tree(taken), wanted),
+        Job(f"{number} others without it", stand.tree(without.files), others),
         expected,
     )
 
@@ -140,10 +131,6 @@ def _taken(changes: State, before: State, after: State, named: set[str]) -> Stat
     work = [path for path in changes if is_code(path)]
     work = work or [path for path in changes if path not in named]
     return {**after, **{path: before[path] for path in work}}
-
-
-def pairs(files: Files) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
-    return tuple(sorted(files.items()))
 
 
 def judge(plan: Plan, name: str, whole: Result, told: Sequence[Result]) -> LeftOut:

@@ -7,10 +7,10 @@ evidence/cover/<digest>.json     in the cache: which test runs which line
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -59,43 +59,12 @@ class Ground:
 @contextmanager
 def process(
     ground: Ground, cover: Path | None
-) -> Iterator[tuple[Callable[[Mapping[str, Any]], None], Callable[[], str]]]:
+) -> Iterator[tuple[warm.Tell, Callable[[], str]]]:
     """mutant_tests.py: a function that tells it something, and one that hears it."""
     home = ground.folder
-    started = subprocess.Popen(
-        [cpu_python(), PROGRAM],
-        cwd=home,
-        env=warm.environment(home),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert started.stdin and started.stdout
-    stdin, stdout = started.stdin, started.stdout
-
-    def tell(what: Mapping[str, Any]) -> None:
-        stdin.write(json.dumps(what) + "\n")
-        stdin.flush()
-
-    def hear() -> str:
-        if line := stdout.readline():
-            return line
-        raise Finding(
-            "the process that runs the mutants has ended",
-            where=str(PROGRAM.relative_to(ROOT)),
-            found=f"exit code {started.wait()}",
-            next="run it again; what has ended is kept",
-        )
-
-    tell(ground.asked(cover))
-    try:
-        yield tell, hear
-    finally:
-        with suppress(BrokenPipeError):
-            stdin.close()
-        started.terminate()
-        started.wait()
-        stdout.close()
+    with warm.talk(cpu_python(), PROGRAM, home, home) as (tell, hear):
+        tell(ground.asked(cover))
+        yield tell, partial(hear, str(PROGRAM.relative_to(ROOT)))
 
 
 def cover_map(ground: Ground) -> dict[str, Any]:

@@ -180,11 +180,7 @@ def _cold(
         entry = last[mutant.path]
         assert entry is not None
         changed = {**last, mutant.path: replace(entry, data=mutant.source.encode())}
-        files: dict[str, set[str]] = {}
-        for node in asked[mutant.key]:
-            path, _, name = session.function(node).partition("::")
-            files.setdefault(path, set()).add(name)
-        wanted = tuple((k, tuple(sorted(v))) for k, v in sorted(files.items()))
+        wanted = session.by_file(sorted(set(map(session.function, asked[mutant.key]))))
         label = f"{mutant.path}:{mutant.line} {mutant.what}"
         jobs.append(Job(label, stand.tree(changed), wanted, ("-x",), COLD_LIMIT))
     told = session.run(jobs, stand.git, stand.home, processes)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,12 +23,9 @@ from scripts.base.console import note
 from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.base.git import Git
-from scripts.evidence.warm import PROGRAM, SETTINGS, Warm
+from scripts.evidence.warm import PROGRAM, SETTINGS, Run, warm
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import cpu_python, location
-
-Files = Mapping[str, tuple[str, ...] | None]
-"""Test file to the functions wanted of it; None for all."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Job:
     tree: str
     """git's id of the tree it runs on."""
     files: tuple[tuple[str, tuple[str, ...] | None], ...]
-    """What is wanted of each file, as in `Files`."""
+    """Test files, and the functions wanted of each; None for all."""
     arguments: tuple[str, ...] = ()
     """Further options of pytest."""
     limit: int | None = None
@@ -132,6 +129,21 @@ def run(jobs: Sequence[Job], git: Git, home: Path, processes: int = 2) -> list[R
     return [decode.read(path, Result, what, f"rm {path}") for path in kept]
 
 
+def by_file(
+    tests: Iterable[str],
+) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
+    """Tests, as `path::name`, in the form of `Job.files`.
+
+    >>> by_file(["b.py::x", "a.py::z", "a.py::y"])
+    (('a.py', ('z', 'y')), ('b.py', ('x',)))
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for test in tests:
+        path, _, name = test.partition("::")
+        found[path] = (*found.get(path, ()), name)
+    return tuple(sorted(found.items()))
+
+
 class Todo:
     """Sessions that two workers share."""
 
@@ -147,9 +159,9 @@ class Todo:
         """Run sessions until none is left."""
         tree = self.home / f"tree-{number}"
         try:
-            with Warm(self.python, self.git, tree) as warm:
+            with warm(self.python, self.git, tree) as run:
                 while job := self._next():
-                    self._one(warm, *job)
+                    self._one(run, *job)
         except BaseException:
             with self.hold:
                 self.left.clear()  # the other worker need not go on
@@ -159,8 +171,8 @@ class Todo:
         with self.hold:
             return self.left.pop(0) if self.left else None
 
-    def _one(self, warm: Warm, path: Path, job: Job) -> None:
-        told = warm.run(job.label, job.tree, job.asked())
+    def _one(self, run: Run, path: Path, job: Job) -> None:
+        told = run(job.label, job.tree, job.asked())
         result = Result(**told)
         hung = job.limit is not None and result.hung()
         if result.ended != "in order" and not hung:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,52 +50,72 @@ def environment(tree: Path) -> dict[str, str]:
     return made
 
 
-class Warm:
-    """A process that has imported what vLLM stands on, and a work tree for it."""
+Tell = Callable[[Mapping[str, Any]], None]
+"""Tells a process something."""
+Hear = Callable[[str], str]
+"""Hears its next line, given what that is about."""
+Run = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
+"""Label, git's id of a tree, and what is asked of it: how that session ended."""
 
-    def __init__(self, python: Path, git: Git, tree: Path) -> None:
-        self.python, self.git, self.tree = python, git, tree
 
-    def __enter__(self) -> Warm:
-        self.process = subprocess.Popen(
-            [self.python, PROGRAM],
-            cwd=self.tree.parent,
-            env=environment(self.tree),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+@contextmanager
+def talk(
+    python: Path, program: Path, cwd: Path, tree: Path, stderr: int | None = None
+) -> Iterator[tuple[Tell, Hear]]:
+    """A program of in_vllm/ that reads JSON a line, and answers with lines.
+
+    What it hears raises a Finding once the process is gone.
+    """
+    started = subprocess.Popen(
+        [python, program],
+        cwd=cwd,
+        env=environment(tree),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    assert started.stdin and started.stdout
+    stdin, stdout = started.stdin, started.stdout
+
+    def tell(what: Mapping[str, Any]) -> None:
+        stdin.write(json.dumps(what) + "\n")
+        stdin.flush()
+
+    def hear(about: str) -> str:
+        if line := stdout.readline():
+            return line
+        raise Finding(
+            f"the process of {program.name} has ended",
+            where=about,
+            found=f"exit code {started.wait()}",
+            next="run it again; what has ended is kept",
         )
-        return self
 
-    def run(self, label: str, tree: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Put git's `tree` in place, and run the session that is asked for on it.
-
-        Raises:
-            Finding: The process is gone; `label` says for which session.
-        """
-        place(self.git, self.tree, tree)
-        out = self.tree.with_name(f"{self.tree.name}.json")
-        ours = {"tree": str(self.tree), "out": str(out), "limit": LIMIT}
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({**ours, **asked}) + "\n")
-        self.process.stdin.flush()
-        if self.process.stdout.readline() != "done\n":
-            raise Finding(
-                "the process that runs the tests has ended",
-                where=label,
-                found=f"exit code {self.process.wait()}",
-                next="run it again; what has ended is kept",
-            )
-        told: dict[str, Any] = json.loads(out.read_bytes())
-        return told
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin
+    try:
+        yield tell, hear
+    finally:
         with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        # It has no session under way unless we were stopped.
-        self.process.terminate()
-        self.process.wait()
-        assert self.process.stdout
-        self.process.stdout.close()
+            stdin.close()
+        # It has nothing under way unless we were stopped.
+        started.terminate()
+        started.wait()
+        stdout.close()
+
+
+@contextmanager
+def warm(python: Path, git: Git, tree: Path) -> Iterator[Run]:
+    """A process that has imported what vLLM stands on, and a work tree for it."""
+    out = tree.with_name(f"{tree.name}.json")
+    where = {"tree": str(tree), "out": str(out), "limit": LIMIT}
+    quiet = subprocess.DEVNULL
+    with talk(python, PROGRAM, tree.parent, tree, quiet) as (tell, hear):
+
+        def run(label: str, wanted: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+            place(git, tree, wanted)
+            tell({**where, **asked})
+            assert hear(label) == "done\n", label
+            told: dict[str, Any] = json.loads(out.read_bytes())
+            return told
+
+        yield run

@@ -11,10 +11,10 @@ from typing import Any
 
 from scripts.base.errors import Finding, Unusable
 from scripts.doctor.model.files import Header, Tensor, read_header, read_json
+from scripts.doctor.model.inventory import first
 from scripts.doctor.remark import Remark, fault, note
 
 INDEX = "model.safetensors.index.json"
-_SHOWN = 3
 _AGAIN = "download these again"
 TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
 """Where multimodal models keep the configuration of the language model."""
@@ -134,7 +134,7 @@ def _tensors(folder: Path, remarks: list[Remark]) -> Mapping[str, Tensor] | None
         remarks.append(
             fault(
                 f"{INDEX} names {len(absent)} of {len(names)} files that are not "
-                f"here: {_first(absent)}; shapes follow from config.json",
+                f"here: {first(absent)}; shapes follow from config.json",
                 _AGAIN,
             )
         )
@@ -200,9 +200,4 @@ def _against(listed: Mapping[str, str], where: Mapping[str, str]) -> Iterator[Re
         (moved, "are in another file than the index says"),
     ):
         if names:
-            yield fault(f"{len(names)} tensors {what}: {_first(names)}", _AGAIN)
-
-
-def _first(names: Sequence[str]) -> str:
-    more = "" if len(names) <= _SHOWN else ", ..."
-    return ", ".join(name[:120] for name in names[:_SHOWN]) + more
+            yield fault(f"{len(names)} tensors {what}: {first(names)}", _AGAIN)
