@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from scripts.base.object_ids import Entry
 from scripts.distro.bundle import Bundle
 from scripts.distro.limits import Kind
 from scripts.distro.place import Files
-from scripts.upstream.sdist import FILE
 
 CANNOT: tuple[Kind, ...] = ()
 
@@ -71,5 +69,4 @@ def files(bundle: Bundle, homepage: str) -> Files:
         patches="".join(f"  '{item.name}'\n" for item in bundle.items),
         sums="".join(f"  '{value}'\n" for value in sums),
     )
-    found = {item.name: Entry(FILE, item.data) for item in bundle.items}
-    return found | {"PKGBUILD": Entry(FILE, text.encode())}
+    return bundle.with_file("PKGBUILD", text)

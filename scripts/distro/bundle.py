@@ -26,6 +26,7 @@ from scripts.upstream import lock as lockfile
 from scripts.upstream import sdist_contents
 from scripts.upstream.fetch import obtain
 from scripts.upstream.lock import Lock
+from scripts.upstream.sdist import FILE
 from scripts.wheel.inputs import Tree, require_tree
 
 
@@ -65,6 +66,11 @@ class Bundle:
     """git's id of the tree after all of them; the lock's where all are ours."""
     archive: Path
     """Upstream's sdist, verified."""
+
+    def with_file(self, name: str, text: str) -> dict[str, Entry]:
+        """The patches side by side, and one file more."""
+        found = {item.name: Entry(FILE, item.data) for item in self.items}
+        return found | {name: Entry(FILE, text.encode())}
 
 
 def gather(

@@ -6,11 +6,9 @@ from __future__ import annotations
 import re
 
 from scripts.base.errors import Finding
-from scripts.base.object_ids import Entry
 from scripts.distro.bundle import Bundle, Item
 from scripts.distro.limits import Kind
 from scripts.distro.place import Files
-from scripts.upstream.sdist import FILE
 
 CANNOT = (Kind.EMPTY_GONE, Kind.MODE, Kind.CRLF)
 
@@ -78,8 +76,7 @@ def files(bundle: Bundle, homepage: str) -> Files:
         sha256=lock.sdist.sha256,
         patches="".join(f"      - {item.name}\n" for item in bundle.items),
     )
-    found = {item.name: Entry(FILE, item.data) for item in bundle.items}
-    return found | {"recipe.yaml": Entry(FILE, text.encode())}
+    return bundle.with_file("recipe.yaml", text)
 
 
 def _require_names(item: Item) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from scripts.base.object_ids import Entry
 from scripts.distro.bundle import Bundle
 from scripts.distro.limits import Kind
 from scripts.distro.place import Files
-from scripts.upstream.sdist import FILE
 
 CANNOT: tuple[Kind, ...] = ()
 
@@ -65,5 +63,4 @@ def files(bundle: Bundle, homepage: str) -> Files:
         hash=sri(lock.sdist.sha256),
         patches="".join(f"    ./{item.name}\n" for item in bundle.items),
     )
-    found = {item.name: Entry(FILE, item.data) for item in bundle.items}
-    return found | {"sm12x.nix": Entry(FILE, text.encode())}
+    return bundle.with_file("sm12x.nix", text)

@@ -107,7 +107,7 @@ def strangers_of(
     stand: Stand, without: Without, cover: Mapping[str, Any]
 ) -> frozenset[str]:
     """Tests of the patches that are left which could end otherwise without it."""
-    last = stand.state(len(stand.steps))
+    last = stand.last
     sources = {
         path: entry.data.decode()
         for path in stand.own.files

@@ -93,7 +93,7 @@ def cover_map(ground: Ground) -> dict[str, Any]:
 
 def ground_of(stand: Stand) -> Ground:
     """The whole series in a work tree."""
-    tree = stand.tree(stand.state(len(stand.steps)))
+    tree = stand.tree(stand.last)
     folder = stand.home / "tree-whole"
     place(stand.git, folder, tree)
     return Ground(stand, tree, folder)

@@ -51,7 +51,7 @@ class Ended:
 
 def all_mutants(stand: Stand) -> list[Mutant]:
     """Every mutant of the series' lines, by file and line."""
-    last = stand.state(len(stand.steps))
+    last = stand.last
     found: list[Mutant] = []
     for path, owned in sorted(line_owners.owners(stand.base, stand.steps).items()):
         entry = last[path]
@@ -174,7 +174,7 @@ def _cold(
 ) -> dict[str, list[str]]:
     """Those that are not of a fork's memory: each on a tree of its own."""
     stand = ground.stand
-    last = stand.state(len(stand.steps))
+    last = stand.last
     jobs = []
     for mutant in cold:
         entry = last[mutant.path]

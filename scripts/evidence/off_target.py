@@ -117,7 +117,7 @@ def upstream_tests(stand: Stand, processes: int = 2, path: Path = LIST) -> Their
     arguments = tuple(f"--deselect={test}" for test in left_out)
     wanted = tuple((file, None) for file in sorted(files))
     base = stand.tree({})
-    after = stand.tree(stand.state(len(stand.steps)))
+    after = stand.tree(stand.last)
     jobs = [
         Job("upstream's tests without the series", base, wanted, arguments),
         Job("upstream's tests with it", after, wanted, arguments),
@@ -188,7 +188,7 @@ def imported(folder: Path, tree: str, module: str) -> set[str]:
 
 def import_changes(stand: Stand) -> list[str]:
     """Modules that an import brings or loses with the series, and may not."""
-    base, after = stand.tree({}), stand.tree(stand.state(len(stand.steps)))
+    base, after = stand.tree({}), stand.tree(stand.last)
     found: dict[tuple[str, str], set[str]] = {}
     for name, tree in (("upstream", base), ("series", after)):
         folder = stand.home / f"tree-{name}"

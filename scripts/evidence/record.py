@@ -76,7 +76,7 @@ def measured(
 ) -> dict[str, Measured]:
     """Counts by patch, of the patches that `ended` speaks of."""
     owned = line_owners.owners(stand.base, stand.steps)
-    last = stand.state(len(stand.steps))
+    last = stand.last
     by_patch: dict[str, list[Ended]] = {}
     for each in ended:
         by_patch.setdefault(each.mutant.patch, []).append(each)
@@ -129,7 +129,7 @@ def save(found: Mapping[str, Measured], path: Path = RECORD) -> None:
 def current(stand: Stand, path: Path = RECORD) -> dict[str, Measured]:
     """Of the record, what was measured on the lines that a patch has now."""
     owned = line_owners.owners(stand.base, stand.steps)
-    last = stand.state(len(stand.steps))
+    last = stand.last
     return {
         number: each
         for number, each in load(path).items()

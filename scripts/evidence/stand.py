@@ -75,6 +75,11 @@ class Stand:
         """The touched files after the first `count` patches."""
         return {**self.base, **result(self.steps[:count])}
 
+    @property
+    def last(self) -> State:
+        """The touched files after all of them."""
+        return self.state(len(self.steps))
+
     def tree(self, files: State) -> str:
         """git's id of upstream's tree with `files` in place of its own."""
         changed = {k: v for k, v in files.items() if v != self.base[k]}

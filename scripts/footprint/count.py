@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +13,10 @@ import msgspec
 
 from scripts import IN_VLLM
 from scripts.base.console import note
-from scripts.base.errors import Finding
 from scripts.base.files import write
 from scripts.footprint import cutlass
 from scripts.footprint.models import TENSOR_PARALLEL, Model
+from scripts.selection.ask import exchange
 from scripts.selection.matrix import Tree, Trees
 from scripts.upstream.cache import cache_dir
 from scripts.upstream.environments import FLASHINFER, REQUIREMENTS, flashinfer_python
@@ -119,27 +117,8 @@ def _ask(tree: Tree, cases: list[dict[str, Any]]) -> list[Answer]:
         note(f"asking {tree.path.name}: {len(cases)} layers")
         python = flashinfer_python()
         request["paths"] = [str(tree.path)]
-        write(kept, json.dumps(_run(python, request)).encode())
+        what = "vLLM cannot be asked what its experts take"
+        with TemporaryDirectory(prefix="sm12x-footprint-") as scratch:
+            told = exchange(Path(scratch), [python, _COUNT], request, what)
+        write(kept, json.dumps(told).encode())
     return msgspec.json.decode(kept.read_bytes(), type=list[Answer])
-
-
-def _run(python: Path, request: dict[str, Any]) -> Any:
-    with TemporaryDirectory(prefix="sm12x-footprint-") as scratch:
-        given, told = Path(scratch) / "request.json", Path(scratch) / "answers.json"
-        given.write_text(json.dumps(request), encoding="utf-8")
-        done = subprocess.run(
-            [python, _COUNT, given, told],
-            cwd=scratch,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode or not told.exists():
-            raise Finding(
-                "vLLM cannot be asked what its experts take",
-                where=str(python),
-                found=done.stderr.strip()[-1500:] or f"exit code {done.returncode}",
-                next="see that vLLM imports there",
-            )
-        return json.loads(told.read_bytes())

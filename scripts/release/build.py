@@ -49,7 +49,7 @@ def build(
     """Build a wheel, or with no `arch` the source archive.
 
     Raises:
-        Finding, Unusable: As `overlay.build`, `archive.build` and `obtain`.
+        Finding, Unusable: As `overlay.build`, `patched_sdist.build` and `obtain`.
     """
     if arch is None:
         return patched_sdist.build(lock, patches, obtain(lock.sdist), out_dir)
@@ -91,7 +91,7 @@ class _Hash:
 def sdist_is_whole(lock: Lock, patches: Sequence[Patch], path: Path) -> bool:
     """Whether the tar inside a source archive is the one that `build` packs.
 
-    The gzip around it is left aside: see `archive`.
+    The gzip around it is left aside: see `patched_sdist`.
     """
     have = hashlib.sha256()
     try:

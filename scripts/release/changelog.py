@@ -8,6 +8,7 @@ what became of each patch) is written above them.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from scripts.base.errors import Unusable
 from scripts.release.changes import Changes
@@ -16,6 +17,12 @@ NAME = "CHANGELOG.md"
 UNRELEASED = "Unreleased"
 NOTHING = "Nothing yet."
 _HEADING = re.compile(r"^## (.+)$", re.M)
+
+
+def read(root: Path) -> str:
+    """The log of a checkout; empty where there is none."""
+    path = root / NAME
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def sections(text: str) -> dict[str, str]:

@@ -113,24 +113,22 @@ class Maker:
             return False
 
     def _beside(self, of: File, suffix: str, data: bytes, kind: Kind) -> File:
-        path = of.path.with_name(of.name + suffix)
-        made = Made.KEPT
-        if not path.is_file() or path.read_bytes() != data:
-            write(path, data)
-            made = Made.BUILT
-        return _file(path, kind, made, of.arch)
+        return _written(of.path.with_name(of.name + suffix), data, kind, of.arch)
 
 
 def sums(files: Sequence[File], out: Path) -> File:
     """Write SHA256SUMS, as `sha256sum --check` reads it."""
     rows = [f"{f.sha256}  {f.name}\n" for f in sorted(files, key=lambda f: f.name)]
-    path = out / SUMS
-    data = "".join(rows).encode("ascii")
+    return _written(out / SUMS, "".join(rows).encode("ascii"), Kind.SUMS, None)
+
+
+def _written(path: Path, data: bytes, kind: Kind, arch: str | None) -> File:
+    """A file with these bytes, written if it is another."""
     made = Made.KEPT
     if not path.is_file() or path.read_bytes() != data:
         write(path, data)
         made = Made.BUILT
-    return _file(path, Kind.SUMS, made, None)
+    return _file(path, kind, made, arch)
 
 
 def _file(path: Path, kind: Kind, made: Made, arch: str | None) -> File:

@@ -75,9 +75,7 @@ def _given(at: Checkout, here: Repository, version: str) -> Iterator[str]:
 
     A clone without tags sees nothing else of a release.
     """
-    path = at.root / changelog.NAME
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if version not in changelog.released(text):
+    if version not in changelog.released(changelog.read(at.root)):
         return
     commit = here.wrote(changelog.NAME, f"## {version} - ")
     if commit is None:

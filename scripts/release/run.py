@@ -93,8 +93,7 @@ def _record(at: Checkout, lock: Lock, log: str | None) -> NoReturn:
 
 def _log(at: Checkout, lock: Lock, patches: Sequence[Patch]) -> str | None:
     """The change log with this release in it; None if it has it already."""
-    path = at.root / changelog.NAME
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = changelog.read(at.root)
     if lock.release_version in changelog.released(text):
         return None
     last, changes = _since(at, lock, patches)
@@ -188,8 +187,7 @@ def _tag(at: Checkout, lock: Lock, wanted: Wanted) -> Iterator[str]:
     elif not wanted.tag:
         yield f"tag: none; make release TAG=1 makes {tag_of(version)} in this clone"
     else:
-        text = (at.root / changelog.NAME).read_text(encoding="utf-8")
-        body = changelog.section(text, version) or ""
+        body = changelog.section(changelog.read(at.root), version) or ""
         here.make_tag(version, f"vLLM for SM12x {version}\n\n{body}\n")
         yield f"tag: {tag_of(version)} made here; git push origin {tag_of(version)}"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -160,36 +160,59 @@ def ask(
         Finding: It ended otherwise than with an answer to each.
     """
     with TemporaryDirectory(prefix="sm12x-ask-") as scratch:
-        given, told = Path(scratch) / "cases.json", Path(scratch) / "answers.json"
-        fields = [case.fields() for case in cases]
-        given.write_text(json.dumps(fields), encoding="utf-8")
-        env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        env = {}
         if not setting["real"]:
             env["CUDA_HOME"] = scratch
             _nvcc(Path(scratch), setting.get("cuda", "13.0"))
-        try:
-            done = subprocess.run(
-                [python, _ASK, json.dumps(setting), given, told],
-                cwd=scratch,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=limit,
-                check=False,
-            )
-        except (subprocess.TimeoutExpired, OSError) as e:
-            raise Finding(
-                "vLLM cannot be asked",
-                where=str(python),
-                found=str(e),
-                next="see that vLLM imports there",
-            ) from e
-        if done.returncode or not told.exists():
-            raise Finding(
-                "vLLM cannot be asked what it selects",
-                where=str(python),
-                found=done.stderr.strip()[-1500:] or f"exit code {done.returncode}",
-                next="see that vLLM imports there",
-            )
-        answers = json.loads(told.read_bytes())
+        answers = exchange(
+            Path(scratch),
+            [python, _ASK, json.dumps(setting)],
+            [case.fields() for case in cases],
+            "vLLM cannot be asked what it selects",
+            env=env,
+            limit=limit,
+        )
     return [Answer(*each) for each in answers]
+
+
+def exchange(
+    folder: Path,
+    command: Sequence[Path | str],
+    given: Any,
+    what: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    limit: float | None = None,
+) -> Any:
+    """What a script of `in_vllm/` answers: JSON in one file, JSON in another.
+
+    Args:
+        folder: For both files; the script starts in it.
+        command: The interpreter, the script, and what comes before the files' names.
+        given: What it is asked.
+        what: The error's first line.
+        env: Beside this process's environment.
+        limit: Seconds after which it is ended.
+
+    Raises:
+        Finding: It ended otherwise than with an answer.
+    """
+    asked, told = folder / "asked.json", folder / "told.json"
+    asked.write_text(json.dumps(given), encoding="utf-8")
+    where, again = str(command[0]), "see that vLLM imports there"
+    try:
+        done = subprocess.run(
+            [*command, asked, told],
+            cwd=folder,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+    except (subprocess.TimeoutExpired, OSError) as e:
+        raise Finding("vLLM cannot be asked", where, found=str(e), next=again) from e
+    if done.returncode or not told.exists():
+        said = done.stderr.strip()[-1500:] or f"exit code {done.returncode}"
+        raise Finding(what, where, found=said, next=again)
+    return json.loads(told.read_bytes())

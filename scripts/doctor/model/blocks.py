@@ -76,6 +76,14 @@ def experts(text: Fields, family: str) -> Experts | None:
     return found
 
 
+def required_experts(text: Fields, family: str, name: str) -> Experts:
+    """As `experts`, of a family that has them; `name` is how it counts them."""
+    found = experts(text, family)
+    if found is None:
+        raise text.wrong(name, "a number", "nothing")
+    return found
+
+
 def attention(text: Fields, **more: int) -> Attention:
     """Grouped-query attention by its usual names."""
     heads = text.count("num_attention_heads")

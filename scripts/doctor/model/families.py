@@ -19,6 +19,7 @@ from scripts.doctor.model.blocks import (
     experts,
     normed,
     norms,
+    required_experts,
     routed,
 )
 from scripts.doctor.model.fields import Fields
@@ -219,9 +220,7 @@ def _latent(text: Fields, n: int, at: str) -> Layer:
 
 def _minimax(text: Fields, n: int, at: str) -> Layer:
     hidden = text.count("hidden_size")
-    found = experts(text, "minimax_m2")
-    if found is None:
-        raise text.wrong("num_local_experts", "a number", "nothing")
+    found = required_experts(text, "minimax_m2", "num_local_experts")
     # Its norms span all heads.
     mixer = replace(attention(text), norms=-1)
     moe = f"{at}.block_sparse_moe"
@@ -234,9 +233,7 @@ def _minimax(text: Fields, n: int, at: str) -> Layer:
 
 def _gpt_oss(text: Fields, n: int, at: str) -> Layer:
     hidden = text.count("hidden_size")
-    found = experts(text, "gpt_oss")
-    if found is None:
-        raise text.wrong("num_local_experts", "a number", "nothing")
+    found = required_experts(text, "gpt_oss", "num_local_experts")
     kinds = text.texts("layer_types", n + 1)
     near = kinds[n].startswith("sliding") if kinds else n % 2 == 0
     window = text.count("sliding_window", default=128) if near else 0

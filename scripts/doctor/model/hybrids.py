@@ -13,6 +13,7 @@ from scripts.doctor.model.blocks import (
     experts,
     normed,
     norms,
+    required_experts,
     routed,
 )
 from scripts.doctor.model.fields import Fields
@@ -50,9 +51,7 @@ def _gated(text: Fields) -> Attention:
 
 def _delta(text: Fields) -> Delta:
     # Qwen3.5 says what the state is kept in, and Qwen3-Next keeps it as the rest.
-    kept = text.text("mamba_ssm_dtype", "auto")
-    if kept not in _BYTES:
-        raise text.wrong("mamba_ssm_dtype", ", ".join(_BYTES), kept)
+    kept = _number_bytes(text, "mamba_ssm_dtype", "auto")
     return Delta(
         text.count("linear_num_key_heads"),
         text.count("linear_num_value_heads"),
@@ -60,8 +59,16 @@ def _delta(text: Fields) -> Delta:
         text.count("linear_value_head_dim"),
         text.count("linear_conv_kernel_dim", least=2),
         text.text("model_type") not in _QWEN_NEXT,
-        _BYTES[kept],
+        kept,
     )
+
+
+def _number_bytes(text: Fields, name: str, default: str) -> int:
+    """Bytes of a number of the dtype that is named there."""
+    kept = text.text(name, default)
+    if kept not in _BYTES:
+        raise text.wrong(name, ", ".join(_BYTES), kept)
+    return _BYTES[kept]
 
 
 def _qwen_mlp(text: Fields, at: str) -> Iterator[Module]:
@@ -132,9 +139,6 @@ def _block(text: Fields, kind: str, at: str) -> Layer:
 
 
 def _mamba(text: Fields) -> Mamba:
-    kept = text.text("mamba_ssm_cache_dtype", "float32")
-    if kept not in _BYTES:
-        raise text.wrong("mamba_ssm_cache_dtype", ", ".join(_BYTES), kept)
     return Mamba(
         text.count("mamba_num_heads"),
         text.count("mamba_head_dim"),
@@ -142,15 +146,13 @@ def _mamba(text: Fields) -> Mamba:
         text.count("ssm_state_size"),
         text.count("conv_kernel", least=2),
         text.has("use_conv_bias"),
-        _BYTES[kept],
+        _number_bytes(text, "mamba_ssm_cache_dtype", "float32"),
     )
 
 
 def _nemotron_moe(text: Fields, at: str) -> Iterator[Module]:
     hidden = text.count("hidden_size")
-    found = experts(text, "nemotron_h")
-    if found is None:
-        raise text.wrong("n_routed_experts", "a number", "nothing")
+    found = required_experts(text, "nemotron_h", "n_routed_experts")
     yield Module(f"{at}.gate", found.count, hidden)
     yield Module(f"{at}.gate.e_score_correction_bias", found.count)
     yield from routed(f"{at}.experts", found)
