@@ -127,8 +127,8 @@ def run(bundle: Path, capability: tuple[int, int]) -> Stage:
     recorder = _recorder(launches=True)
     stage = Stage(capability, count, recorder, recording=False)
     _same_clusters(count)
-    library = _Library(bundle, told["kernels"][arch], stage)
-    recorder.cute_compile = library.find
+    shelf = _Shelf(bundle, told["kernels"][arch], stage)
+    recorder.cute_compile = shelf.find
     return stage
 
 
@@ -186,7 +186,7 @@ def _answer(real: Any, capability: tuple[int, int], count: int) -> None:
 
 
 @dataclass
-class _Library:
+class _Shelf:
     """The bundle's kernels of one architecture."""
 
     bundle: Path
