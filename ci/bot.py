@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from ci import forge_actions, forge_state, handover, messages, plan
-from ci.forge import Forge
 from ci.forge_state import Wanted
+from ci.github import GitHub
 from ci.plan import Act, Proposal, Quiet, Seen
 from ci.propose import propose
 from ci.remote import content_of
@@ -48,7 +48,7 @@ class Result:
 
 
 def bot(
-    at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step] = STEPS
+    at: Checkout, wanted: Wanted, forge: GitHub, steps: Sequence[Step] = STEPS
 ) -> Result:
     """Run once. The checkout's files stay as they are; the work is in `build/bot`.
 
@@ -72,7 +72,7 @@ def bot(
         return _run(at, wanted, forge, steps)
 
 
-def _run(at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step]) -> Result:
+def _run(at: Checkout, wanted: Wanted, forge: GitHub, steps: Sequence[Step]) -> Result:
     head = Git(at.root).text("rev-parse", "HEAD")
     # The commit counts, not the files: what is not committed is not proposed.
     pinned = lock.parse(Git(at.root).text("show", f"{head}:upstream.lock") + "\n")
@@ -122,7 +122,7 @@ def _run(at: Checkout, wanted: Wanted, forge: Forge, steps: Sequence[Step]) -> R
 
 
 def _at_rest(
-    wanted: Wanted, forge: Forge, pinned: str, notes: tuple[str, ...]
+    wanted: Wanted, forge: GitHub, pinned: str, notes: tuple[str, ...]
 ) -> Result:
     """Nothing newer: an issue about what was carried since has had its day."""
     try:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from ci import messages, plan
-from ci.forge import Forge, State
+from ci.forge import State
+from ci.github import GitHub
 from ci.plan import Act, Proposal, Seen
 from scripts.base.errors import Unusable
 
 
 def do(
-    act: Act, base: str, branch: str, forge: Forge, seen: Seen, made: Proposal
+    act: Act, base: str, branch: str, forge: GitHub, seen: Seen, made: Proposal
 ) -> str:
     """Do one thing at the forge; the address of what it was done to.
 
@@ -42,7 +43,7 @@ def do(
     return issue.url
 
 
-def _open_pull(base: str, branch: str, forge: Forge, made: Proposal) -> str:
+def _open_pull(base: str, branch: str, forge: GitHub, made: Proposal) -> str:
     try:
         return forge.open_pull(base, branch, made.title, made.body)
     except Unusable:
@@ -53,7 +54,7 @@ def _open_pull(base: str, branch: str, forge: Forge, made: Proposal) -> str:
         return there.url
 
 
-def start_checks(forge: Forge, branch: str) -> tuple[str, ...]:
+def start_checks(forge: GitHub, branch: str) -> tuple[str, ...]:
     """Have the pushed branch checked; a note where that is refused."""
     try:
         forge.start_checks(branch)

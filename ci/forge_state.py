@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from ci import messages, plan, releases
-from ci.forge import Forge
+from ci.github import GitHub
 from ci.plan import Seen
 from ci.remote import Remote
 from ci.scratch_clone import folder_of
@@ -96,7 +96,7 @@ def remote_of(at: Checkout, wanted: Wanted) -> Remote | None:
 
 
 def look(
-    wanted: Wanted, forge: Forge, remote: Remote | None, head: str, version: str
+    wanted: Wanted, forge: GitHub, remote: Remote | None, head: str, version: str
 ) -> tuple[Seen, tuple[str, ...]]:
     """What is there already; a dry run goes on without what it cannot ask.
 

@@ -3,42 +3,72 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 from ci.forge import MINE, Issue, Pull, State
 from scripts.base.errors import Unusable
 
-PULL_FIELDS = (
-    "body",
-    "headRefOid",
-    "isCrossRepository",
-    "labels",
-    "mergeable",
-    "number",
-    "state",
-    "title",
-    "url",
-)
-"""As `gh pr list --json` names them; its manual lists them all."""
-ISSUE_FIELDS = ("body", "labels", "number", "state", "title", "url")
 CHECKS = "check.yml"
 """The workflow that a pull request is held to; it can be dispatched."""
 LIMIT = 1000
 """Rows to ask for. Plain lists, not the search API, which lags behind."""
 TIMEOUT = 120.0
 """Seconds for one call."""
+_CONFLICT = "CONFLICTING"
 NOT_LOGGED_IN = 4
 """The exit code that `gh help exit-codes` documents."""
+
+
+class _Label(Struct):
+    name: str
+
+
+class _Issue(Struct, rename="camel"):
+    """A row of `gh issue list --json`, whose manual lists all fields."""
+
+    body: str
+    labels: list[_Label]
+    number: int
+    state: str
+    title: str
+    url: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Those of `Issue`."""
+        return {
+            "number": self.number,
+            "url": self.url,
+            "state": State(self.state.lower()),
+            "title": self.title,
+            "body": self.body,
+            "labels": frozenset(label.name for label in self.labels),
+        }
+
+
+class _Pull(_Issue, rename="camel"):
+    """The same of `gh pr list`."""
+
+    head_ref_oid: str
+    is_cross_repository: bool
+    mergeable: str
+
+
+Row = TypeVar("Row", bound=_Issue)
 
 
 @dataclass(frozen=True)
 class GitHub:
     """The repository that `gh` finds for a checkout.
+
+    Every method raises Unusable where it cannot be asked or refuses.
 
     Args:
         where: The checkout; `GH_REPO` in the environment overrides it.
@@ -49,20 +79,27 @@ class GitHub:
     program: str = "gh"
 
     def pulls(self, branch: str) -> Sequence[Pull]:
-        rows = self._list("pr", PULL_FIELDS, "--head", branch)
-        return [_pull(row) for row in rows if not row["isCrossRepository"]]
+        """All pull requests from `branch`, whatever their state, newest first."""
+        return [
+            Pull(**r.fields, head=r.head_ref_oid, conflicting=r.mergeable == _CONFLICT)
+            for r in self._list("pr", _Pull, "--head", branch)
+            if not r.is_cross_repository
+        ]
 
     def issues(self) -> Sequence[Issue]:
-        found = [_issue(row) for row in self._list("issue", ISSUE_FIELDS)]
+        """All issues with the label `MINE`, whatever their state, newest first."""
+        found = [Issue(**row.fields) for row in self._list("issue", _Issue)]
         return [issue for issue in found if MINE in issue.labels]
 
     def open_pull(self, base: str, branch: str, title: str, body: str) -> str:
+        """Open a pull request; its address."""
         self._label()
         made = ("--title", title, "--body-file", "-", "--label", MINE)
         where = ("--base", base, "--head", branch)
         return self._run("pr", "create", *where, *made, stdin=body).strip()
 
     def start_checks(self, branch: str) -> None:
+        """Have the checks run on a branch that a machine pushed."""
         # What a workflow's own token pushes starts no workflow by itself.
         self._run("workflow", "run", CHECKS, "--ref", branch)
 
@@ -71,6 +108,7 @@ class GitHub:
         self._run("pr", "edit", str(number), *text, stdin=body)
 
     def open_issue(self, title: str, body: str) -> str:
+        """Open an issue with the label `MINE`; its address."""
         self._label()
         made = ("--title", title, "--body-file", "-", "--label", MINE)
         return self._run("issue", "create", *made, stdin=body).strip()
@@ -83,28 +121,26 @@ class GitHub:
         self._run("issue", "reopen", str(number))
 
     def close_issue(self, number: int, comment: str) -> None:
+        """Close an issue with a last word."""
         self._run("issue", "close", str(number), "--comment", comment)
 
     def _label(self) -> None:
         said = ("--description", "opened by make bot", "--force")
         self._run("label", "create", MINE, *said)
 
-    def _list(self, kind: str, fields: Sequence[str], *more: str) -> list[Any]:
-        shape = ("--state", "all", "--limit", str(LIMIT), "--json", ",".join(fields))
-        text = self._run(kind, "list", *more, *shape)
+    def _list(self, what: str, kind: type[Row], *more: str) -> list[Row]:
+        fields = ",".join(field.encode_name for field in msgspec.structs.fields(kind))
+        shape = ("--state", "all", "--limit", str(LIMIT), "--json", fields)
+        text = self._run(what, "list", *more, *shape)
         try:
-            rows = json.loads(text)
-            assert isinstance(rows, list)
-            for row in rows:
-                assert set(fields) <= row.keys()
-        except (ValueError, AssertionError, AttributeError) as e:
+            return msgspec.json.decode(text, type=list[kind])  # type: ignore[valid-type]
+        except msgspec.DecodeError as e:
             raise Unusable(
-                f"{self.program} {kind} list gives no such list",
-                expected=f"JSON rows with {', '.join(fields)}",
-                found=text[:400],
-                next=f"compare with {self.program} {kind} list --help",
+                f"{self.program} {what} list gives no such list",
+                expected=f"JSON rows with {fields}",
+                found=f"{e}: {text[:400]}",
+                next=f"compare with {self.program} {what} list --help",
             ) from e
-        return rows
 
     def _run(self, *args: str, stdin: str | None = None) -> str:
         command = f"{self.program} {args[0]} {args[1]}"
@@ -140,31 +176,3 @@ class GitHub:
             if done.returncode == NOT_LOGGED_IN
             else "run make bot again once that is fixed; nothing is done twice",
         )
-
-
-def _labels(row: dict[str, Any]) -> frozenset[str]:
-    return frozenset(label["name"] for label in row["labels"])
-
-
-def _pull(row: dict[str, Any]) -> Pull:
-    return Pull(
-        number=row["number"],
-        url=row["url"],
-        state=State(row["state"].lower()),
-        title=row["title"],
-        body=row["body"],
-        labels=_labels(row),
-        head=row["headRefOid"],
-        conflicting=row["mergeable"] == "CONFLICTING",
-    )
-
-
-def _issue(row: dict[str, Any]) -> Issue:
-    return Issue(
-        number=row["number"],
-        url=row["url"],
-        state=State(row["state"].lower()),
-        title=row["title"],
-        body=row["body"],
-        labels=_labels(row),
-    )
