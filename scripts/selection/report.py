@@ -28,7 +28,7 @@ KINDS = tuple((layer, scheme) for layer in LAYERS for scheme in SCHEMES)
 """What a model may have."""
 
 
-def columns(rows: Iterable[Iterable[str]], gap: str = "  ") -> list[str]:
+def columns(rows: Iterable[Iterable[str]]) -> list[str]:
     """Rows as lines, each column as wide as its widest cell.
 
     >>> columns([["a", "b"], ["long", ""]])
@@ -37,7 +37,7 @@ def columns(rows: Iterable[Iterable[str]], gap: str = "  ") -> list[str]:
     table = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        gap.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
 

@@ -56,11 +56,7 @@ def fast_import(git: Git, stream: Iterable[bytes]) -> None:
 
 
 def commit_files(
-    git: Git,
-    ref: str,
-    files: Iterable[tuple[str, Entry]],
-    message: str,
-    epoch: int = 0,
+    git: Git, ref: str, files: Iterable[tuple[str, Entry]], message: str
 ) -> None:
     """Let `ref` be one commit without a parent that holds `files` alone.
 
@@ -69,11 +65,10 @@ def commit_files(
         ref: The ref, overwritten.
         files: Path and content; read one by one.
         message: The commit's message.
-        epoch: Its date, in seconds since 1970.
     """
 
     def stream() -> Iterator[bytes]:
-        yield commit(1, ref, date=f"{epoch} +0000", message=message)
+        yield commit(1, ref, message=message)
         for path, entry in files:
             yield file(path, entry)
 

@@ -56,7 +56,7 @@ def location(requirements: Path = REQUIREMENTS, *below: Path) -> Path:
     return cache_dir() / "envs" / key.hexdigest()[:16]
 
 
-def cpu_python(requirements: Path = REQUIREMENTS) -> Path:
+def cpu_python() -> Path:
     """The environment's interpreter; the environment is made if need be.
 
     torch comes first, with its dependencies, and nothing else may bring
@@ -67,14 +67,13 @@ def cpu_python(requirements: Path = REQUIREMENTS) -> Path:
     """
 
     def fill(home: Path) -> None:
-        lines = requirements.read_text(encoding="utf-8").splitlines()
+        lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
         (torch,) = (line for line in lines if line.startswith(_TORCH))
         note(f"installing {torch}")
         _pip(home, torch)
-        note(f"installing {requirements.name}, without dependencies")
-        _pip(home, "--no-deps", "-r", str(requirements))
+        _without_dependencies(home, REQUIREMENTS)
 
-    return _made(location(requirements), fill)
+    return _made(location(REQUIREMENTS), fill)
 
 
 def flashinfer_python(requirements: Path = FLASHINFER) -> Path:
@@ -92,8 +91,7 @@ def flashinfer_python(requirements: Path = FLASHINFER) -> Path:
         (site,) = home.glob("lib/python*/site-packages")
         (packages,) = below.parent.parent.glob("lib/python*/site-packages")
         write(site / "zz-cpu-packages.pth", f"{packages}\n".encode())
-        note(f"installing {requirements.name}, without dependencies")
-        _pip(home, "--no-deps", "-r", str(requirements))
+        _without_dependencies(home, requirements)
 
     return _made(location(requirements, REQUIREMENTS), fill)
 
@@ -106,8 +104,7 @@ def package_folder(requirements: Path) -> Path:
     """
 
     def fill(home: Path) -> None:
-        note(f"installing {requirements.name}, without dependencies")
-        _pip(home, "--no-deps", "--target", str(home / "only"), "-r", str(requirements))
+        _without_dependencies(home, requirements, "--target", str(home / "only"))
 
     return _made(location(requirements), fill).parent.parent / "only"
 
@@ -134,6 +131,11 @@ def _made(home: Path, fill: Callable[[Path], None]) -> Path:
             raise
         write(ready, b"")
     return python
+
+
+def _without_dependencies(home: Path, requirements: Path, *more: str) -> None:
+    note(f"installing {requirements.name}, without dependencies")
+    _pip(home, "--no-deps", *more, "-r", str(requirements))
 
 
 def _pip(home: Path, *arguments: str) -> None:
