@@ -28,8 +28,9 @@ Double = Annotated[
 def test_verb(double: Double = False, as_data: Json = False) -> None:
     """Run what only an SM12x GPU can: the built wheel in a fresh environment.
 
-    The seed's tests, upstream's b12x tests, the fork's own, and the error table with
-    the real kernel beside its double. Without such a GPU it says so and exits 2.
+    The MoE kernel and the GEMM against references, upstream's b12x tests, the fork's
+    own, and the error table with the real kernel beside its double. Without such a
+    GPU it says so and exits 2.
     """
     from scripts.hardware import owner
 

@@ -32,13 +32,13 @@ class Subset:
 _MOE, _LINEAR = "tests/kernels/moe", "tests/kernels/quantization"
 SUBSETS = (
     Subset(
-        "the seed's MoE tests",
+        "MoE kernel against a BF16 reference",
         (f"{_MOE}/test_flashinfer_cutedsl_sm12x_moe.py",),
         24,
         on_double="small_weights",
     ),
     Subset(
-        "the seed's linear tests",
+        "b12x GEMM against its reference",
         (f"{_LINEAR}/test_flashinfer_nvfp4_scaled_mm.py",),
         36,
         keyword="b12x",
