@@ -58,7 +58,7 @@ def bench(at: Checkout, double: bool, model: str | None, rounds: int) -> dict[st
 
     gpu = DOUBLE if double else gpus.sm12x(gpus.found())
     place = doubled(at) if double else installed(at)
-    sweep = script(place, "sweep.py")
+    sweep = script(place, "sweep.py", ",".join(serve.BACKENDS))
     found = {
         "machine": machine(at, gpu, double),
         "ok": sweep["ok"],
@@ -86,7 +86,7 @@ def machine(at: Checkout, gpu: Gpu, double: bool) -> dict[str, Any]:
     }
 
 
-def script(place: Place, name: str) -> dict[str, Any]:
+def script(place: Place, name: str, *given: str) -> dict[str, Any]:
     """The table that one of the scripts beside the tests writes.
 
     Raises:
@@ -95,7 +95,7 @@ def script(place: Place, name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         double = ["--double"] if place.double else []
-        done = place.run(str(HERE / name), str(out), *double)
+        done = place.run(str(HERE / name), str(out), *given, *double)
         if not out.is_file():
             raise Finding(
                 "the script did not come to its end",

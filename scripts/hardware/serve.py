@@ -31,6 +31,7 @@ BACKENDS = (
     "flashinfer_b12x",
     "b12x",
 )
+"""MoE backends of vLLM that are compared, the series' own first."""
 CONCURRENT = (1, 8)
 _INPUT, _OUTPUT, _PROMPTS = 1024, 128, 8
 FIGURES = {

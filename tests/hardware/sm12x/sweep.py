@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Microseconds of one MoE and one linear layer by number of tokens, each backend.
 
-``python sweep.py OUT [--double]``: layers of Qwen3-30B-A3B's sizes through vLLM's own
-loader. Backends take turns in each round; a cell is the median, with the 10th and 90th
-percentile beside it. With ``--double`` the layers are tiny and the CPU runs them, which
-tries the script and measures nothing.
+``python sweep.py OUT BACKENDS [--double]``: layers of Qwen3-30B-A3B's sizes through
+vLLM's own loader. BACKENDS are vLLM's names with commas between, the series' first.
+They take turns in each round; a cell is the median, with the 10th and 90th percentile
+beside it. With ``--double`` the layers are tiny and the CPU runs them, which tries the
+script and measures nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Any
 
 from errors import DOUBLE, device_of, ready
 
-MOE = ("flashinfer_cutedsl_sm12x", "flashinfer_cutlass", "marlin")
-MOE += ("flashinfer_b12x", "b12x")
-LINEAR = ("auto", "flashinfer_b12x", "flashinfer_cutlass", "marlin", "b12x")
+MOE = tuple(sys.argv[2].split(","))
+# The series' linear kernel has no name of its own: automatic selection takes it.
+LINEAR = ("auto", *MOE[1:])
 TOKENS = (1, 8) if DOUBLE else (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 8192)
 ROUNDS, CALLS = (3, 1) if DOUBLE else (21, 20)
 COLUMNS = ["layer", "backend", "tokens", "us", "us, 10 %", "us, 90 %"]
