@@ -77,7 +77,7 @@ def test_name_is_not_the_subject_s(small: Small) -> None:
 def decided(small: Small, base: str, theirs: str) -> str:
     """A decision on two blobs of a patch; its path in the checkout."""
     key = resolutions.Key(base, "1" * 40, theirs)
-    rows = ("a", "vllm/a.py", key.base, key.ours, key.theirs, "because")
+    rows = ("a", "vllm/a.py", key.base, key.upstream, key.patched, "because")
     labels = ("Patch", "Path", "Base", "Ours", "Theirs", "Reason")
     text = "".join(f"{k}: {v}\n" for k, v in zip(labels, rows, strict=True))
     folder = small.patches / resolutions.FOLDER
