@@ -53,7 +53,9 @@ class Series:
     def changes(self) -> list[Change]:
         """Each of its patches by itself."""
         steps = pairwise((self.base, *self.steps))
-        return [Change(self.name, "", old, new, self.upstream, ()) for old, new in steps]
+        return [
+            Change(self.name, "", old, new, self.upstream, ()) for old, new in steps
+        ]
 
 
 def replaced(text: str, *edits: tuple[str, str]) -> str:
