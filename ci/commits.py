@@ -99,21 +99,25 @@ def commit(git: Git, apart: Sequence[Group], first: str) -> list[str]:
         "GIT_AUTHOR_DATE": when,
         "GIT_COMMITTER_DATE": when,
     }
-    paths = [p for group in apart for p in group.paths]
     git.run("add", "--all")
-    git.run("reset", "--quiet", "HEAD", "--", *paths)
+    changed = git.text("diff", "--cached", "--name-only", "-z").split("\0")[:-1]
+    parts: dict[str, list[str]] = {first: [], **{g.message: [] for g in apart}}
+    for path in changed:
+        owners = (group.message for group in apart if _holds(group, path))
+        parts[next(owners, first)].append(path)
+    if later := [p for what, part in parts.items() if what != first for p in part]:
+        git.run("reset", "--quiet", "HEAD", "--", *later)
     made = []
-    for message, add in [(first, ()), *((g.message, g.paths) for g in apart)]:
-        if add:
-            known = [p for p in add if _known(git, p)]
-            if known:
-                git.run("add", "--all", "--", *known)
-        if git.run("diff", "--cached", "--quiet", ok=(0, 1)).returncode:
-            git.run("commit", "--quiet", "--message", message, env=env)
-            made.append(message.partition("\n")[0])
+    for message, part in parts.items():
+        if not part:
+            continue
+        if message != first:
+            git.run("add", "--all", "--", *part)
+        git.run("commit", "--quiet", "--message", message, env=env)
+        made.append(message.partition("\n")[0])
     return made
 
 
-def _known(git: Git, path: str) -> bool:
-    """Whether `git add` would take the path: it lies there, or is tracked."""
-    return (git.path / path).exists() or bool(git.text("ls-files", "--", path))
+def _holds(group: Group, path: str) -> bool:
+    """Whether a changed file is one of a group's, or lies in a folder of it."""
+    return any(path == p or path.startswith(f"{p}/") for p in group.paths)

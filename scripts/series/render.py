@@ -51,11 +51,11 @@ def format_patches(git: Git, base: str, tip: str) -> dict[str, bytes]:
             found=tip[:12],
             next=f"git rebase --onto {base[:12]} <where your commits begin>",
         )
-    rows = git.text("log", "--reverse", "--format=%H %T %P", f"{base}..{tip}")
+    rows = git.text("log", "--reverse", "--format=%T %P%x00%h %s", f"{base}..{tip}")
     above = git.text("rev-parse", f"{base}^{{tree}}")
-    for row in rows.splitlines():
-        commit, tree, *parents = row.split()
-        title = git.text("log", "-1", "--format=%h %s", commit)
+    for row in rows.split("\n") if rows else ():
+        ids, _, title = row.partition("\0")
+        tree, *parents = ids.split()
         if len(parents) != 1:
             raise Finding(
                 "a merge cannot be a patch",

@@ -43,7 +43,10 @@ def world(
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "gh"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake_gh_path}" "$@"\n')
+    # Without the environment's packages, of which it needs none: it starts often.
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -IS "{fake_gh_path}" "$@"\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_GH", str(state))
