@@ -90,7 +90,8 @@ def test_what_went_with_its_function_is_not_called_absorbed(
 ) -> None:
     """It takes the lines with it that the patch takes out; the file is named."""
     (case,) = [one for one in LEFT_OPEN if one.name == name]
-    answer = ours(case, repository(case, tmp_path / "repo"))
+    (mail,) = mailed([case], tmp_path)
+    answer = by_port(case, mail)
     assert answer.state is State.GONE, answer.why
     assert f"is in {WENT[name]} now" in answer.why
 
