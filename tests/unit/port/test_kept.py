@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -201,3 +204,65 @@ def test_only_dry_runs_take_it(small: Small, monkeypatch: pytest.MonkeyPatch) ->
     taken.clear()
     go(small)
     assert not taken
+
+
+ONE_OF_TWO = """
+import sys
+from pathlib import Path
+
+from scripts.series.resolutions import Records
+from tests.unit.port import test_kept
+from tests.unit.port.judge import carried, carried_by, mailed, parsed
+
+real = Path.replace
+
+
+def paused(path, target):
+    if Path(target).suffix == ".kept":
+        print("written", flush=True)
+        sys.stdin.readline()
+    return real(path, target)
+
+
+Path.replace = paused
+case, home = getattr(test_kept, sys.argv[1]), Path(sys.argv[2])
+home.mkdir()
+patches = parsed(mailed(case.changes, home))
+made = carried_by(patches, case.base, case.ours, Records())
+print(made == carried(patches, case.base, case.ours), flush=True)
+"""
+"""Stops before its file comes into its place; says whether it was right."""
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_two_runs_at_once_are_right_and_leave_one_whole_file(
+    known: int, patches: list[Patch], both: list[list[Patch]], tmp_path: Path
+) -> None:
+    """Both have written all of theirs before either puts it into its place."""
+    again(patches[:known])
+    ports = tmp_path / "cache/ports"
+    before = [path.read_bytes() for path in ports.glob("*.kept")]
+    assert len(before) == known
+    with ExitStack() as stack_:
+        runs = [
+            stack_.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", ONE_OF_TWO, case, str(tmp_path / case)],
+                    cwd=Path(__file__).parents[3],
+                    text=True,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for case in ("CASE", "CHANGED")
+        ]
+        said = [run.stdout.readline() for run in runs]  # type: ignore[union-attr]
+        between = [path.read_bytes() for path in ports.glob("*.kept")]
+        ends = [run.communicate("\n")[0] for run in runs]
+    assert said == ["written\n"] * 2
+    assert between == before
+    assert ends == ["True\n"] * 2
+    (left,) = ports.iterdir()  # no half of one beside it
+    assert len(kept._load(left, kept_root(left))) == COUNT
+    for series_ in both:
+        assert again(series_) == carried(series_, CASE.base, CASE.ours)
