@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -134,16 +135,24 @@ def benched() -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Element:
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    # A space after each cell, so that `words` keeps them apart.
+    found: Element = parser.parse(re.sub(r"(</t[dh]>)", r" \1", text))
+    return found
+
+
 class Page:
     """One page, parsed as HTML5 with every parse error an exception."""
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         self.path = path
         self.text = path.read_text(encoding="utf-8") if text is None else text
-        parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
-        # A space after each cell, so that `words` keeps them apart.
-        spaced = re.sub(r"(</t[dh]>)", r" \1", self.text)
-        self.root: Element = parser.parse(spaced)
+
+    @cached_property
+    def root(self) -> Element:
+        return _parsed(self.text)
 
     def all(self, tag: str) -> Iterator[Element]:
         return self.root.iter(tag)
