@@ -228,8 +228,8 @@ Path.replace = paused
 case, home = getattr(test_kept, sys.argv[1]), Path(sys.argv[2])
 home.mkdir()
 patches = parsed(mailed(case.changes, home))
-made = carried_by(patches, case.base, case.ours, Records())
-print(made == carried(patches, case.base, case.ours), flush=True)
+made = carried_by(patches, case.base, case.upstream, Records())
+print(made == carried(patches, case.base, case.upstream), flush=True)
 """
 """Stops before its file comes into its place; says whether it was right."""
 
@@ -265,4 +265,4 @@ def test_two_runs_at_once_are_right_and_leave_one_whole_file(
     (left,) = ports.iterdir()  # no half of one beside it
     assert len(kept._load(left, kept_root(left))) == COUNT
     for series_ in both:
-        assert again(series_) == carried(series_, CASE.base, CASE.ours)
+        assert again(series_) == carried(series_, CASE.base, CASE.upstream)
