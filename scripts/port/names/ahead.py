@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from scripts.port.names.chain import Answer, Chain, Snapshot
 from scripts.port.report.states import FileResult
@@ -28,9 +28,23 @@ DEPTH = 2
 """Most patches that are merged before the first of them is answered."""
 
 Files = Sequence[FileResult]
-Message = tuple[int, Files, bool]
-"""Number of a patch, its files, and whether they are what is settled of them: then
-nothing is to be looked up, and whatever was asked before it is void."""
+
+
+class Message(NamedTuple):
+    """What the first process tells of a patch."""
+
+    number: int
+    files: Files
+    settled: bool
+    """Whether this became of it: then nothing is to be looked up, and whatever was
+    asked before it is void."""
+
+
+class Pipe(NamedTuple):
+    """To a process and from it."""
+
+    to: BinaryIO
+    back: BinaryIO
 
 
 @dataclass
@@ -54,8 +68,8 @@ class _Looker:
 class Beside:
     """The second process, as the first one sees it."""
 
-    pipe: tuple[BinaryIO, BinaryIO] | None
-    """To it and from it; None where there is none, or none any more."""
+    pipe: Pipe | None
+    """None where there is none, or none any more."""
     open: deque[bool] = field(default_factory=deque)
     """Whether each answer that is to come is still wanted."""
 
@@ -67,18 +81,18 @@ class Beside:
         """Let it look up a patch that was merged onto those before it."""
         if self.pipe:
             self.open.append(True)
-            self._send((number, files, False))
+            self._send(Message(number, files, settled=False))
 
     def settle(self, number: int, files: Files) -> None:
         """Tell it what became of a patch; what was asked of later ones is void."""
         self.open = deque(False for _ in self.open)
-        self._send((number, files, True))
+        self._send(Message(number, files, settled=True))
 
     def answer(self) -> Answer | None:
         """Of the patch that was asked first; None where nobody could tell."""
         while self.pipe:
             try:
-                found: Answer | None = pickle.load(self.pipe[1])
+                found: Answer | None = pickle.load(self.pipe.back)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._gone()
                 break
@@ -89,8 +103,8 @@ class Beside:
     def _send(self, message: Message) -> None:
         if self.pipe:
             try:
-                pickle.dump(message, self.pipe[0], pickle.HIGHEST_PROTOCOL)
-                self.pipe[0].flush()
+                pickle.dump(message, self.pipe.to, pickle.HIGHEST_PROTOCOL)
+                self.pipe.to.flush()
             except OSError:
                 self._gone()
 
@@ -126,11 +140,11 @@ def beside(chain: Chain, patches: int) -> Iterator[Beside]:
             os._exit(0)
     os.close(asked[0])
     os.close(told[1])
-    to, back = os.fdopen(asked[1], "wb"), os.fdopen(told[0], "rb")
+    pipe = Pipe(os.fdopen(asked[1], "wb"), os.fdopen(told[0], "rb"))
     try:
-        yield Beside((to, back))
+        yield Beside(pipe)
     finally:
-        for stream in (back, to):
+        for stream in (pipe.back, pipe.to):
             with suppress(OSError):
                 stream.close()
         os.waitpid(child, 0)
@@ -139,18 +153,19 @@ def beside(chain: Chain, patches: int) -> Iterator[Beside]:
 def _serve(looker: _Looker, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the first process has no more questions."""
     todo: SimpleQueue[Message | None] = SimpleQueue()
-    void = [0]
+    void = 0
     """How many questions, counted from the first, need no answer any more."""
 
     def listen() -> None:
         # Always at hand, so that neither process waits for the other to read.
+        nonlocal void
         count = 0
         with suppress(OSError, EOFError, pickle.UnpicklingError):
             while True:
                 message: Message = pickle.load(questions)
-                count += not message[2]
-                if message[2]:
-                    void[0] = count
+                count += not message.settled
+                if message.settled:
+                    void = count
                 todo.put(message)
         todo.put(None)
 
@@ -163,7 +178,7 @@ def _serve(looker: _Looker, questions: BinaryIO, answers: BinaryIO) -> None:
             continue
         count += 1
         found: Answer | None = None
-        if count > void[0]:
+        if count > void:
             with suppress(Exception):  # it is raised where the user sees it
                 found = looker.chain.look(files)
         pickle.dump(found, answers, pickle.HIGHEST_PROTOCOL)
