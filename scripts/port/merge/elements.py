@@ -124,7 +124,7 @@ def _elements(node: Node) -> list[Element]:
             previous = child.prev_sibling
             same = (
                 previous is not None
-                and previous.end_point[0] == child.start_point[0]
+                and previous.end_point.row == child.start_point.row
                 and previous.type not in ("[", "(", "{")
             )
             if same and found:
@@ -145,7 +145,7 @@ def _element(node: Node, lead: tuple[bytes, ...]) -> Element:
     elif node.type == "string":
         key = value = literal(node)
     key = b" ".join(key.split())
-    column = node.start_point[1]
+    column = node.start_point.column
     end = node.end_byte
     start = node.start_byte
     return Element(key, core, value, lead, b"", start, end, end, column, held)

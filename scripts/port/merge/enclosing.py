@@ -60,7 +60,7 @@ def chain_of(node: Node | None, row: int) -> Chain:
             found += reversed(list(_ways_out(parent, child)))
         if parent.type in ("if_statement", "try_statement"):
             found += reversed(list(_before(parent, child)))
-        if parent.start_point[0] < row and parent.type in _HEADS:
+        if parent.start_point.row < row and parent.type in _HEADS:
             found.append(Around(parent.type, _test(parent)))
         found += reversed(list(inside(parent, child)))
         if parent.type == "decorated_definition" and child.type != "decorator":

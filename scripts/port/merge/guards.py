@@ -182,7 +182,7 @@ def _twice(
     for node in keyed(path, data):
         if collection(node) is None:
             continue
-        span = range(node.start_point[0] + 1, node.end_point[0] + 2)
+        span = range(node.start_point.row + 1, node.end_point.row + 2)
         if rows is not None and rows.isdisjoint(span):
             continue
         keys = Counter(element_keys(node))
@@ -196,8 +196,8 @@ def _context(sides: Sides) -> list[str]:
     now, made = _bare(sides.upstream), _bare(sides.result)
     asked, got = _neighbours(old, want), _neighbours(now, made)
     for added, above, below in got:
-        near = [n for n in asked if n[0] == added]
-        if near and not any(above == a or below == b for _, a, b in near):
+        near = [(a, b) for same, a, b in asked if same == added]
+        if near and not any(above == a or below == b for a, b in near):
             return ["the lines around the change are other ones"]
     return []
 

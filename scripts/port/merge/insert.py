@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tree_sitter import Node
 
@@ -111,14 +111,21 @@ def _notes(element: Element) -> tuple[tuple[bytes, ...], bytes]:
     return element.lead, element.tail
 
 
-def _line(data: bytes, at: int) -> tuple[int, int]:
+class _Line(NamedTuple):
+    """A line in a file, with its end."""
+
+    start: int
+    stop: int
+
+
+def _line(data: bytes, at: int) -> _Line:
     end = data.find(b"\n", at)
-    return data.rfind(b"\n", 0, at) + 1, len(data) if end < 0 else end + 1
+    return _Line(data.rfind(b"\n", 0, at) + 1, len(data) if end < 0 else end + 1)
 
 
 def _alone(data: bytes, element: Element) -> bool:
     """Whether it has its lines to itself."""
-    first, last = _line(data, element.start)[0], _line(data, element.end)[1]
+    first, last = _line(data, element.start).start, _line(data, element.end).stop
     behind = data[element.stop : last].strip()
     return not data[first : element.start].strip() and behind in (b"", element.tail)
 
@@ -135,10 +142,10 @@ def _put(
             tail = b"  " + element.tail if element.tail else b""
             rows += [indent + note + b"\n" for note in element.lead]
             rows.append(indent + element.core + b"," + tail + b"\n")
-        first, last = _line(data, anchor.start)[0], _line(data, anchor.end)[1]
+        first, last = _line(data, anchor.start).start, _line(data, anchor.end).stop
         if before:
             for _ in anchor.lead:
-                first = _line(data, first - 1)[0]
+                first = _line(data, first - 1).start
             return [Edit(first, first, b"".join(rows))]
         edits = [Edit(last, last, b"".join(rows))]
         if anchor.stop == anchor.end:
@@ -149,9 +156,9 @@ def _put(
     cores = [e.core for e in group]
     if (
         node.type == "import_from_statement"
-        and node.start_point[0] == node.end_point[0]
+        and node.start_point.row == node.end_point.row
     ):
-        long = node.end_point[1] + sum(len(c) + 2 for c in cores) > LINE
+        long = node.end_point.column + sum(len(c) + 2 for c in cores) > LINE
         if long:
             return [_wrapped(node, anchor, cores, before)]
     if before:
@@ -164,7 +171,7 @@ def _wrapped(node: Node, anchor: Element, cores: list[bytes], before: bool) -> E
     at = names.index(anchor.core) + (not before)
     names[at:at] = cores
     head = text(node).partition(b" import ")[0]
-    pad = b" " * node.start_point[1]
+    pad = b" " * node.start_point.column
     rows = b"".join(pad + b"    " + name + b",\n" for name in names)
     return Edit(
         node.start_byte, node.end_byte, head + b" import (\n" + rows + pad + b")"
@@ -175,9 +182,9 @@ def _remove(data: bytes, now: list[Element], element: Element) -> Edit:
     if len(now) == 1:
         raise NoMerge("nothing of the collection would be left")
     if _alone(data, element):
-        first, last = _line(data, element.start)[0], _line(data, element.end)[1]
+        first, last = _line(data, element.start).start, _line(data, element.end).stop
         for _ in element.lead:
-            first = _line(data, first - 1)[0]
+            first = _line(data, first - 1).start
         return Edit(first, last, b"")
     at = now.index(element)
     if at + 1 < len(now):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -89,26 +90,34 @@ def _line_end(data: bytes, at: int) -> int:
     return len(data) if found < 0 else found + 1
 
 
+class _Row(NamedTuple):
+    """A statement, before names are made unique."""
+
+    name: str
+    stop: int
+    inner: Node
+    outer: Node
+
+
 def _items(data: bytes, parent: Node, start: int, end: int) -> tuple[Item, ...]:
-    rows: list[tuple[str, int, Node, Node]] = []
+    rows: list[_Row] = []
     for child in parent.named_children:
         if child.type == "comment":
             continue
         inner = _inner(child)
         # A line that two statements share is one item.
         stop = _line_end(data, max(child.end_byte - 1, child.start_byte))
-        if rows and child.start_byte < rows[-1][1]:
-            name, _, first, outer = rows.pop()
-            rows.append((f"{name};", stop, first, outer))
-        elif rows and is_docstring(child) and rows[-1][2].type != "class_definition":
+        last = rows[-1] if rows else None
+        if last and child.start_byte < last.stop:
+            rows[-1] = last._replace(name=f"{last.name};", stop=stop)
+        elif last and is_docstring(child) and last.inner.type != "class_definition":
             # It describes the member above.
-            name, _, first, outer = rows.pop()
-            rows.append((name, stop, first, outer))
+            rows[-1] = last._replace(stop=stop)
         else:
             name = _name(inner)
             if _OVERLOAD.search(text(child)[: inner.start_byte - child.start_byte]):
                 name = f"@overload {name}"  # it says a type, and is none of the name
-            rows.append((name, stop, inner, child))
+            rows.append(_Row(name, stop, inner, child))
     found: list[Item] = []
     seen: dict[str, int] = {}
     at = start
@@ -136,7 +145,7 @@ def _body(data: bytes, node: Node) -> tuple[Item, ...]:
         return ()
     if (
         block is None
-        or block.start_point[0] == block.end_point[0] == node.start_point[0]
+        or block.start_point.row == block.end_point.row == node.start_point.row
     ):
         return ()
     if node.type == "if_statement" and node.child_by_field_name("alternative"):

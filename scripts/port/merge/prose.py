@@ -19,7 +19,7 @@ def may_be(path: str, base: bytes, upstream: bytes, patched: bytes) -> bool:
     root = tree(path, patched)
     if root is None or root.has_error:
         return False
-    spans = [(n.start_point[0], n.end_point[0] + 1) for n in prose(root)]
+    spans = [(n.start_point.row, n.end_point.row + 1) for n in prose(root)]
     said = {row + 1 for first, stop in spans for row in range(first, stop)}
     rows = patched.split(b"\n")
     added = added_rows(base, patched) - said

@@ -26,7 +26,7 @@ def _twice(path: str, data: bytes, rows: frozenset[int] | None = None) -> set[st
     """Of the statements that have one of these lines, from 1; None for all."""
     found: set[str] = set()
     for node in branching(path, data):
-        span = range(node.start_point[0] + 1, node.end_point[0] + 2)
+        span = range(node.start_point.row + 1, node.end_point.row + 2)
         if rows is not None and rows.isdisjoint(span):
             continue
         counts = Counter(_tests(node))

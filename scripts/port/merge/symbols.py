@@ -59,7 +59,7 @@ def symbols(path: str, data: bytes | None) -> Mapping[str, Lines]:
         found.setdefault(label, [])
     owner = _owners(data, starts)
     imports: list[Item] = [i for _, i in walk(items) if i.is_import]
-    taken = {(i.node.start_point[0], i.node.end_point[0]) for i in imports}
+    taken = {(i.node.start_point.row, i.node.end_point.row) for i in imports}
     inside = {row for a, b in taken for row in range(a, b + 1)}
     for number, line in enumerate(data.split(b"\n")):
         bare = line.strip()

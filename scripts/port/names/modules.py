@@ -123,7 +123,7 @@ def module(path: str, data: bytes) -> Module | None:
         for node in root.named_children:
             if node.type == "comment":
                 continue
-            chunk = Chunk(path, text(node), node.start_point[0] + 1)
+            chunk = Chunk(path, text(node), node.start_point.row + 1)
             chunks.append(chunk)
             if node.type in IMPORTS:
                 _import(next(parsed), path, links, stars)
