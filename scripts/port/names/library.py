@@ -16,6 +16,10 @@ from scripts.series.replay import Tree
 
 _BARE = {"object", "ABC", "Generic", "Protocol", "Struct"}
 """Classes above that bring no fields, and are not of the tree."""
+_EACH = re.compile(
+    r"(?:list|set|frozenset|tuple|Sequence|Iterable)\[([\w.]+)(?:, \.\.\.)?\]"
+)
+"""What holds things of one class, and that class."""
 DEEP = 12
 """Most imports that a name is followed through."""
 
@@ -204,6 +208,12 @@ class Library:
             said: The annotation, or what is called.
             deep: How often it was followed.
         """
+        if said.endswith("[]"):
+            held = self.chain(path, said[:-2].split("."))
+            if not isinstance(held, Definition):
+                return Unfound.UNKNOWN
+            each = _EACH.fullmatch(held.gives)
+            return self.kind(held.home, each[1], deep + 1) if each else Unfound.UNKNOWN
         bare = said.strip("\"'").removesuffix("| None").strip()
         if bare.startswith("Optional["):
             bare = bare[9:-1]

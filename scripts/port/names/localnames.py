@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from scripts.port.merge.scopes import Link, linked, statements, targets
 from scripts.port.merge.values import keys_of
 
+ELEMENT = "[]"
+"""Stands behind what holds things, for the kind of one of them."""
+
 
 @dataclass
 class Frame:
@@ -47,6 +50,43 @@ def innermost(frames: Sequence[Frame], name: str) -> Frame | None:
         if name in frame.links or name in frame.bound:
             return frame
     return None
+
+
+def told(node: ast.If, frames: Sequence[Frame]) -> Frame | None:
+    """The frame of a branch in which a name is of the class that its test asks for."""
+    test = node.test.values[0] if isinstance(node.test, ast.BoolOp) else node.test
+    if isinstance(node.test, ast.BoolOp) and not isinstance(node.test.op, ast.And):
+        return None
+    if not isinstance(test, ast.Call) or ast.unparse(test.func) != "isinstance":
+        return None
+    name, kind = (*test.args, None, None)[:2]
+    if not isinstance(name, ast.Name) or not isinstance(kind, ast.Name | ast.Attribute):
+        return None
+    set_again = any(name.id in targets(one) for one in statements(node.body))
+    if set_again or innermost(frames, name.id) is None:
+        return None
+    return Frame({name.id}, {}, {name.id: ast.unparse(kind)}, frames[-1].dicts)
+
+
+def looped(
+    node: ast.For | ast.AsyncFor | ast.comprehension, frames: Sequence[Frame]
+) -> list[Frame]:
+    """The frame of a loop over what an attribute of a name of known class holds."""
+    parts, inner = [], node.iter
+    while isinstance(inner, ast.Attribute):
+        parts.append(inner.attr)
+        inner = inner.value
+    if not (
+        parts and isinstance(inner, ast.Name) and isinstance(node.target, ast.Name)
+    ):
+        return []
+    frame = innermost(frames, inner.id)
+    kind = frame.kinds.get(inner.id, "") if frame else ""
+    if not kind.replace(".", "").isidentifier():
+        return []
+    each = ".".join([kind, *reversed(parts)]) + ELEMENT
+    name = node.target.id
+    return [Frame({name}, {}, {name: each}, frames[-1].dicts)]
 
 
 def _annotated(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:

@@ -9,13 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from scripts.port.merge.scopes import Link, linked
-from scripts.port.names.localnames import Frame, innermost
+from scripts.port.names.localnames import Frame, innermost, looped, told
 from scripts.port.names.naming import arguments, dotted_text, launch, of_call, of_key
 from scripts.port.names.used import Call, How, Use, last_word, name_of
 
 _CALLED = re.compile(r"[A-Za-z_][\w.]*")
 _OWN = {"self", "cls", "super()"}
 """What stands for the class around a method, or for one of it."""
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _ELEMENTS = {"sorted", "len", "set", "list", "tuple", "any", "all", "enumerate"}
 
 
@@ -67,6 +68,12 @@ class Walk:
             self._call(node)
             for part in (*node.args, *(k.value for k in node.keywords)):
                 self.visit(part, How.LISTED if named else How.READ)
+        elif isinstance(node, ast.If) and (known := told(node, self.frames)):
+            self.visit(node.test, How.READ)
+            self.frames.append(known)
+            self.body(node.body)
+            self.frames.pop()
+            self.body(node.orelse)
         elif isinstance(node, ast.Compare):
             self.visit(node.left, How.READ)
             for op, part in zip(node.ops, node.comparators, strict=True):
@@ -74,9 +81,13 @@ class Walk:
                 self.visit(part, How.LISTED if listed else How.READ)
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
             self.visit(node.iter, How.LISTED)
+            self.frames += (over := looped(node, self.frames))
             for child in ast.iter_child_nodes(node):
                 if child is not node.iter:
                     self.visit(child, How.READ)
+            del self.frames[len(self.frames) - len(over) :]
+        elif isinstance(node, _COMPREHENSIONS):
+            self._comprehension(node)
         elif isinstance(node, ast.Attribute | ast.Name):
             self._name(node, how, None)
         elif isinstance(node, ast.Subscript):
@@ -100,6 +111,17 @@ class Walk:
             for child in ast.iter_child_nodes(node):
                 if not isinstance(child, ast.stmt) or self._near(child):
                     self.visit(child, How.READ)
+
+    def _comprehension(self, node: ast.expr) -> None:
+        generators = getattr(node, "generators", [])
+        before = len(self.frames)
+        for one in generators:
+            self.visit(one, How.READ)
+            self.frames += looped(one, self.frames)
+        for child in ast.iter_child_nodes(node):
+            if child not in generators:
+                self.visit(child, How.READ)
+        del self.frames[before:]
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

@@ -10,8 +10,8 @@ from tests.unit.port.corpus_third import ELEMENTS, HEAD, IN_PART, NAMES
 from tests.unit.port.drifts import on
 from tests.unit.port.model import Change, Files
 
-ROUNDS, SIZES, SMALL, READER = (
-    f"vllm/{name}.py" for name in ("rounds", "sizes", "small", "reader")
+ROUNDS, SIZES, SMALL, READER, SPECS = (
+    f"vllm/{name}.py" for name in ("rounds", "sizes", "small", "reader", "specs")
 )
 PINS, OURS = "requirements/cuda.txt", "vllm/sm12x.py"
 
@@ -86,6 +86,25 @@ class Reader:
     def take(self, key):
         return self.held[key]
 """,
+    SPECS: HEAD
+    + """\
+from dataclasses import dataclass
+
+
+class Spec:
+    size = 1
+
+
+class Ratio(Spec):
+    on = True
+    ratio = 1
+
+
+@dataclass
+class Config:
+    specs: list[Ratio]
+    names: list[str]
+""",
     PINS: """\
 -r common.txt
 torch==2.13.0
@@ -115,7 +134,62 @@ def _below(head: str, field: str) -> drifts.Edits:
     return {OURS: [("", HEAD + start + made)]}
 
 
+_RENAMED = on(SPECS, ("    ratio = 1\n", "    per_state = 1\n"))
+
+
+def _user(body: str) -> drifts.Edits:
+    start = "from vllm.specs import Config, Ratio\n\n\n"
+    return {OURS: [("", HEAD + start + body)]}
+
+
+_ASKED = {
+    "a name is of the class that a test asks for": (
+        "def f(spec):\n    if isinstance(spec, Ratio):\n        return spec.ratio\n"
+    ),
+    "a name is of the class that a test of two asks for": (
+        "def f(spec):\n    if isinstance(spec, Ratio) and spec.on:\n"
+        "        return spec.ratio\n"
+    ),
+    "a loop goes over what a field holds": (
+        "def f(config: Config):\n    for one in config.specs:\n"
+        "        yield one.ratio\n"
+    ),
+    "a list is made of what a field holds": (
+        "def f(config: Config):\n"
+        "    return [one.ratio for one in config.specs if one.on]\n"
+    ),
+    "a table is made of what a field holds": (
+        "def f(config: Config):\n    return {one: one.ratio for one in config.specs}\n"
+    ),
+}
+_NOT_ASKED = {
+    "a name is set again after its test": (
+        "def f(spec, other):\n    if isinstance(spec, Ratio):\n"
+        "        spec = other(spec)\n        return spec.ratio\n"
+    ),
+    "a name is of the class of a test that failed": (
+        "def f(spec):\n    if isinstance(spec, Ratio):\n        return 1\n"
+        "    return spec.ratio\n"
+    ),
+    "a test of two asks for a class or for something else": (
+        "def f(spec):\n    if isinstance(spec, Ratio) or spec.on:\n"
+        "        return spec.ratio\n"
+    ),
+    "a loop goes over the texts of a field": (
+        "def f(config: Config, ratio):\n    for one in config.names:\n"
+        "        yield one.ratio\n"
+    ),
+}
+
+_KNOWN = tuple(
+    case(f"13: {name}", NAMES, _user(body), _RENAMED) for name, body in _ASKED.items()
+) + tuple(
+    case(f"13: {name}", NAMES, _user(body), _RENAMED, _user(body))
+    for name, body in _NOT_ASKED.items()
+)
+
 THIRTEENTH: tuple[Change, ...] = (
+    *_KNOWN,
     # Python makes no class whose field without a default comes after one with it.
     case(
         "13: a field comes behind fields that got defaults",
