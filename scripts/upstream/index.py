@@ -8,10 +8,12 @@ it is imported where it is used.
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -180,7 +182,12 @@ def pip_settings() -> dict[str, str]:
         match = re.fullmatch(r"(global\.|:env:\.)([\w-]+)=('.*'|\".*\")", line)
         if match:
             found[match[1]][match[2]] = ast.literal_eval(match[3])
-    return found["global."] | found[":env:."]
+    # pip lists its files by their names; the one that is named counts most.
+    named = configparser.RawConfigParser()
+    with suppress(configparser.Error):
+        named.read(os.environ.get("PIP_CONFIG_FILE", ""), encoding="utf-8")
+    most = dict(named["global"]) if named.has_section("global") else {}
+    return found["global."] | most | found[":env:."]
 
 
 def local_path(url: str) -> Path:
