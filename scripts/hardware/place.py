@@ -87,9 +87,11 @@ def installed(at: Checkout) -> Place:
         if not ready.exists():
             shutil.rmtree(home, ignore_errors=True)
             note(f"installing {wheel.name} and what it needs in {home}, once")
-            _checked([sys.executable, "-m", "venv", str(home / "venv")])
-            pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-            _checked([*pip, str(wheel), "-r", str(REQUIREMENTS)])
+            venv = [sys.executable, "-m", "venv", "--without-pip"]
+            _checked([*venv, str(home / "venv")])
+            pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+            pip += ["--disable-pip-version-check", str(wheel)]
+            _checked([*pip, "-r", str(REQUIREMENTS)])
             write(ready, b"")
     return Place(python, with_tests(at, home))
 
