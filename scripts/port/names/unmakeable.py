@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from scripts.port.merge.definitions import Definition, Sort
-from scripts.port.merge.signature import Making
+from scripts.port.merge.signature import Making, Param
 from scripts.port.names.breach import Breach, Side
 from scripts.port.names.counted import has_below
 from scripts.port.names.modules import module
@@ -34,9 +34,11 @@ def unmakeable(done: Sequence[FileResult], new: Side) -> Iterator[Breach]:
             if (path, name) in seen:
                 continue
             seen.add((path, name))
-            todo += _below(name, new)
-            field = _misplaced(new, path, name)
-            if field and not _misplaced(before, path, name):
+            was, now = (_made(side, path, name) for side in (before, new))
+            if was and now and _given(was) != _given(now):
+                todo += _below(name, new)
+            field = _misplaced(now)
+            if field and not _misplaced(was):
                 where = "" if path == part.target else f" of {path}"
                 what = (
                     f"{field} of {name}{where} has no default, and stands behind a "
@@ -50,12 +52,11 @@ def _written(part: FileResult) -> list[str]:
     assert part.result is not None
     now = module(part.target, part.result.data)
     was = module(part.target, part.upstream.data) if part.upstream else None
-    found = []
-    for name, chunks in now.places.items() if now else ():
-        old = was.places.get(name, ()) if was else ()
-        if [chunk.source for chunk in old] != [chunk.source for chunk in chunks]:
-            found.append(name)
-    return found
+    return [
+        name
+        for name in (now.places if now else ())
+        if now and now.sources(name) != (was.sources(name) if was else [])
+    ]
 
 
 def _below(name: str, new: Side) -> Iterator[tuple[str, str]]:
@@ -70,15 +71,25 @@ def _below(name: str, new: Side) -> Iterator[tuple[str, str]]:
                 yield path, below
 
 
-def _misplaced(side: Side, path: str, name: str) -> str:
-    """The first field that comes too late; empty where none does."""
+def _made(side: Side, path: str, name: str) -> Definition | None:
+    """A class; None for what is none, or not the only one of its name."""
     made = side.library.chain(path, (name,))
     if not isinstance(made, Definition) or made.again or made.sort is not Sort.CLASS:
-        return ""
+        return None
+    return made
+
+
+def _given(made: Definition) -> tuple[Param, ...]:
+    """The fields that a class is made of; none for one that is not made of fields."""
     if made.making is Making.WRITTEN:
-        return ""
+        return ()
+    return made.fields if made.params is None else made.params
+
+
+def _misplaced(made: Definition | None) -> str:
+    """The first field that comes too late; empty where none does."""
     given = False
-    for param in made.fields if made.params is None else made.params:
+    for param in _given(made) if made else ():
         if param.by_position and given and param.default is None:
             return param.name
         given = given or (param.by_position and param.default is not None)
